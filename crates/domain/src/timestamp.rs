@@ -1,0 +1,164 @@
+//! A moment in UTC, in microseconds, and the calendar month that quotas count in.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp as Instant;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+/// Microseconds since 1970-01-01T00:00:00Z. Written as ISO 8601 with a trailing `Z`, the fraction only if there is one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
+pub struct Timestamp(i64);
+
+/// A text that is no moment.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an ISO 8601 time with an offset, such as 2026-04-24T10:31:00Z")]
+pub struct InvalidTimestamp;
+
+impl Timestamp {
+    /// The first and the last whole microsecond of the years 0 to 9999 that every offset can write.
+    const RANGE: std::ops::RangeInclusive<i64> = -62_167_219_200_000_000..=253_402_207_199_999_999;
+
+    /// A moment from microseconds since the epoch; moments outside of the years 0 to 9999 are moved to the nearest.
+    pub const fn from_micros(micros: i64) -> Self {
+        if micros < *Self::RANGE.start() {
+            Self(*Self::RANGE.start())
+        } else if micros > *Self::RANGE.end() {
+            Self(*Self::RANGE.end())
+        } else {
+            Self(micros)
+        }
+    }
+
+    /// A moment from whole seconds since the epoch.
+    pub const fn from_secs(secs: i64) -> Self {
+        Self::from_micros(secs.saturating_mul(1_000_000))
+    }
+
+    /// Microseconds since the epoch.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Whole seconds since the epoch, rounded down.
+    pub const fn secs(self) -> i64 {
+        self.0.div_euclid(1_000_000)
+    }
+
+    /// Whole milliseconds since the epoch, rounded down; 0 for earlier moments. What a ULID begins with.
+    pub fn ulid_millis(self) -> u64 {
+        u64::try_from(self.0.div_euclid(1_000)).unwrap_or(0)
+    }
+
+    /// The moment so much later.
+    #[must_use]
+    pub fn plus(self, span: std::time::Duration) -> Self {
+        Self::from_micros(
+            self.0
+                .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
+        )
+    }
+
+    /// The time from `earlier` to this moment; zero if it is not earlier.
+    pub fn since(self, earlier: Self) -> std::time::Duration {
+        std::time::Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
+    /// The UTC calendar month that the moment lies in.
+    pub fn month(self) -> Month {
+        let date = self.instant().to_zoned(TimeZone::UTC).date();
+        Month {
+            year: date.year(),
+            month: date.month(),
+        }
+    }
+
+    /// The UTC date, as `2026-04-24`.
+    pub fn date(self) -> String {
+        self.instant().to_zoned(TimeZone::UTC).date().to_string()
+    }
+
+    fn instant(self) -> Instant {
+        // The constructor keeps the value in range, so the fallback is never seen.
+        Instant::from_microsecond(self.0).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.instant().fmt(f)
+    }
+}
+
+impl FromStr for Timestamp {
+    type Err = InvalidTimestamp;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        let instant: Instant = text.parse().map_err(|_| InvalidTimestamp)?;
+        Ok(Self::from_micros(instant.as_microsecond()))
+    }
+}
+
+impl Serialize for Timestamp {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Timestamp {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(serde::de::Error::custom)
+    }
+}
+
+/// A UTC calendar month; written `2026-04`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Month {
+    year: i16,
+    month: i8,
+}
+
+impl fmt::Display for Month {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04}-{:02}", self.year, self.month)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_written_in_utc_with_a_fraction_only_where_there_is_one() {
+        let plain: Timestamp = "2026-04-24T12:31:00+02:00".parse().unwrap();
+        assert_eq!(plain.to_string(), "2026-04-24T10:31:00Z");
+        assert_eq!(
+            Timestamp::from_micros(plain.micros() + 5).to_string(),
+            "2026-04-24T10:31:00.000005Z"
+        );
+    }
+
+    #[test]
+    fn a_time_without_an_offset_is_refused() {
+        for wrong in ["2026-04-24T10:31:00", "2026-04-24", "yesterday", "", "1777026660"] {
+            assert_eq!(wrong.parse::<Timestamp>(), Err(InvalidTimestamp), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_month_turns_at_midnight_utc() {
+        let last: Timestamp = "2026-04-30T23:59:59.999999Z".parse().unwrap();
+        assert_eq!(last.month().to_string(), "2026-04");
+        assert_eq!(Timestamp::from_micros(last.micros() + 1).month().to_string(), "2026-05");
+    }
+
+    #[test]
+    fn extreme_values_stay_writable() {
+        for micros in [i64::MIN, i64::MAX] {
+            let time = Timestamp::from_micros(micros);
+            assert_eq!(time.to_string().parse(), Ok(time));
+        }
+    }
+}
