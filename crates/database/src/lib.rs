@@ -1,0 +1,37 @@
+//! One database and two calls, write and read: the only place that knows which engine stands behind.
+
+pub mod statement;
+
+use async_trait::async_trait;
+
+pub use statement::{ColumnError, Row, Statement, Value};
+
+/// Why a database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum DatabaseError {
+    /// The engine refused or failed; nothing was written.
+    #[error("the database failed")]
+    Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The commit failed: what was written may or may not be there.
+    #[error("the database failed at the commit")]
+    Commit(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Too many writes wait; nothing was written.
+    #[error("the database is busy")]
+    Busy,
+    /// The database was closed.
+    #[error("the database is closed")]
+    Closed,
+    /// A column of another type than the query promised.
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+}
+
+/// One database.
+#[async_trait]
+pub trait Database: Send + Sync {
+    /// Runs the statements in one transaction, durable on return. The number of rows that each one changed.
+    async fn write(&self, statements: Vec<Statement>) -> Result<Vec<u64>, DatabaseError>;
+
+    /// Runs one query on a snapshot of what is committed.
+    async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError>;
+}

@@ -1,0 +1,15 @@
+//! The application: drivers around the one writer, composed in [`app`] and kept running by [`serve`].
+
+pub mod app;
+pub mod cli;
+pub mod clock;
+pub mod commands;
+pub mod config;
+pub mod control;
+pub mod deliver;
+pub mod gharchive;
+pub mod github;
+pub mod http;
+pub mod ingest;
+pub mod serve;
+pub mod telemetry;
