@@ -1,9 +1,15 @@
 //! One database and two calls, write and read: the only place that knows which engine stands behind.
 
+pub mod lock;
+pub mod migrate;
+pub mod sqlite;
 pub mod statement;
 
 use async_trait::async_trait;
 
+pub use lock::DataDirLock;
+pub use migrate::{MIGRATIONS, MigrateError, Migration, migrate};
+pub use sqlite::{Durability, Sqlite};
 pub use statement::{ColumnError, Row, Statement, Value};
 
 /// Why a database did not do what it was asked.
@@ -29,7 +35,8 @@ pub enum DatabaseError {
 /// One database.
 #[async_trait]
 pub trait Database: Send + Sync {
-    /// Runs the statements in one transaction, durable on return. The number of rows that each one changed.
+    /// Runs the statements in one transaction, durable on return. The number of rows that each one changed. A text
+    /// without parameters may hold several statements, such as a schema.
     async fn write(&self, statements: Vec<Statement>) -> Result<Vec<u64>, DatabaseError>;
 
     /// Runs one query on a snapshot of what is committed.

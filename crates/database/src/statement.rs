@@ -1,7 +1,7 @@
 //! SQL as data: what a projection returns and an adapter runs. One text serves every engine.
 //!
-//! The common subset: `$1…` parameters, `BIGINT`, `TEXT` and `BLOB` (the PostgreSQL adapter reads it as `BYTEA`),
-//! time as microseconds UTC in a `BIGINT`, never `now()`; no `COLLATE`, arrays, `::type` or JSON operators.
+//! The common subset: `$1…` parameters, `BIGINT`, `TEXT` and `BLOB` (the PostgreSQL adapter reads it as `BYTEA`, and
+//! `INTEGER PRIMARY KEY`, which is SQLite's row id, as `BIGINT`), time as microseconds UTC in a `BIGINT`, never `now()`; no `COLLATE`, arrays, `::type` or JSON operators.
 
 use std::borrow::Cow;
 

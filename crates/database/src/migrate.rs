@@ -1,0 +1,175 @@
+//! Brings the precious schema up to date, one numbered file after the other; run by whoever opens `gitleads.db`.
+
+use std::collections::BTreeMap;
+
+use crate::{Database, DatabaseError, Statement};
+
+/// A step of the schema.
+#[derive(Debug, Clone, Copy)]
+pub struct Migration {
+    /// Its place in the order, from 1.
+    pub number: u32,
+    /// What it is about.
+    pub name: &'static str,
+    /// Its statements, in the common subset of [`crate::statement`].
+    pub sql: &'static str,
+}
+
+/// Everything in `migrations/`.
+pub const MIGRATIONS: &[Migration] = &[
+    Migration {
+        number: 1,
+        name: "event_log",
+        sql: include_str!("../../../migrations/0001_event_log.sql"),
+    },
+    Migration {
+        number: 2,
+        name: "person_keys",
+        sql: include_str!("../../../migrations/0002_person_keys.sql"),
+    },
+    Migration {
+        number: 3,
+        name: "deliveries",
+        sql: include_str!("../../../migrations/0003_deliveries.sql"),
+    },
+    Migration {
+        number: 4,
+        name: "ingestion",
+        sql: include_str!("../../../migrations/0004_ingestion.sql"),
+    },
+];
+
+/// Why the schema was not brought up to date. The migrations before the refused one stay applied.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    /// The file was edited after it had been applied.
+    #[error("migration {number} ({name}) is not the one that was applied to this database")]
+    Changed {
+        /// Its number.
+        number: u32,
+        /// Its name today.
+        name: &'static str,
+    },
+    /// A newer GitLeads has migrated this database.
+    #[error("this database has migration {number}, this program knows none of that number")]
+    Newer {
+        /// The number.
+        number: i64,
+    },
+    /// The database failed.
+    #[error(transparent)]
+    Database(#[from] DatabaseError),
+}
+
+/// The text itself is kept, so that a change is seen and an operator can read what was run.
+const TABLE: &str = "CREATE TABLE IF NOT EXISTS schema_migrations (
+    number BIGINT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    statements TEXT NOT NULL
+)";
+
+/// Applies what is missing, each migration in a transaction of its own.
+pub async fn migrate(database: &dyn Database, migrations: &[Migration]) -> Result<(), MigrateError> {
+    database.write(vec![Statement::sql(TABLE, vec![])]).await?;
+    let applied = applied(database).await?;
+    let newer = |number: &&i64| migrations.iter().all(|known| i64::from(known.number) != **number);
+    if let Some(&number) = applied.keys().find(newer) {
+        return Err(MigrateError::Newer { number });
+    }
+    for migration in migrations {
+        match applied.get(&i64::from(migration.number)) {
+            None => apply(database, migration).await?,
+            Some(statements) if statements == migration.sql => {}
+            Some(_) => {
+                return Err(MigrateError::Changed {
+                    number: migration.number,
+                    name: migration.name,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn applied(database: &dyn Database) -> Result<BTreeMap<i64, String>, DatabaseError> {
+    let query = Statement::sql("SELECT number, statements FROM schema_migrations", vec![]);
+    let rows = database.read(query).await?;
+    rows.iter()
+        .map(|row| Ok((row.int(0)?, row.text(1)?.to_owned())))
+        .collect()
+}
+
+async fn apply(database: &dyn Database, migration: &Migration) -> Result<(), DatabaseError> {
+    let noted = Statement::insert(
+        "schema_migrations (number, name, statements)",
+        "",
+        vec![migration.number.into(), migration.name.into(), migration.sql.into()],
+    );
+    database
+        .write(vec![Statement::sql(migration.sql, vec![]), noted])
+        .await?;
+    tracing::info!(number = migration.number, name = migration.name, "applied a migration");
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sqlite::{Durability, Sqlite};
+
+    fn open(dir: &tempfile::TempDir) -> Sqlite {
+        Sqlite::open(&dir.path().join("test.db"), Durability::Full).unwrap()
+    }
+
+    #[tokio::test]
+    async fn every_migration_is_applied_once_and_again_changes_nothing() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        for _ in 0..2 {
+            migrate(&database, MIGRATIONS).await.unwrap();
+            assert_eq!(applied(&database).await.unwrap().len(), MIGRATIONS.len());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_changed_migration_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        let [first, ..] = MIGRATIONS else {
+            panic!("no migrations")
+        };
+        migrate(&database, &[*first]).await.unwrap();
+        let changed = Migration {
+            sql: "SELECT 1",
+            ..*first
+        };
+        let refused = migrate(&database, &[changed]).await;
+        assert!(matches!(refused, Err(MigrateError::Changed { number: 1, .. })));
+    }
+
+    #[tokio::test]
+    async fn a_database_of_a_newer_program_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        migrate(&database, MIGRATIONS).await.unwrap();
+        let refused = migrate(&database, &MIGRATIONS[..1]).await;
+        assert!(matches!(refused, Err(MigrateError::Newer { number: 2 })));
+    }
+
+    #[tokio::test]
+    async fn a_migration_that_fails_half_way_leaves_nothing_behind() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        let broken = Migration {
+            number: 1,
+            name: "broken",
+            sql: "CREATE TABLE half (a BIGINT); CREATE TABLE half (a BIGINT);",
+        };
+        assert!(migrate(&database, &[broken]).await.is_err());
+        let whole = Migration {
+            sql: "CREATE TABLE half (a BIGINT);",
+            ..broken
+        };
+        migrate(&database, &[whole]).await.unwrap();
+    }
+}

@@ -1,0 +1,181 @@
+//! What the SQLite adapter promises to those who write and read through it.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::Value;
+
+fn open() -> (tempfile::TempDir, Sqlite) {
+    let dir = tempfile::tempdir().unwrap();
+    let database = Sqlite::open(&dir.path().join("test.db"), Durability::Full).unwrap();
+    (dir, database)
+}
+
+async fn with_table() -> (tempfile::TempDir, Sqlite) {
+    let (dir, database) = open();
+    let schema = "CREATE TABLE things (id BIGINT NOT NULL PRIMARY KEY, name TEXT, bytes BLOB); CREATE INDEX by_name ON things (name);";
+    database.write(vec![Statement::sql(schema, vec![])]).await.unwrap();
+    (dir, database)
+}
+
+fn thing(id: i64) -> Statement {
+    Statement::insert("things (id, name)", "", vec![id.into(), "thing".into()])
+}
+
+async fn count(database: &Sqlite) -> i64 {
+    let query = Statement::sql("SELECT count(*) FROM things", vec![]);
+    database.read(query).await.unwrap()[0].int(0).unwrap()
+}
+
+#[tokio::test]
+async fn what_is_written_reads_back_with_its_type() {
+    let (_dir, database) = with_table().await;
+    let row = vec![Value::Int(-7), Value::Text("é'$1".into()), Value::Blob(vec![0, 255])];
+    let insert = Statement::insert("things (id, name, bytes)", "", row.clone());
+    assert_eq!(database.write(vec![insert, thing(1)]).await.unwrap(), [1, 1]);
+    let query = Statement::sql("SELECT id, name, bytes FROM things ORDER BY id", vec![]);
+    let rows = database.read(query).await.unwrap();
+    assert_eq!(rows[0], Row(row));
+    assert_eq!(rows[1].find_blob(2), Ok(None));
+}
+
+#[tokio::test]
+async fn parameters_go_by_their_number_and_not_by_their_first_appearance() {
+    let (_dir, database) = open();
+    let query = Statement::sql("SELECT $2, $1, $2", vec!["first".into(), "second".into()]);
+    let rows = database.read(query).await.unwrap();
+    assert_eq!(rows, [Row(vec!["second".into(), "first".into(), "second".into()])]);
+    let query = Statement::sql("SELECT $2", vec!["only one".into()]);
+    assert!(database.read(query).await.is_err());
+}
+
+#[tokio::test]
+async fn an_insert_takes_any_number_of_rows_and_counts_those_it_changed() {
+    let (_dir, database) = with_table().await;
+    database.write(vec![thing(3)]).await.unwrap();
+    let insert = Statement::Insert {
+        into: "things (id, name)",
+        on_conflict: "ON CONFLICT DO NOTHING",
+        rows: (0..200_i64).map(|id| vec![id.into(), "thing".into()]).collect(),
+    };
+    let none = Statement::Insert {
+        into: "things (id, name)",
+        on_conflict: "",
+        rows: vec![],
+    };
+    assert_eq!(database.write(vec![insert, none]).await.unwrap(), [199, 0]);
+    assert_eq!(count(&database).await, 200);
+}
+
+#[tokio::test]
+async fn a_failing_write_leaves_nothing_behind_and_does_not_hurt_its_neighbours() {
+    let (_dir, database) = with_table().await;
+    let block = block_writer(&database);
+    let good = database.write(vec![thing(1)]);
+    let bad = database.write(vec![thing(2), thing(3), thing(2)]);
+    let late = database.write(vec![thing(2)]);
+    let unblock = async { drop(block) };
+    let (good, bad, late, ()) = tokio::join!(good, bad, late, unblock);
+    assert_eq!(good.unwrap(), [1]);
+    assert!(matches!(bad, Err(DatabaseError::Engine(_))));
+    assert_eq!(late.unwrap(), [1]);
+    assert_eq!(count(&database).await, 2);
+}
+
+#[tokio::test]
+async fn a_job_that_panics_takes_its_group_back_and_the_writer_goes_on() {
+    let (_dir, database) = with_table().await;
+    let block = block_writer(&database);
+    let good = database.write(vec![thing(1)]);
+    let bad = database.with_writer(|_| panic!("a fault of the program"));
+    let unblock = async { drop(block) };
+    let (good, bad, ()) = tokio::join!(good, bad, unblock);
+    let _: DatabaseError = bad.map(|(): ()| ()).unwrap_err();
+    assert!(matches!(good, Err(DatabaseError::Engine(_))));
+    database.write(vec![thing(1)]).await.unwrap();
+    assert_eq!(count(&database).await, 1);
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_and_loses_nothing() {
+    let (_dir, database) = with_table().await;
+    let block = block_writer(&database);
+    let (answers, answered) = mpsc::channel();
+    let mut accepted = 0;
+    let refusal = loop {
+        let id = i64::try_from(accepted).unwrap();
+        let answers = answers.clone();
+        let submitted = database.submit(
+            move |connection| statements::write(connection, &[thing(id)]),
+            move |answer| answers.send(answer.is_ok_and(|written| written.is_ok())).unwrap(),
+        );
+        match submitted {
+            Ok(()) => accepted += 1,
+            Err(refusal) => break refusal,
+        }
+    };
+    assert!(matches!(refusal, DatabaseError::Busy));
+    assert_eq!(accepted, writer::QUEUE);
+    drop(block);
+    drop(answers);
+    assert_eq!(answered.iter().filter(|written| *written).count(), accepted);
+    assert_eq!(count(&database).await, i64::try_from(accepted).unwrap());
+}
+
+#[tokio::test]
+async fn closing_answers_what_is_queued_and_refuses_what_comes_after() {
+    let (dir, database) = with_table().await;
+    let block = block_writer(&database);
+    let (queued, (), ()) = tokio::join!(database.write(vec![thing(1)]), database.close(), async { drop(block) });
+    queued.unwrap();
+    assert!(matches!(
+        database.write(vec![thing(2)]).await,
+        Err(DatabaseError::Closed)
+    ));
+    let query = Statement::sql("SELECT 1", vec![]);
+    assert!(matches!(database.read(query).await, Err(DatabaseError::Closed)));
+    assert!(!dir.path().join("test.db-wal").exists());
+
+    let again = Sqlite::open(&dir.path().join("test.db"), Durability::Full).unwrap();
+    assert_eq!(count(&again).await, 1);
+}
+
+#[tokio::test]
+async fn a_reader_cannot_write() {
+    let (_dir, database) = with_table().await;
+    let written = database
+        .with_reader(|connection| connection.execute("DELETE FROM things", []).is_ok())
+        .await;
+    assert!(!written.unwrap());
+}
+
+#[tokio::test]
+async fn a_precious_file_syncs_every_commit_and_a_disposable_one_does_not() {
+    let dir = tempfile::tempdir().unwrap();
+    for (durability, expected) in [(Durability::Full, 2), (Durability::Disposable, 1)] {
+        let database = Sqlite::open(&dir.path().join("test.db"), durability).unwrap();
+        let asked = database.with_writer(|connection| {
+            let of = |name| {
+                connection
+                    .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+                    .unwrap()
+            };
+            (of("synchronous"), of("wal_autocheckpoint"))
+        });
+        assert_eq!(asked.await.unwrap(), (expected, 4_000));
+        database.close().await;
+    }
+}
+
+/// Holds the writer thread inside a job until the answer is dropped.
+fn block_writer(database: &Sqlite) -> mpsc::Sender<()> {
+    let (block, blocked) = mpsc::channel::<()>();
+    let (running, runs) = mpsc::channel();
+    let work = move |_: &Connection| {
+        running.send(()).unwrap();
+        blocked.recv().unwrap_err();
+    };
+    database.submit(work, drop).unwrap();
+    runs.recv().unwrap();
+    block
+}
