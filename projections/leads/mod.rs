@@ -1,0 +1,187 @@
+//! The leads: who they are, their timelines, and a row per facet that makes every filtered listing one index range.
+//!
+//! The API, the dashboard and delivery read it. Untracking a repository or a keyword leaves its leads in place.
+
+mod queries;
+
+use std::collections::BTreeMap;
+
+use database::{Statement, Value};
+use domain::event::{LeadEnriched, LeadReleased};
+use domain::{AccountId, Event, LeadId, RepoName, Signal, SignalKind};
+use event_log::Recorded;
+
+pub use queries::{LeadDetail, LeadQuery, LeadRow, SignalRow, accounts_with_withheld, find, page, withheld};
+
+use crate::{Projection, columns};
+
+/// The projection.
+pub struct Leads;
+
+impl Projection for Leads {
+    fn name(&self) -> &'static str {
+        "leads"
+    }
+
+    fn schema(&self) -> &'static str {
+        include_str!("schema.sql")
+    }
+
+    fn indexes(&self) -> &'static str {
+        include_str!("indexes.sql")
+    }
+
+    fn apply(&self, recorded: &Recorded) -> Vec<Statement> {
+        match &recorded.event {
+            Event::LeadCaptured(captured) => first(recorded, captured.lead_id, &captured.signal, false),
+            Event::LeadWithheld(withheld) => first(recorded, withheld.lead_id, &withheld.signal, true),
+            Event::SignalRecorded(further) => signal(recorded, further.lead_id, &further.signal, further.withheld),
+            Event::LeadReleased(released) => release(recorded, released),
+            Event::LeadEnriched(enriched) => vec![profiles(vec![profile(recorded, enriched)])],
+            _ => Vec::new(),
+        }
+    }
+
+    /// Of the enrichments of one lead the last alone is written: each replaces the former whole, in a table that no
+    /// other event touches, and PostgreSQL refuses an upsert that meets a row twice.
+    fn apply_all(&self, stretch: &[Recorded]) -> Vec<Statement> {
+        let mut statements = Vec::new();
+        let mut latest: BTreeMap<(AccountId, LeadId), Vec<Value>> = BTreeMap::new();
+        for recorded in stretch {
+            if let Event::LeadEnriched(enriched) = &recorded.event {
+                latest.insert((recorded.account(), enriched.lead_id), profile(recorded, enriched));
+            } else {
+                statements.extend(self.apply(recorded));
+            }
+        }
+        if !latest.is_empty() {
+            statements.push(profiles(latest.into_values().collect()));
+        }
+        statements
+    }
+}
+
+/// A lead's first event: the lead and the signal that made it one.
+fn first(recorded: &Recorded, lead_id: LeadId, captured_by: &Signal, withheld: bool) -> Vec<Statement> {
+    // The log puts lead events into streams of people alone; another stream's have no person to show.
+    let Some(person) = recorded.stream.person() else {
+        return Vec::new();
+    };
+    let lead = Statement::insert(
+        "leads (account, lead_id, person, status, withheld, position)",
+        "ON CONFLICT DO NOTHING",
+        vec![
+            columns::id(recorded.account().ulid()),
+            columns::id(lead_id.ulid()),
+            person.bytes().as_slice().into(),
+            "new".into(),
+            withheld.into(),
+            columns::place(recorded.position),
+        ],
+    );
+    let mut statements = vec![lead];
+    statements.extend(signal(recorded, lead_id, captured_by, withheld));
+    statements
+}
+
+/// A signal: a row of the timeline, and the facets that no earlier signal of the lead has.
+fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool) -> Vec<Statement> {
+    let account = columns::id(recorded.account().ulid());
+    let lead = columns::id(lead_id.ulid());
+    let timeline = Statement::insert(
+        "lead_signals (account, lead_id, number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, \
+         person)",
+        "ON CONFLICT DO NOTHING",
+        vec![
+            account.clone(),
+            lead.clone(),
+            recorded.version.into(),
+            signal.kind.as_str().into(),
+            signal.repo.as_str().into(),
+            signal.keyword.as_ref().map(domain::Keyword::as_str).into(),
+            columns::time(signal.occurred_at),
+            columns::time(recorded.recorded_at),
+            signal.collector.as_str().into(),
+            columns::id(recorded.id.ulid()),
+            signal.person.bytes().into(),
+        ],
+    );
+    let facets = facets_of(signal).map(|facet| {
+        vec![
+            account.clone(),
+            lead.clone(),
+            facet.into(),
+            (!withheld).into(),
+            columns::time(recorded.recorded_at),
+            columns::place(recorded.position),
+            recorded.version.into(),
+        ]
+    });
+    let facets = Statement::Insert {
+        into: "lead_facets (account, lead_id, facet, visible, captured_at, position, number)",
+        on_conflict: "ON CONFLICT DO NOTHING",
+        rows: facets.into(),
+    };
+    vec![timeline, facets]
+}
+
+/// A withheld lead enters the lists, at the top: as if captured at the time of its release, by whichever facet.
+fn release(recorded: &Recorded, released: &LeadReleased) -> Vec<Statement> {
+    let account = columns::id(recorded.account().ulid());
+    let lead = columns::id(released.lead_id.ulid());
+    vec![
+        Statement::sql(
+            "UPDATE leads SET withheld = 0 WHERE account = $1 AND lead_id = $2",
+            vec![account.clone(), lead.clone()],
+        ),
+        Statement::sql(
+            "UPDATE lead_facets SET visible = 1, captured_at = $1, position = $2 WHERE account = $3 AND lead_id = $4",
+            vec![
+                columns::time(recorded.recorded_at),
+                columns::place(recorded.position),
+                account,
+                lead,
+            ],
+        ),
+    ]
+}
+
+fn profile(recorded: &Recorded, enriched: &LeadEnriched) -> Vec<Value> {
+    vec![
+        columns::id(recorded.account().ulid()),
+        columns::id(enriched.lead_id.ulid()),
+        enriched.profile.bytes().into(),
+        columns::id(recorded.id.ulid()),
+        columns::time(recorded.recorded_at),
+    ]
+}
+
+fn profiles(rows: Vec<Vec<Value>>) -> Statement {
+    Statement::Insert {
+        into: "lead_profiles (account, lead_id, profile, event_id, recorded_at)",
+        on_conflict: "ON CONFLICT (account, lead_id) DO UPDATE SET profile = excluded.profile, \
+                      event_id = excluded.event_id, recorded_at = excluded.recorded_at",
+        rows,
+    }
+}
+
+/// The facets that a signal has, one for each combination of filters that it matches.
+fn facets_of(signal: &Signal) -> [String; 4] {
+    let (kind, repo) = (Some(signal.kind), Some(&signal.repo));
+    [
+        facet(None, None),
+        facet(kind, None),
+        facet(None, repo),
+        facet(kind, repo),
+    ]
+}
+
+/// The facet that a combination of filters asks for.
+fn facet(kind: Option<SignalKind>, repo: Option<&RepoName>) -> String {
+    match (kind, repo) {
+        (None, None) => String::new(),
+        (Some(kind), None) => format!("t:{kind}"),
+        (None, Some(repo)) => format!("r:{}", repo.key()),
+        (Some(kind), Some(repo)) => format!("t:{kind} r:{}", repo.key()),
+    }
+}

@@ -1,0 +1,215 @@
+//! How leads are read: pages of any combination of filters, one lead whole, and who is withheld.
+
+use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
+use domain::{AccountId, Collector, EventId, LeadId, PersonRef, RepoName, Sealed, SignalKind, Timestamp};
+use event_log::Position;
+
+use super::facet;
+use crate::columns;
+
+/// Which leads are asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadQuery {
+    /// Whose leads.
+    pub account: AccountId,
+    /// Those with a signal of this kind.
+    pub signal_type: Option<SignalKind>,
+    /// Those with a signal in this repository.
+    pub repo: Option<RepoName>,
+    /// Those captured strictly after this time.
+    pub since: Option<Timestamp>,
+    /// Those that stand after this row, `(captured_at, position)`: where the former page ended.
+    pub before: Option<(Timestamp, Position)>,
+    /// At most so many.
+    pub limit: u32,
+}
+
+/// A signal of a lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignalRow {
+    /// Its place in the timeline: grows, and has gaps.
+    pub number: u32,
+    /// What kind of act it was.
+    pub kind: SignalKind,
+    /// The repository it happened in.
+    pub repo: RepoName,
+    /// The customer's keyword that matched, for keyword kinds.
+    pub keyword: Option<String>,
+    /// When it happened on GitHub.
+    pub occurred_at: Timestamp,
+    /// When it was recorded.
+    pub recorded_at: Timestamp,
+    /// Which source brought it.
+    pub collector: Collector,
+    /// The event that `person` was sealed for; needed to open it.
+    pub event_id: EventId,
+    /// A sealed [`domain::SignalPerson`].
+    pub person: Sealed,
+}
+
+/// A lead by one of its signals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadRow {
+    /// Its id.
+    pub lead_id: LeadId,
+    /// Who it is; needed to open what is sealed.
+    pub person: PersonRef,
+    /// When it was captured, as far as the filters go: when the first matching signal was recorded, or the lead released.
+    pub captured_at: Timestamp,
+    /// The event of that moment; with `captured_at` the row's place in the list.
+    pub position: Position,
+    /// The first signal that matches the filters.
+    pub signal: SignalRow,
+    /// The latest profile, a sealed [`domain::Profile`], and the event it was sealed for.
+    pub profile: Option<(EventId, Sealed)>,
+}
+
+/// A lead whole.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeadDetail {
+    /// The lead, by the signal that captured it.
+    pub lead: LeadRow,
+    /// The timeline, oldest first.
+    pub signals: Vec<SignalRow>,
+    /// How far the customer got with it: `new`.
+    pub status: String,
+    /// When something about it was last recorded.
+    pub updated_at: Timestamp,
+}
+
+/// The columns of a lead by one of its facets. `CROSS JOIN` keeps SQLite from starting at another table than the facets.
+macro_rules! leads_by_facet {
+    ($condition:literal) => {
+        concat!(
+            "SELECT f.lead_id, l.person, f.captured_at, f.position, p.event_id, p.profile, p.recorded_at, l.status, ",
+            "s.number, s.kind, s.repo, s.keyword, s.occurred_at, s.recorded_at, s.collector, s.event_id, s.person ",
+            "FROM lead_facets AS f CROSS JOIN leads AS l CROSS JOIN lead_signals AS s ",
+            "LEFT JOIN lead_profiles AS p ON p.account = f.account AND p.lead_id = f.lead_id ",
+            "WHERE l.account = f.account AND l.lead_id = f.lead_id ",
+            "AND s.account = f.account AND s.lead_id = f.lead_id AND s.number = f.number AND ",
+            $condition
+        )
+    };
+}
+
+/// The one text behind every listing: kind and repository choose the facet, `since` and the former page the ends of
+/// the range. So the plan is the same for all: a range of `lead_facets_newest`, the rest by primary key.
+const PAGE: &str = leads_by_facet!(
+    "f.account = $1 AND f.facet = $2 AND f.visible = 1 AND f.captured_at > $3 \
+     AND (f.captured_at, f.position) < ($4, $5) ORDER BY f.captured_at DESC, f.position DESC LIMIT $6"
+);
+
+const FIND: &str = leads_by_facet!("f.account = $1 AND f.lead_id = $2 AND f.facet = '' AND f.visible = 1");
+
+const TIMELINE: &str = "SELECT number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, person \
+                        FROM lead_signals WHERE account = $1 AND lead_id = $2 ORDER BY number";
+
+pub(super) fn page_statement(query: &LeadQuery) -> Statement {
+    let since = query.since.map_or(i64::MIN, Timestamp::micros);
+    let (time, position) = query
+        .before
+        .map_or((Value::Int(i64::MAX), Value::Int(i64::MAX)), |(time, position)| {
+            (columns::time(time), columns::place(position))
+        });
+    let params = vec![
+        columns::id(query.account.ulid()),
+        facet(query.signal_type, query.repo.as_ref()).into(),
+        since.into(),
+        time,
+        position,
+        query.limit.into(),
+    ];
+    Statement::sql(PAGE, params)
+}
+
+/// A page of leads, newest first. Withheld leads are not among them.
+pub async fn page(views: &dyn Database, query: &LeadQuery) -> Result<Vec<LeadRow>, DatabaseError> {
+    let rows = views.read(page_statement(query)).await?;
+    Ok(rows.iter().map(lead_row).collect::<Result<_, _>>()?)
+}
+
+/// The account's lead of that id. A withheld one is not found.
+pub async fn find(
+    views: &dyn Database,
+    account: AccountId,
+    lead_id: LeadId,
+) -> Result<Option<LeadDetail>, DatabaseError> {
+    let key = vec![columns::id(account.ulid()), columns::id(lead_id.ulid())];
+    let found = views.read(Statement::sql(FIND, key.clone())).await?;
+    let Some(row) = found.first() else {
+        return Ok(None);
+    };
+    let timeline = views.read(Statement::sql(TIMELINE, key)).await?;
+    let signals: Vec<_> = timeline
+        .iter()
+        .map(|row| signal_row(row, 0))
+        .collect::<Result<_, _>>()?;
+    let lead = lead_row(row)?;
+    let recorded = signals.iter().map(|signal| signal.recorded_at);
+    let updated_at = recorded
+        .chain(columns::find_timestamp(row, 6)?)
+        .fold(lead.captured_at, Ord::max);
+    Ok(Some(LeadDetail {
+        lead,
+        signals,
+        status: row.text(7)?.to_owned(),
+        updated_at,
+    }))
+}
+
+/// People of the account whose leads are withheld, oldest first, at most `limit`.
+pub async fn withheld(views: &dyn Database, account: AccountId, limit: u32) -> Result<Vec<PersonRef>, DatabaseError> {
+    let text = "SELECT person FROM leads WHERE account = $1 AND withheld = 1 ORDER BY position LIMIT $2";
+    let params = vec![columns::id(account.ulid()), limit.into()];
+    let rows = views.read(Statement::sql(text, params)).await?;
+    let people = rows.iter().map(|row| columns::bytes(row, 0).map(PersonRef::new));
+    Ok(people.collect::<Result<_, _>>()?)
+}
+
+/// Accounts with at least one withheld lead. One step down the index an account, however many are withheld.
+pub async fn accounts_with_withheld(views: &dyn Database) -> Result<Vec<AccountId>, DatabaseError> {
+    let text = "SELECT account FROM leads WHERE withheld = 1 AND account > $1 ORDER BY account LIMIT 1";
+    let mut accounts = Vec::new();
+    // Shorter than any account, so before all of them.
+    let mut after = Value::Blob(Vec::new());
+    loop {
+        let rows = views.read(Statement::sql(text, vec![after])).await?;
+        let Some(row) = rows.first() else {
+            return Ok(accounts);
+        };
+        let account = AccountId::new(columns::ulid(row, 0)?);
+        after = columns::id(account.ulid());
+        accounts.push(account);
+    }
+}
+
+fn lead_row(row: &Row) -> Result<LeadRow, ColumnError> {
+    let profile_event = columns::find_ulid(row, 4)?.map(EventId::new);
+    let profile = row.find_blob(5)?.map(|sealed| Sealed::new(sealed.to_vec()));
+    Ok(LeadRow {
+        lead_id: LeadId::new(columns::ulid(row, 0)?),
+        person: PersonRef::new(columns::bytes(row, 1)?),
+        captured_at: columns::timestamp(row, 2)?,
+        position: columns::position(row, 3)?,
+        signal: signal_row(row, 8)?,
+        profile: profile_event.zip(profile),
+    })
+}
+
+/// The signal whose columns begin at `first`.
+fn signal_row(row: &Row, first: usize) -> Result<SignalRow, ColumnError> {
+    Ok(SignalRow {
+        number: u32::try_from(row.int(first)?).map_err(|_| ColumnError {
+            index: first,
+            expected: "number of a signal",
+        })?,
+        kind: columns::parsed(row, first + 1, "kind of signal")?,
+        repo: columns::parsed(row, first + 2, "repository's name")?,
+        keyword: row.find_text(first + 3)?.map(str::to_owned),
+        occurred_at: columns::timestamp(row, first + 4)?,
+        recorded_at: columns::timestamp(row, first + 5)?,
+        collector: columns::parsed(row, first + 6, "collector")?,
+        event_id: EventId::new(columns::ulid(row, first + 7)?),
+        person: Sealed::new(row.blob(first + 8)?.to_vec()),
+    })
+}
