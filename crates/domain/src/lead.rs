@@ -116,6 +116,11 @@ impl Decide for Lead {
 }
 
 impl Lead {
+    /// Whether the signal is recorded already: asked before its personal part is sealed in vain.
+    pub fn knows(&self, signal: &SignalKey) -> bool {
+        self.signals.contains(signal)
+    }
+
     fn evolve(&mut self, event: &Event) {
         match event {
             Event::LeadCaptured(captured) => {

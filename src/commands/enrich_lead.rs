@@ -1,0 +1,68 @@
+//! Puts down what the public profile says of a lead, only when a field's value changed.
+
+use domain::lead::{Lead, LeadCommand, LeadRefusal};
+use domain::{AccountId, Event, EventId, PersonRef, Profile, SignalPerson, StreamId};
+use event_log::{Position, Recorded};
+use vault::{Keyring, OpenError};
+
+use super::execute::execute;
+use super::{CommandError, Writer};
+
+/// Records `observed` if a value differs from what is known. The position of the event, if there was one; none too for
+/// a person who was erased.
+pub async fn enrich_lead(
+    writer: &Writer,
+    account: AccountId,
+    person: PersonRef,
+    observed: Profile,
+) -> Result<Option<Position>, CommandError<LeadRefusal>> {
+    let keys = writer.vault.keys(account, &[person]).await?;
+    if !keys.has(person) {
+        return Ok(None);
+    }
+    let stream = StreamId::lead(account, person);
+    let history = writer
+        .log
+        .read_streams(std::slice::from_ref(&stream))
+        .await?
+        .pop()
+        .unwrap_or_default();
+    let known = known_profile(&keys, person, &history).map_err(|error| CommandError::Sealed(error.into()))?;
+    let changed = known.changed_fields(&observed);
+    let event_id = EventId::new(writer.clock.ulid());
+    let profile = keys
+        .seal(person, event_id, &keep_first_seen(&known, observed))
+        .map_err(|error| CommandError::Sealed(error.into()))?;
+    let executed = execute::<Lead>(writer, stream, event_id, LeadCommand::Enrich { profile, changed }).await?;
+    Ok((executed.new > 0).then(|| executed.position()))
+}
+
+/// The profile of the last enrichment; before the first one, the login that came with the signal.
+fn known_profile(keys: &Keyring, person: PersonRef, history: &[Recorded]) -> Result<Profile, OpenError> {
+    for recorded in history.iter().rev() {
+        match &recorded.event {
+            Event::LeadEnriched(enriched) => return keys.open(person, recorded.id, &enriched.profile),
+            Event::LeadCaptured(domain::event::LeadCaptured { signal, .. })
+            | Event::LeadWithheld(domain::event::LeadWithheld { signal, .. }) => {
+                let signal: SignalPerson = keys.open(person, recorded.id, &signal.person)?;
+                return Ok(Profile {
+                    login: signal.login,
+                    ..Profile::default()
+                });
+            }
+            _ => {}
+        }
+    }
+    Ok(Profile::default())
+}
+
+/// A value that did not change keeps the time at which it was first seen.
+fn keep_first_seen(known: &Profile, mut observed: Profile) -> Profile {
+    let changed = known.changed_fields(&observed);
+    for (field, provenance) in &mut observed.provenance {
+        if let Some(first) = known.provenance.get(field).filter(|_| !changed.contains(field)) {
+            *provenance = first.clone();
+        }
+    }
+    observed
+}
