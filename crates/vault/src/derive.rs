@@ -42,6 +42,11 @@ impl Derived {
         Key::new(expand(&self.root, &[b"account", &account.ulid().to_bytes()]))
     }
 
+    /// See [`crate::Vault::purpose_key`].
+    pub fn purpose_key(&self, purpose: &str) -> [u8; 32] {
+        *expand(&self.root, &[b"purpose", purpose.as_bytes()])
+    }
+
     /// See [`crate::Vault::person_ref`].
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         PersonRef::new(self.hash(&[b"person", &account.ulid().to_bytes(), &user_id.to_be_bytes()]))

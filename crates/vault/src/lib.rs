@@ -71,6 +71,11 @@ impl Vault {
         self.table.check().await
     }
 
+    /// A key for one purpose outside of the vault, such as signing page cursors; the same purpose gives the same key.
+    pub fn purpose_key(&self, purpose: &str) -> [u8; 32] {
+        self.derived.purpose_key(purpose)
+    }
+
     /// Who a person is within an account, without naming them. The same `user_id` always gives the same answer.
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         self.derived.person_ref(account, user_id)
