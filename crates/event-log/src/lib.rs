@@ -1,7 +1,15 @@
 //! The append-only log: its promise ([`port`]), the adapters that keep it and the contract suite that proves them.
 
+pub mod codec;
+#[cfg(test)]
+mod contract;
+pub mod memory;
 pub mod port;
+mod retry;
+pub mod sqlite;
 
+pub use memory::MemoryLog;
 pub use port::{
     AppendError, Appended, EventLog, NewEvent, Page, Position, ReadError, Recorded, Scope, StreamAppend, Version,
 };
+pub use sqlite::SqliteLog;

@@ -154,6 +154,19 @@ pub struct Page {
     pub head: Position,
 }
 
+impl Page {
+    /// A page of `events`, of which at most `limit` were asked for, read in a snapshot that ends at `head`.
+    pub fn new(events: Vec<Recorded>, head: Position, limit: usize) -> Self {
+        let full = events.len() >= limit;
+        let last = events.last().map(|last| last.position);
+        Self {
+            looked_to: last.filter(|_| full).unwrap_or(head),
+            events,
+            head,
+        }
+    }
+}
+
 /// Which part of the log a reader wants.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scope {
