@@ -21,6 +21,7 @@ pub struct GitHub {
 
 /// The same as flags; the webhook secret has none, since it is needed in no command that is typed.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// GitHub's REST API [default: GitHub itself]
     #[arg(long, global = true, value_name = "URL")]

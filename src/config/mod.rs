@@ -47,6 +47,7 @@ pub struct Config {
 
 /// The settings as flags of the command line.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 #[command(next_help_heading = "Settings (each also a GITLEADS_… variable and a key of the TOML file)")]
 pub struct Flags {
     /// The TOML file with settings [default: gitleads.toml in the data directory, if it is there]

@@ -19,6 +19,7 @@ pub struct Server {
 
 /// The same as flags.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// Where the HTTP API listens [default: 127.0.0.1:8080]
     #[arg(long, global = true, value_name = "ADDRESS:PORT")]

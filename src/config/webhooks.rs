@@ -16,6 +16,7 @@ pub struct Webhooks {
 
 /// The same as flags.
 #[derive(Debug, Clone, Default, clap::Args)]
+#[group(skip)]
 pub struct Flags {
     /// Deliver webhooks to private and loopback addresses too [default: false]
     #[arg(long, global = true, value_name = "true|false", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
