@@ -1,1 +1,52 @@
-//! Placeholder.
+//! How the command line works on a data directory that a running server holds: it sends its command to the server
+//! over a Unix socket in that directory, and prints what comes back.
+//!
+//! A command runs through the same [`Execute`] in both cases; [`start`] is the one place that starts it.
+
+pub mod channel;
+pub mod client;
+pub mod server;
+pub mod wire;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::mpsc;
+
+pub use channel::{Input, Output};
+pub use wire::{Command, Frame, Unit};
+
+/// Executes commands; the composition root's one implementation serves the process itself and the socket.
+#[async_trait]
+pub trait Execute: Send + Sync {
+    /// Executes a command: reads its input if it has one, tells what comes of it, and ends.
+    async fn execute(&self, command: Command, input: Option<Input>, output: &Output) -> anyhow::Result<()>;
+}
+
+/// The socket of a data directory.
+pub fn socket(data_dir: &Path) -> PathBuf {
+    data_dir.join("control.sock")
+}
+
+/// Starts a command; its frames arrive in the channel, the last one says how it ended. Dropping the receiver drops the
+/// command, which loses no more than a crash would.
+pub fn start(execute: Arc<dyn Execute>, command: Command, input: Option<Input>) -> mpsc::Receiver<Frame> {
+    let (output, frames) = Output::channel();
+    tokio::spawn(async move {
+        let outcome = tokio::select! {
+            outcome = execute.execute(command, input, &output) => outcome,
+            () = output.closed() => return,
+        };
+        let last = match outcome {
+            Ok(()) => Frame::Done,
+            Err(error) => Frame::Failed(format!("{error:#}")),
+        };
+        // Nobody left to tell is no fault: the command has ended anyway.
+        let _ = output.send(last).await;
+    });
+    frames
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,107 @@
+//! What goes over the control socket: a command as the first line, its input behind it; frames back, one JSON a line.
+
+use domain::{ApiKeyId, Keyword, PlanName, RepoName, RepoRelation, ScanTargets};
+use serde::{Deserialize, Serialize};
+
+/// A command of the command line, checked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Command {
+    /// Issues an API key.
+    CreateKey {
+        /// What the host calls it.
+        label: String,
+    },
+    /// Lists the API keys.
+    ListKeys,
+    /// Revokes an API key.
+    RevokeKey {
+        /// The key.
+        key_id: ApiKeyId,
+    },
+    /// Moves the account to a plan.
+    SetPlan {
+        /// The plan.
+        plan: PlanName,
+    },
+    /// Tracks a repository.
+    TrackRepo {
+        /// The repository.
+        repo: RepoName,
+        /// What it is to the account; none: as it was, or the default.
+        relation: Option<RepoRelation>,
+    },
+    /// Tracks a keyword.
+    TrackKeyword {
+        /// The phrase.
+        keyword: Keyword,
+        /// Where it is looked for; none: as it was, or the default.
+        scan_targets: Option<ScanTargets>,
+    },
+    /// Reads an archive file, which is the command's input.
+    Backfill {
+        /// What to call the input.
+        name: String,
+        /// Its length in bytes, if it is known.
+        bytes: Option<u64>,
+    },
+    /// Rebuilds a projection from the log.
+    Replay {
+        /// The projection; none: all.
+        projection: Option<String>,
+    },
+    /// Shows the log.
+    Events(Events),
+}
+
+/// Which events to show, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Events {
+    /// Those after this position.
+    pub after: u64,
+    /// Those of this type only.
+    pub kind: Option<String>,
+    /// Go on with those that are yet to come.
+    pub follow: bool,
+    /// As JSON, one object a line.
+    pub json: bool,
+}
+
+impl Command {
+    /// Whether the command reads an input.
+    pub const fn has_input(&self) -> bool {
+        matches!(self, Self::Backfill { .. })
+    }
+}
+
+/// What a command tells on its way.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Frame {
+    /// A line for standard output.
+    Line(String),
+    /// How far it is.
+    Progress {
+        /// So much is done.
+        done: u64,
+        /// Of so much, if that is known.
+        total: Option<u64>,
+        /// What is counted.
+        unit: Unit,
+    },
+    /// It is done; the last frame.
+    Done,
+    /// It failed; the last frame.
+    Failed(String),
+}
+
+/// What a progress counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Unit {
+    /// Bytes of an input.
+    Bytes,
+    /// Events of the log.
+    Events,
+}
