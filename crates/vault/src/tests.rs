@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use database::{Row, Statement, Value};
+use database::{Durability, MIGRATIONS, Row, Sqlite, Statement, migrate};
 use domain::SignalPerson;
+use tempfile::TempDir;
 use tokio::sync::Notify;
 use ulid::Ulid;
 
 use super::*;
 
-/// An SQLite in memory that counts what it is asked and can be told to stop between reading and answering.
+/// The real file and its real tables, counting what it is asked; can be told to stop between reading and answering.
 struct TestDatabase {
-    connection: Mutex<rusqlite::Connection>,
+    file: Sqlite,
+    directory: TempDir,
     reads: AtomicUsize,
     writes: AtomicUsize,
     held: Mutex<Option<Arc<Held>>>,
@@ -29,13 +31,13 @@ struct Held {
 }
 
 impl TestDatabase {
-    fn new() -> Arc<Self> {
-        let connection = rusqlite::Connection::open_in_memory().unwrap();
-        connection
-            .execute_batch("CREATE TABLE person_keys (person BLOB PRIMARY KEY, account TEXT NOT NULL, wrapped BLOB)")
-            .unwrap();
+    async fn new() -> Arc<Self> {
+        let directory = tempfile::tempdir().unwrap();
+        let file = Sqlite::open(&directory.path().join("gitleads.db"), Durability::Full).unwrap();
+        migrate(&file, MIGRATIONS).await.unwrap();
         Arc::new(Self {
-            connection: Mutex::new(connection),
+            file,
+            directory,
             reads: AtomicUsize::new(0),
             writes: AtomicUsize::new(0),
             held: Mutex::new(None),
@@ -52,56 +54,16 @@ impl TestDatabase {
         (self.reads.load(Ordering::SeqCst), self.writes.load(Ordering::SeqCst))
     }
 
-    fn run(&self, statement: Statement) -> Vec<u64> {
-        let connection = self.connection.lock().unwrap();
-        let execute = |text: &str, params: Vec<Value>| {
-            let params = rusqlite::params_from_iter(params.into_iter().map(to_sql));
-            connection.execute(text, params).unwrap() as u64
-        };
-        match statement {
-            Statement::Sql { text, params } => vec![execute(&text, params)],
-            Statement::Insert {
-                into,
-                on_conflict,
-                rows,
-            } => {
-                let insert = format!("INSERT INTO {into} VALUES ($1, $2, $3) {on_conflict}");
-                vec![rows.into_iter().map(|row| execute(&insert, row)).sum()]
-            }
-        }
+    async fn rows(&self, text: &'static str) -> Vec<Row> {
+        self.file.read(Statement::sql(text, Vec::new())).await.unwrap()
     }
 
-    fn rows(&self, text: &str, params: Vec<Value>) -> Vec<Row> {
-        let connection = self.connection.lock().unwrap();
-        let mut query = connection.prepare(text).unwrap();
-        let columns = query.column_count();
-        let params = rusqlite::params_from_iter(params.into_iter().map(to_sql));
-        let rows = query.query_map(params, |row| {
-            (0..columns)
-                .map(|index| Ok(from_sql(row.get(index)?)))
-                .collect::<Result<_, _>>()
-                .map(Row)
-        });
-        rows.unwrap().map(Result::unwrap).collect()
-    }
-}
-
-fn to_sql(value: Value) -> rusqlite::types::Value {
-    match value {
-        Value::Null => rusqlite::types::Value::Null,
-        Value::Int(int) => rusqlite::types::Value::Integer(int),
-        Value::Text(text) => rusqlite::types::Value::Text(text),
-        Value::Blob(blob) => rusqlite::types::Value::Blob(blob),
-    }
-}
-
-fn from_sql(value: rusqlite::types::Value) -> Value {
-    match value {
-        rusqlite::types::Value::Null => Value::Null,
-        rusqlite::types::Value::Integer(int) => Value::Int(int),
-        rusqlite::types::Value::Text(text) => Value::Text(text),
-        rusqlite::types::Value::Blob(blob) => Value::Blob(blob),
-        rusqlite::types::Value::Real(_) => panic!("no column here is a REAL"),
+    /// Whether any file of the database has these bytes anywhere.
+    fn has_on_disk(&self, bytes: &[u8]) -> bool {
+        let files = std::fs::read_dir(self.directory.path()).unwrap();
+        files
+            .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+            .any(|content| content.windows(bytes.len()).any(|window| window == bytes))
     }
 }
 
@@ -109,18 +71,12 @@ fn from_sql(value: rusqlite::types::Value) -> Value {
 impl Database for TestDatabase {
     async fn write(&self, statements: Vec<Statement>) -> Result<Vec<u64>, DatabaseError> {
         self.writes.fetch_add(1, Ordering::SeqCst);
-        Ok(statements
-            .into_iter()
-            .flat_map(|statement| self.run(statement))
-            .collect())
+        self.file.write(statements).await
     }
 
     async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
-        let Statement::Sql { text, params } = query else {
-            panic!("a query is no insert")
-        };
-        let rows = self.rows(&text, params);
+        let rows = self.file.read(query).await?;
         let held = self.held.lock().unwrap().take();
         if let Some(held) = held {
             held.reached.notify_one();
@@ -161,7 +117,7 @@ fn open(keyring: &Keyring, person: PersonRef, event: EventId, sealed: &Sealed) -
 
 #[tokio::test]
 async fn what_was_sealed_opens_for_its_account_person_and_event_and_for_no_other() {
-    let vault = vault(&TestDatabase::new());
+    let vault = vault(&TestDatabase::new().await);
     let people = [1001, 1002].map(|user| vault.person_ref(account(1), user));
     let [ada_ref, ben_ref] = people;
     let keyring = vault.ensure_keys(account(1), &people).await.unwrap();
@@ -178,7 +134,7 @@ async fn what_was_sealed_opens_for_its_account_person_and_event_and_for_no_other
 
 #[tokio::test]
 async fn a_changed_byte_anywhere_is_refused() {
-    let vault = vault(&TestDatabase::new());
+    let vault = vault(&TestDatabase::new().await);
     let person = vault.person_ref(account(1), 1001);
     let keyring = vault.ensure_keys(account(1), &[person]).await.unwrap();
     let sealed = keyring.seal(person, event(5), &ada()).unwrap();
@@ -194,7 +150,7 @@ async fn a_changed_byte_anywhere_is_refused() {
 
 #[tokio::test]
 async fn another_kind_of_value_is_refused_without_a_word_of_what_it_was() {
-    let vault = vault(&TestDatabase::new());
+    let vault = vault(&TestDatabase::new().await);
     let person = vault.person_ref(account(1), 1001);
     let keyring = vault.ensure_keys(account(1), &[person]).await.unwrap();
     let sealed = keyring.seal(person, event(5), &"ada-example").unwrap();
@@ -205,7 +161,7 @@ async fn another_kind_of_value_is_refused_without_a_word_of_what_it_was() {
 
 #[tokio::test]
 async fn keys_survive_a_restart_and_need_the_same_root_key() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let person = vault(&database).person_ref(account(1), 1001);
     let keyring = vault(&database).ensure_keys(account(1), &[person]).await.unwrap();
     let sealed = keyring.seal(person, event(5), &ada()).unwrap();
@@ -225,13 +181,14 @@ async fn keys_survive_a_restart_and_need_the_same_root_key() {
 
 #[tokio::test]
 async fn a_wrapped_key_moved_to_another_person_does_not_open() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let [from, to] = [1001, 1002].map(|user| vault(&database).person_ref(account(1), user));
     vault(&database).ensure_keys(account(1), &[from, to]).await.unwrap();
-    database.run(Statement::sql(
+    let swap = Statement::sql(
         "UPDATE person_keys SET wrapped = (SELECT wrapped FROM person_keys WHERE person = $1) WHERE person = $2",
         vec![from.bytes().as_slice().into(), to.bytes().as_slice().into()],
-    ));
+    );
+    database.write(vec![swap]).await.unwrap();
     assert!(vault(&database).keys(account(1), &[from]).await.unwrap().has(from));
     assert!(matches!(
         vault(&database).keys(account(1), &[to]).await,
@@ -241,7 +198,7 @@ async fn a_wrapped_key_moved_to_another_person_does_not_open() {
 
 #[tokio::test]
 async fn an_erased_person_is_neither_opened_nor_sealed_and_stays_erased() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let erasing = vault(&database);
     let [ada_ref, ben_ref] = [1001, 1002].map(|user| erasing.person_ref(account(1), user));
     let keyring = erasing.ensure_keys(account(1), &[ada_ref, ben_ref]).await.unwrap();
@@ -259,13 +216,15 @@ async fn an_erased_person_is_neither_opened_nor_sealed_and_stays_erased() {
             assert_eq!(keyring.seal(ada_ref, event(6), &ada()), Err(SealError::Erased));
         }
     }
-    let left = database.rows("SELECT wrapped FROM person_keys WHERE wrapped IS NULL", Vec::new());
+    let left = database
+        .rows("SELECT person FROM person_keys WHERE wrapped IS NULL")
+        .await;
     assert_eq!(left.len(), 1);
 }
 
 #[tokio::test]
 async fn a_person_can_be_erased_before_having_a_key_but_not_by_another_account() {
-    let vault = vault(&TestDatabase::new());
+    let vault = vault(&TestDatabase::new().await);
     let person = vault.person_ref(account(1), 1001);
     vault.destroy(account(1), person).await.unwrap();
     assert!(!vault.ensure_keys(account(1), &[person]).await.unwrap().has(person));
@@ -278,7 +237,7 @@ async fn a_person_can_be_erased_before_having_a_key_but_not_by_another_account()
 
 #[tokio::test]
 async fn a_reader_on_its_way_does_not_bring_a_destroyed_key_back() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let person = vault(&database).person_ref(account(1), 1001);
     vault(&database).ensure_keys(account(1), &[person]).await.unwrap();
 
@@ -297,7 +256,7 @@ async fn a_reader_on_its_way_does_not_bring_a_destroyed_key_back() {
 
 #[tokio::test]
 async fn two_vaults_that_make_a_key_at_once_agree_on_it() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let (slow, fast) = (Arc::new(vault(&database)), vault(&database));
     let people: Vec<PersonRef> = (0..3).map(|user| fast.person_ref(account(1), user)).collect();
     let held = database.hold_next_read();
@@ -322,7 +281,7 @@ async fn two_vaults_that_make_a_key_at_once_agree_on_it() {
 
 #[tokio::test]
 async fn a_warm_page_asks_the_database_nothing_and_a_cold_one_once() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let vault = vault(&database);
     let people: Vec<PersonRef> = (0..100).map(|user| vault.person_ref(account(1), user)).collect();
     vault.ensure_keys(account(1), &people).await.unwrap();
@@ -334,7 +293,7 @@ async fn a_warm_page_asks_the_database_nothing_and_a_cold_one_once() {
 
 #[tokio::test]
 async fn more_people_than_one_query_or_the_cache_takes_all_get_their_keys() {
-    let database = TestDatabase::new();
+    let database = TestDatabase::new().await;
     let small = Vault::with_cache(database.clone(), &root(7), 10);
     let people: Vec<PersonRef> = (0..2500).map(|user| small.person_ref(account(1), user)).collect();
     let made = small.ensure_keys(account(1), &people).await.unwrap();
@@ -346,9 +305,25 @@ async fn more_people_than_one_query_or_the_cache_takes_all_get_their_keys() {
     }
 }
 
-#[test]
-fn what_belongs_to_an_account_opens_for_its_account_and_event_alone() {
-    let database = TestDatabase::new();
+#[tokio::test]
+async fn a_destroyed_key_is_in_none_of_the_files_once_they_are_closed() {
+    let database = TestDatabase::new().await;
+    let vault = vault(&database);
+    let people: Vec<PersonRef> = (0..40).map(|user| vault.person_ref(account(1), user)).collect();
+    vault.ensure_keys(account(1), &people).await.unwrap();
+    let stored = database.rows("SELECT wrapped FROM person_keys").await;
+    let wrapped: Vec<&[u8]> = stored.iter().map(|row| row.blob(0).unwrap()).collect();
+    assert!(wrapped.iter().all(|key| database.has_on_disk(key)));
+    for person in &people {
+        vault.destroy(account(1), *person).await.unwrap();
+    }
+    database.file.close().await;
+    assert!(!wrapped.iter().any(|key| database.has_on_disk(key)));
+}
+
+#[tokio::test]
+async fn what_belongs_to_an_account_opens_for_its_account_and_event_alone() {
+    let database = TestDatabase::new().await;
     let sealed = vault(&database).seal_for_account(account(1), event(5), b"whsec_example");
     let vault = vault(&database);
     assert_eq!(
@@ -371,7 +346,7 @@ fn what_belongs_to_an_account_opens_for_its_account_and_event_alone() {
 
 #[tokio::test]
 async fn a_vault_and_a_keyring_do_not_show_what_they_hold() {
-    let vault = vault(&TestDatabase::new());
+    let vault = vault(&TestDatabase::new().await);
     let person = vault.person_ref(account(1), 1001);
     let keyring = vault.ensure_keys(account(1), &[person]).await.unwrap();
     assert_eq!(format!("{vault:?} {keyring:?}"), "Vault(..) Keyring(1 keys)");
