@@ -1,0 +1,161 @@
+//! A whole server as its user has it: the real binary, a data directory, a port of the system's choice.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+/// A command line that no setting of the machine reaches.
+pub fn gitleads(data: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_gitleads"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GITLEADS_")) {
+        command.env_remove(name);
+    }
+    command.arg("--data-dir").arg(data).stdin(Stdio::null());
+    command
+}
+
+/// Runs a command line to its end and expects it to succeed.
+pub fn run(data: &Path, arguments: &[&str]) -> String {
+    let output = output(data, arguments, &[]);
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs a command line to its end with `input` on its standard input.
+pub fn output(data: &Path, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = gitleads(data);
+    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let input = input.to_vec();
+    let feeder = std::thread::spawn(move || drop(stdin.write_all(&input)));
+    let output = child.wait_with_output().unwrap();
+    feeder.join().unwrap();
+    output
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    url: String,
+    data: PathBuf,
+    client: reqwest::Client,
+    key: Option<String>,
+}
+
+impl Server {
+    /// Starts a server on `data`; `key` is known from an earlier start, else the first start prints one.
+    pub fn start(data: &Path, key: Option<&str>, arguments: &[&str]) -> Self {
+        let mut command = gitleads(data);
+        command.args(["--listen", "127.0.0.1:0", "--github-api-url", "http://127.0.0.1:9", "--allow-private-webhooks", "--allow-http-webhooks"]);
+        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut errors = child.stderr.take().unwrap();
+        let complaints = std::thread::spawn(move || {
+            let mut text = String::new();
+            drop(errors.read_to_string(&mut text));
+            text
+        });
+        let mut lines = BufReader::new(child.stdout.take().unwrap());
+        let (mut url, mut printed) = (None, key.map(str::to_owned));
+        while url.is_none() || printed.is_none() {
+            let mut line = String::new();
+            if lines.read_line(&mut line).unwrap() == 0 {
+                panic!("the server did not start: {}", complaints.join().unwrap());
+            }
+            for word in line.split(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
+                if word.starts_with("http://127.0.0.1:") && url.is_none() {
+                    url = Some(word.trim_end_matches('/').to_owned());
+                }
+                if word.starts_with("gl_live_") && printed.is_none() {
+                    printed = Some(word.to_owned());
+                }
+            }
+        }
+        // Keep reading, so that the server never waits for us.
+        std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
+        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        Self { child, url: url.unwrap(), data: data.to_owned(), client, key: printed }
+    }
+
+    /// The key of the account.
+    pub fn key(&self) -> String {
+        self.key.clone().unwrap()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> &Path {
+        &self.data
+    }
+
+    /// `http://127.0.0.1:port`.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A request with the account's key; waits and asks again if the rate limit says so.
+    pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
+        loop {
+            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+            let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(self.key());
+            if let Some(body) = &body {
+                request = request.json(body);
+            }
+            let response = request.send().await.unwrap();
+            let status = response.status().as_u16();
+            if status != 429 {
+                return (status, response.text().await.unwrap());
+            }
+            tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        }
+    }
+
+    /// GET that must answer 200 with JSON.
+    pub async fn get(&self, path: &str) -> Value {
+        let (status, body) = self.request("GET", path, None).await;
+        assert_eq!(status, 200, "{path}: {body}");
+        serde_json::from_str(&body).unwrap()
+    }
+
+    /// POST that must answer `status` with JSON.
+    pub async fn post(&self, path: &str, body: Value, status: u16) -> Value {
+        let (got, text) = self.request("POST", path, Some(body)).await;
+        assert_eq!(got, status, "{path}: {text}");
+        serde_json::from_str(&text).unwrap()
+    }
+
+    /// Every lead under `filter` (such as `repo=a/b`), page by page.
+    pub async fn leads(&self, filter: &str) -> Vec<Value> {
+        let mut leads = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let page = self.get(&format!("/v1/leads?limit=100&{filter}{cursor}")).await;
+            leads.extend(page["data"].as_array().unwrap().iter().cloned());
+            match page["next_cursor"].as_str() {
+                Some(next) => cursor = format!("&cursor={next}"),
+                None => return leads,
+            }
+        }
+    }
+
+    /// Ends the process at once, as a crash would.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Asks the process to end and says whether it ended well.
+    pub fn terminate(mut self) -> bool {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.child.wait().unwrap().success()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}

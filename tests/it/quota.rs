@@ -1,0 +1,37 @@
+//! The story of a month that is full: nothing is lost, and a raised plan releases what was withheld.
+
+use serde_json::json;
+
+use crate::harness::archive::{STARRED, hour};
+use crate::harness::config::generous;
+use crate::harness::eventually;
+use crate::harness::receiver::Receiver;
+use crate::harness::server::{Server, output, run};
+
+#[tokio::test]
+async fn people_over_the_cap_are_withheld_and_a_raised_plan_releases_and_delivers_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let config = generous(folder.path(), Some(5));
+    let mut text = std::fs::read_to_string(&config).unwrap();
+    text.push_str("[plans.large]\napi = true\nrequests_per_minute = 10000000\n");
+    std::fs::write(&config, text).unwrap();
+    let server = Server::start(&data, None, &["--config", config.to_str().unwrap()]);
+    let receiver = Receiver::start(200).await;
+    server.post("/v1/webhooks", json!({"url": receiver.url(), "events": ["lead.created"]}), 201).await;
+    server.post("/v1/tracked-repos", json!({"full_name": STARRED}), 201).await;
+    let hour = hour(64);
+    assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
+    assert_eq!(server.leads("").await.len(), 5);
+    eventually("the five are delivered", || async { (receiver.received().len() == 5).then_some(()) }).await;
+    run(&data, &["--config", config.to_str().unwrap(), "plan", "set", "large"]);
+    eventually("all are released", || async {
+        (server.leads("").await.len() == hour.stargazers.len()).then_some(())
+    })
+    .await;
+    eventually("all are delivered", || async {
+        (receiver.received().len() == hour.stargazers.len()).then_some(())
+    })
+    .await;
+    assert!(server.terminate());
+}
