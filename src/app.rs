@@ -108,7 +108,7 @@ impl App {
     }
 
     /// Closes the files; what was acknowledged is in them.
-    pub async fn close(self) {
+    pub async fn close(&self) {
         self.views.close().await;
         self.store.close().await;
     }

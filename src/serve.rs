@@ -36,6 +36,19 @@ impl Shutdown {
         let _ = self.0.clone().wait_for(|ending| *ending).await;
     }
 
+    /// Does `work` until it is time to end, and drops it then: for work that may be broken off at any moment.
+    pub async fn cut_off(&self, work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
+        tokio::select! {
+            outcome = work => outcome,
+            () = self.requested() => Ok(()),
+        }
+    }
+
+    /// The same as a value to watch, true once it is time to end.
+    pub fn watch(&self) -> watch::Receiver<bool> {
+        self.0.clone()
+    }
+
     /// Whether it is time to end.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()

@@ -1,1 +1,106 @@
-//! Placeholder.
+//! The command line: reads the arguments, then serves, or runs one command in whichever process holds the data
+//! directory: the running server, or else this one.
+
+pub mod backfill;
+pub mod events;
+pub mod execute;
+pub mod keys;
+pub mod plan;
+pub mod print;
+pub mod replay;
+pub mod run;
+pub mod serve;
+pub mod track;
+
+use std::io::Write as _;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
+
+use crate::config::{self, Config};
+use crate::telemetry;
+use run::Ended;
+
+/// Turns public interest on GitHub into leads.
+#[derive(Debug, Parser)]
+#[command(name = "gitleads", version, max_term_width = 110)]
+struct Line {
+    #[command(flatten)]
+    settings: config::Flags,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// All but `serve` work whether or not a server runs on the same data directory.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Run the server; also what happens without a command
+    Serve,
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Keys(keys::Task),
+    /// Change the account's plan
+    #[command(subcommand)]
+    Plan(plan::Task),
+    /// Track a repository or a keyword
+    #[command(subcommand)]
+    Track(track::Task),
+    /// Read archive files of public GitHub events (GH Archive hours, .json or .json.gz)
+    Backfill(backfill::Arguments),
+    /// Make read models anew from the event log
+    Replay(replay::Arguments),
+    /// Show the event log
+    Events(events::Arguments),
+}
+
+/// Runs the command line of this process; the answer is its exit code: 0 done, 1 failed, 2 wrong arguments or settings,
+/// 130 broken off.
+pub fn main() -> ExitCode {
+    let line = Line::parse();
+    let config = match Config::load(&line.settings) {
+        Ok(config) => config,
+        Err(error) => return complain(&error.into(), 2),
+    };
+    match run_task(line.task.unwrap_or(Task::Serve), config) {
+        Ok(Ended::Done) => ExitCode::SUCCESS,
+        Ok(Ended::Interrupted) => ExitCode::from(130),
+        Err(error) => complain(&error, 1),
+    }
+}
+
+fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
+    let mut logs = config.logs;
+    if !matches!(task, Task::Serve) {
+        // Whoever runs a command wants its output; only what went wrong stands beside it.
+        logs.level = logs.level.min(LevelFilter::WARN);
+    }
+    telemetry::start(logs);
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.context("cannot start the runtime")?;
+    let ended = runtime.block_on(async {
+        match task {
+            Task::Serve => serve::run(config).await.map(|()| Ended::Done),
+            Task::Keys(task) => run::commands(config, vec![task.command()]).await,
+            Task::Plan(task) => run::commands(config, vec![task.command()]).await,
+            Task::Track(task) => run::commands(config, vec![task.command()]).await,
+            Task::Backfill(arguments) => run::commands(config, arguments.commands()?).await,
+            Task::Replay(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
+        }
+    });
+    // A thread that waits for standard input never ends by itself.
+    runtime.shutdown_timeout(Duration::from_millis(100));
+    ended
+}
+
+fn complain(error: &anyhow::Error, code: u8) -> ExitCode {
+    // If even that cannot be written, the exit code says it.
+    let _ = writeln!(std::io::stderr(), "gitleads: {error:#}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,31 @@
+//! The one place that executes commands, for this process and for the control socket.
+
+use anyhow::Context as _;
+use async_trait::async_trait;
+
+use super::{backfill, events, keys, plan, replay, track};
+use crate::app::App;
+use crate::control::{Command, Execute, Input, Output};
+
+#[async_trait]
+impl Execute for App {
+    async fn execute(&self, command: Command, input: Option<Input>, output: &Output) -> anyhow::Result<()> {
+        let account = self.account().await?.account;
+        match command {
+            Command::CreateKey { label } => keys::create(self, account, label, output).await,
+            Command::ListKeys => keys::list(self, account, output).await,
+            Command::RevokeKey { key_id } => keys::revoke(self, account, key_id, output).await,
+            Command::SetPlan { plan } => plan::set(self, account, plan, output).await,
+            Command::TrackRepo { repo, relation } => track::repo(self, account, repo, relation, output).await,
+            Command::TrackKeyword { keyword, scan_targets } => {
+                track::keyword(self, account, keyword, scan_targets, output).await
+            }
+            Command::Backfill { name, bytes } => {
+                let input = input.context("a backfill needs an input")?;
+                backfill::backfill(self, &name, bytes, input, output).await
+            }
+            Command::Replay { projection } => replay::replay(self, projection, output).await,
+            Command::Events(asked) => events::events(self, asked, output).await,
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Runs commands where they belong: sent to the server that holds the data directory, or else in this process.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep};
+
+use super::print;
+use crate::app::{self, App};
+use crate::config::Config;
+use crate::control::{self, Command, Execute, Frame, Input};
+use crate::serve::{Tasks, stop_signal};
+
+/// How long a server that has the directory, but does not answer yet or any more, is waited for.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// A command, and the input it reads if it does.
+pub struct Asked {
+    /// The command.
+    pub command: Command,
+    /// Its input, opened when its turn comes.
+    pub input: Option<Source>,
+}
+
+impl From<Command> for Asked {
+    fn from(command: Command) -> Self {
+        Self { command, input: None }
+    }
+}
+
+/// Where an input comes from.
+pub enum Source {
+    /// Standard input.
+    Stdin,
+    /// A file, by the caller's path and rights.
+    File(PathBuf),
+}
+
+impl Source {
+    fn open(&self) -> anyhow::Result<Input> {
+        Ok(match self {
+            Self::Stdin => Box::new(std::io::stdin()),
+            Self::File(path) => {
+                let file = std::fs::File::open(path);
+                Box::new(file.with_context(|| format!("cannot open {}", path.display()))?)
+            }
+        })
+    }
+}
+
+/// How the commands ended, if they did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// All is done, or nobody reads the output any more.
+    Done,
+    /// The user broke it off.
+    Interrupted,
+}
+
+/// Runs the commands, one after the other.
+pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended> {
+    match Place::find(config).await? {
+        Place::Server(data_dir) => {
+            for Asked { command, input } in asked {
+                let input = input.as_ref().map(Source::open).transpose()?;
+                let frames = control::client::start(&data_dir, &command, input).await?;
+                if let Some(ended) = show(frames).await? {
+                    return Ok(ended);
+                }
+            }
+            Ok(Ended::Done)
+        }
+        Place::Here(app) => {
+            let mut tasks = Tasks::new();
+            let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+            tasks.spawn("projections", move |shutdown| {
+                let work = app::project(runner.clone(), log.clone());
+                async move { shutdown.cut_off(work).await }
+            });
+            let ended = here(&app, asked).await;
+            tasks.shutdown(PATIENCE).await;
+            app.close().await;
+            ended
+        }
+    }
+}
+
+async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
+    for Asked { command, input } in asked {
+        let input = input.as_ref().map(Source::open).transpose()?;
+        let execute: Arc<dyn Execute> = app.clone();
+        if let Some(ended) = show(control::start(execute, command, input)).await? {
+            return Ok(ended);
+        }
+    }
+    Ok(Ended::Done)
+}
+
+/// Prints the frames of a command. None: it is done, and the next one may come.
+async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
+    tokio::select! {
+        printed = print::frames(frames, &mut std::io::stdout()) => match printed? {
+            print::Printed::All => Ok(None),
+            print::Printed::NobodyReads => Ok(Some(Ended::Done)),
+            print::Printed::Failed(fault) => bail!(fault),
+        },
+        signal = stop_signal() => {
+            signal?;
+            Ok(Some(Ended::Interrupted))
+        }
+    }
+}
+
+/// Which process runs the commands.
+enum Place {
+    Here(Arc<App>),
+    Server(PathBuf),
+}
+
+impl Place {
+    async fn find(config: Config) -> anyhow::Result<Self> {
+        let data_dir = config.server.data_dir.clone();
+        let patience = Instant::now() + PATIENCE;
+        loop {
+            if let Some(app) = App::open(config.clone()).await? {
+                return Ok(Self::Here(Arc::new(app)));
+            }
+            if tokio::net::UnixStream::connect(control::socket(&data_dir)).await.is_ok() {
+                return Ok(Self::Server(data_dir));
+            }
+            if Instant::now() >= patience {
+                bail!(
+                    "{} is in use by another gitleads command, or by a server that does not answer; try again when it has ended",
+                    data_dir.display()
+                );
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What the arguments are read as.
+
+use clap::CommandFactory as _;
+
+use super::*;
+use crate::control::{Command, wire};
+
+fn asked(arguments: &[&str]) -> Result<Command, String> {
+    let line = Line::try_parse_from([&["gitleads"], arguments].concat()).map_err(|error| error.to_string())?;
+    let asked = match line.task {
+        Some(Task::Keys(task)) => task.command(),
+        Some(Task::Plan(task)) => task.command(),
+        Some(Task::Track(task)) => task.command(),
+        Some(Task::Replay(arguments)) => arguments.command(),
+        Some(Task::Events(arguments)) => arguments.command(),
+        Some(Task::Backfill(arguments)) => arguments.commands().unwrap().remove(0),
+        Some(Task::Serve) | None => return Err("serve".into()),
+    };
+    Ok(asked.command)
+}
+
+#[test]
+fn the_arguments_fit_together() {
+    Line::command().debug_assert();
+}
+
+#[test]
+fn no_command_is_serve_and_settings_stand_before_or_behind_a_command() {
+    assert_eq!(asked(&[]), Err("serve".into()));
+    assert_eq!(asked(&["--listen", "127.0.0.1:0"]), Err("serve".into()));
+    assert_eq!(asked(&["--data-dir", "x", "keys", "list"]), Ok(Command::ListKeys));
+    assert_eq!(asked(&["keys", "list", "--data-dir", "x"]), Ok(Command::ListKeys));
+}
+
+#[test]
+fn every_command_is_read_as_it_is_documented() {
+    let label = "ci".to_owned();
+    assert_eq!(asked(&["keys", "create", "--label", "ci"]), Ok(Command::CreateKey { label }));
+    assert_eq!(asked(&["plan", "set", "pro"]), Ok(Command::SetPlan { plan: "pro".parse().unwrap() }));
+    let repo = Command::TrackRepo {
+        repo: "acme/sdk".parse().unwrap(),
+        relation: "competitor".parse().ok(),
+    };
+    assert_eq!(asked(&["track", "repo", "acme/sdk", "--type", "competitor"]), Ok(repo));
+    let keyword = Command::TrackKeyword {
+        keyword: "docker compose".parse().unwrap(),
+        scan_targets: "issues,prs".parse().ok(),
+    };
+    assert_eq!(asked(&["track", "keyword", "docker compose", "--in", "issues,prs"]), Ok(keyword));
+    assert_eq!(asked(&["replay", "--all"]), Ok(Command::Replay { projection: None }));
+    let follow = wire::Events {
+        after: 3,
+        kind: Some("LeadCaptured".into()),
+        follow: true,
+        json: true,
+    };
+    let arguments = ["events", "--follow", "--after", "3", "--type", "LeadCaptured", "--json"];
+    assert_eq!(asked(&arguments), Ok(Command::Events(follow)));
+    let stdin = Command::Backfill {
+        name: "standard input".into(),
+        bytes: None,
+    };
+    assert_eq!(asked(&["backfill", "-"]), Ok(stdin));
+}
+
+#[test]
+fn a_value_of_the_wrong_shape_is_refused_with_its_reason() {
+    let refused = |arguments: &[&str], reason: &str| {
+        let error = asked(arguments).unwrap_err();
+        assert!(error.contains(reason), "{error}");
+    };
+    refused(&["track", "repo", "acme"], "must be owner/name");
+    refused(&["track", "repo", "a/b", "--type", "rival"], "own, competitor, ecosystem");
+    refused(&["track", "keyword", "x"], "must have 2 to 256 characters");
+    refused(&["keys", "revoke", "7"], "key_");
+    refused(&["replay"], "<NAME|--all>");
+    refused(&["backfill"], "<FILE>");
+}
