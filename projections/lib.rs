@@ -6,15 +6,25 @@
 
 pub mod accounts;
 pub mod api_keys;
+mod batch;
+mod checkpoint;
 mod columns;
+pub mod freshness;
 pub mod leads;
 pub mod monthly_usage;
+pub mod rebuild;
+pub mod runner;
+mod tables;
 pub mod tracked_keywords;
 pub mod tracked_repos;
 pub mod webhook_endpoints;
 
 use database::Statement;
 use event_log::Recorded;
+
+pub use freshness::Freshness;
+pub use rebuild::Progress;
+pub use runner::{Runner, RunnerError};
 
 /// A read model: its tables and how events change them. Pure, so that a replay gives the same rows every time.
 pub trait Projection: Send + Sync {
