@@ -9,6 +9,8 @@ pub mod api_keys;
 mod batch;
 mod checkpoint;
 mod columns;
+#[cfg(test)]
+mod fixtures;
 pub mod freshness;
 pub mod leads;
 pub mod monthly_usage;

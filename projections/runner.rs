@@ -242,3 +242,6 @@ pub(crate) fn indexes(projection: &dyn Projection) -> Option<Statement> {
     let text = projection.indexes();
     (!text.is_empty()).then(|| Statement::sql(text, Vec::new()))
 }
+
+#[cfg(test)]
+mod tests;

@@ -81,3 +81,6 @@ fn account_row(row: &Row) -> Result<AccountRow, ColumnError> {
         opened_at: columns::timestamp(row, 3)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

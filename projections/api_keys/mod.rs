@@ -91,3 +91,6 @@ fn api_key_row(row: &Row) -> Result<ApiKeyRow, ColumnError> {
         revoked_at: columns::find_timestamp(row, 5)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

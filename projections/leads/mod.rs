@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use database::{Statement, Value};
 use domain::event::{LeadEnriched, LeadReleased};
-use domain::{AccountId, Event, LeadId, RepoName, Signal, SignalKind};
+use domain::{Event, LeadId, RepoName, Signal, SignalKind};
 use event_log::Recorded;
 
 pub use queries::{LeadDetail, LeadQuery, LeadRow, SignalRow, accounts_with_withheld, find, page, withheld};
@@ -46,10 +46,10 @@ impl Projection for Leads {
     /// other event touches, and PostgreSQL refuses an upsert that meets a row twice.
     fn apply_all(&self, stretch: &[Recorded]) -> Vec<Statement> {
         let mut statements = Vec::new();
-        let mut latest: BTreeMap<(AccountId, LeadId), Vec<Value>> = BTreeMap::new();
+        let mut latest: BTreeMap<LeadId, Vec<Value>> = BTreeMap::new();
         for recorded in stretch {
             if let Event::LeadEnriched(enriched) = &recorded.event {
-                latest.insert((recorded.account(), enriched.lead_id), profile(recorded, enriched));
+                latest.insert(enriched.lead_id, profile(recorded, enriched));
             } else {
                 statements.extend(self.apply(recorded));
             }
@@ -68,11 +68,11 @@ fn first(recorded: &Recorded, lead_id: LeadId, captured_by: &Signal, withheld: b
         return Vec::new();
     };
     let lead = Statement::insert(
-        "leads (account, lead_id, person, status, withheld, position)",
+        "leads (lead_id, account, person, status, withheld, position)",
         "ON CONFLICT DO NOTHING",
         vec![
-            columns::id(recorded.account().ulid()),
             columns::id(lead_id.ulid()),
+            columns::id(recorded.account().ulid()),
             person.bytes().as_slice().into(),
             "new".into(),
             withheld.into(),
@@ -89,11 +89,9 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
     let account = columns::id(recorded.account().ulid());
     let lead = columns::id(lead_id.ulid());
     let timeline = Statement::insert(
-        "lead_signals (account, lead_id, number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, \
-         person)",
+        "lead_signals (lead_id, number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, person)",
         "ON CONFLICT DO NOTHING",
         vec![
-            account.clone(),
             lead.clone(),
             recorded.version.into(),
             signal.kind.as_str().into(),
@@ -108,9 +106,9 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
     );
     let facets = facets_of(signal).map(|facet| {
         vec![
-            account.clone(),
             lead.clone(),
             facet.into(),
+            account.clone(),
             (!withheld).into(),
             columns::time(recorded.recorded_at),
             columns::place(recorded.position),
@@ -118,7 +116,7 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
         ]
     });
     let facets = Statement::Insert {
-        into: "lead_facets (account, lead_id, facet, visible, captured_at, position, number)",
+        into: "lead_facets (lead_id, facet, account, visible, captured_at, position, number)",
         on_conflict: "ON CONFLICT DO NOTHING",
         rows: facets.into(),
     };
@@ -127,19 +125,14 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
 
 /// A withheld lead enters the lists, at the top: as if captured at the time of its release, by whichever facet.
 fn release(recorded: &Recorded, released: &LeadReleased) -> Vec<Statement> {
-    let account = columns::id(recorded.account().ulid());
     let lead = columns::id(released.lead_id.ulid());
     vec![
+        Statement::sql("UPDATE leads SET withheld = 0 WHERE lead_id = $1", vec![lead.clone()]),
         Statement::sql(
-            "UPDATE leads SET withheld = 0 WHERE account = $1 AND lead_id = $2",
-            vec![account.clone(), lead.clone()],
-        ),
-        Statement::sql(
-            "UPDATE lead_facets SET visible = 1, captured_at = $1, position = $2 WHERE account = $3 AND lead_id = $4",
+            "UPDATE lead_facets SET visible = 1, captured_at = $1, position = $2 WHERE lead_id = $3",
             vec![
                 columns::time(recorded.recorded_at),
                 columns::place(recorded.position),
-                account,
                 lead,
             ],
         ),
@@ -148,7 +141,6 @@ fn release(recorded: &Recorded, released: &LeadReleased) -> Vec<Statement> {
 
 fn profile(recorded: &Recorded, enriched: &LeadEnriched) -> Vec<Value> {
     vec![
-        columns::id(recorded.account().ulid()),
         columns::id(enriched.lead_id.ulid()),
         enriched.profile.bytes().into(),
         columns::id(recorded.id.ulid()),
@@ -158,8 +150,8 @@ fn profile(recorded: &Recorded, enriched: &LeadEnriched) -> Vec<Value> {
 
 fn profiles(rows: Vec<Vec<Value>>) -> Statement {
     Statement::Insert {
-        into: "lead_profiles (account, lead_id, profile, event_id, recorded_at)",
-        on_conflict: "ON CONFLICT (account, lead_id) DO UPDATE SET profile = excluded.profile, \
+        into: "lead_profiles (lead_id, profile, event_id, recorded_at)",
+        on_conflict: "ON CONFLICT (lead_id) DO UPDATE SET profile = excluded.profile, \
                       event_id = excluded.event_id, recorded_at = excluded.recorded_at",
         rows,
     }
@@ -185,3 +177,6 @@ fn facet(kind: Option<SignalKind>, repo: Option<&RepoName>) -> String {
         (Some(kind), Some(repo)) => format!("t:{kind} r:{}", repo.key()),
     }
 }
+
+#[cfg(test)]
+mod tests;

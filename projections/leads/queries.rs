@@ -1,5 +1,7 @@
 //! How leads are read: pages of any combination of filters, one lead whole, and who is withheld.
 
+use std::cmp::Reverse;
+
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
 use domain::{AccountId, Collector, EventId, LeadId, PersonRef, RepoName, Sealed, SignalKind, Timestamp};
 use event_log::Position;
@@ -77,32 +79,34 @@ pub struct LeadDetail {
     pub updated_at: Timestamp,
 }
 
-/// The columns of a lead by one of its facets. `CROSS JOIN` keeps SQLite from starting at another table than the facets.
+/// The columns of the leads that these facets belong to, in no order. `CROSS JOIN` keeps SQLite from beginning at another
+/// table than the facets.
 macro_rules! leads_by_facet {
-    ($condition:literal) => {
+    ($facets:literal) => {
         concat!(
             "SELECT f.lead_id, l.person, f.captured_at, f.position, p.event_id, p.profile, p.recorded_at, l.status, ",
             "s.number, s.kind, s.repo, s.keyword, s.occurred_at, s.recorded_at, s.collector, s.event_id, s.person ",
-            "FROM lead_facets AS f CROSS JOIN leads AS l CROSS JOIN lead_signals AS s ",
-            "LEFT JOIN lead_profiles AS p ON p.account = f.account AND p.lead_id = f.lead_id ",
-            "WHERE l.account = f.account AND l.lead_id = f.lead_id ",
-            "AND s.account = f.account AND s.lead_id = f.lead_id AND s.number = f.number AND ",
-            $condition
+            "FROM (SELECT lead_id, captured_at, position, number FROM lead_facets WHERE ",
+            $facets,
+            ") AS f CROSS JOIN leads AS l CROSS JOIN lead_signals AS s LEFT JOIN lead_profiles AS p ",
+            "ON p.lead_id = f.lead_id ",
+            "WHERE l.lead_id = f.lead_id AND s.lead_id = f.lead_id AND s.number = f.number"
         )
     };
 }
 
 /// The one text behind every listing: kind and repository choose the facet, `since` and the former page the ends of
-/// the range. So the plan is the same for all: a range of `lead_facets_newest`, the rest by primary key.
+/// the range. So the plan is the same for all: a range of `lead_facets_newest`, the rest by primary key. The limit
+/// stands inside, so that no guess about the joins sways a planner.
 const PAGE: &str = leads_by_facet!(
-    "f.account = $1 AND f.facet = $2 AND f.visible = 1 AND f.captured_at > $3 \
-     AND (f.captured_at, f.position) < ($4, $5) ORDER BY f.captured_at DESC, f.position DESC LIMIT $6"
+    "account = $1 AND facet = $2 AND visible = 1 AND captured_at > $3 \
+     AND (captured_at, position) < ($4, $5) ORDER BY captured_at DESC, position DESC LIMIT $6"
 );
 
-const FIND: &str = leads_by_facet!("f.account = $1 AND f.lead_id = $2 AND f.facet = '' AND f.visible = 1");
+const FIND: &str = leads_by_facet!("lead_id = $2 AND facet = '' AND account = $1 AND visible = 1");
 
 const TIMELINE: &str = "SELECT number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, person \
-                        FROM lead_signals WHERE account = $1 AND lead_id = $2 ORDER BY number";
+                        FROM lead_signals WHERE lead_id = $1 ORDER BY number";
 
 pub(super) fn page_statement(query: &LeadQuery) -> Statement {
     let since = query.since.map_or(i64::MIN, Timestamp::micros);
@@ -125,7 +129,10 @@ pub(super) fn page_statement(query: &LeadQuery) -> Statement {
 /// A page of leads, newest first. Withheld leads are not among them.
 pub async fn page(views: &dyn Database, query: &LeadQuery) -> Result<Vec<LeadRow>, DatabaseError> {
     let rows = views.read(page_statement(query)).await?;
-    Ok(rows.iter().map(lead_row).collect::<Result<_, _>>()?)
+    let mut leads: Vec<_> = rows.iter().map(lead_row).collect::<Result<_, _>>()?;
+    // A join promises no order. In practice they are sorted already.
+    leads.sort_by_key(|lead| Reverse((lead.captured_at, lead.position)));
+    Ok(leads)
 }
 
 /// The account's lead of that id. A withheld one is not found.
@@ -134,12 +141,13 @@ pub async fn find(
     account: AccountId,
     lead_id: LeadId,
 ) -> Result<Option<LeadDetail>, DatabaseError> {
-    let key = vec![columns::id(account.ulid()), columns::id(lead_id.ulid())];
-    let found = views.read(Statement::sql(FIND, key.clone())).await?;
+    let lead = columns::id(lead_id.ulid());
+    let params = vec![columns::id(account.ulid()), lead.clone()];
+    let found = views.read(Statement::sql(FIND, params)).await?;
     let Some(row) = found.first() else {
         return Ok(None);
     };
-    let timeline = views.read(Statement::sql(TIMELINE, key)).await?;
+    let timeline = views.read(Statement::sql(TIMELINE, vec![lead])).await?;
     let signals: Vec<_> = timeline
         .iter()
         .map(|row| signal_row(row, 0))
@@ -157,23 +165,25 @@ pub async fn find(
     }))
 }
 
+const WITHHELD: &str = "SELECT person FROM leads WHERE account = $1 AND withheld = 1 ORDER BY position LIMIT $2";
+
+const NEXT_WITHHELD: &str = "SELECT account FROM leads WHERE withheld = 1 AND account > $1 ORDER BY account LIMIT 1";
+
 /// People of the account whose leads are withheld, oldest first, at most `limit`.
 pub async fn withheld(views: &dyn Database, account: AccountId, limit: u32) -> Result<Vec<PersonRef>, DatabaseError> {
-    let text = "SELECT person FROM leads WHERE account = $1 AND withheld = 1 ORDER BY position LIMIT $2";
     let params = vec![columns::id(account.ulid()), limit.into()];
-    let rows = views.read(Statement::sql(text, params)).await?;
+    let rows = views.read(Statement::sql(WITHHELD, params)).await?;
     let people = rows.iter().map(|row| columns::bytes(row, 0).map(PersonRef::new));
     Ok(people.collect::<Result<_, _>>()?)
 }
 
 /// Accounts with at least one withheld lead. One step down the index an account, however many are withheld.
 pub async fn accounts_with_withheld(views: &dyn Database) -> Result<Vec<AccountId>, DatabaseError> {
-    let text = "SELECT account FROM leads WHERE withheld = 1 AND account > $1 ORDER BY account LIMIT 1";
     let mut accounts = Vec::new();
     // Shorter than any account, so before all of them.
     let mut after = Value::Blob(Vec::new());
     loop {
-        let rows = views.read(Statement::sql(text, vec![after])).await?;
+        let rows = views.read(Statement::sql(NEXT_WITHHELD, vec![after])).await?;
         let Some(row) = rows.first() else {
             return Ok(accounts);
         };
@@ -212,4 +222,33 @@ fn signal_row(row: &Row, first: usize) -> Result<SignalRow, ColumnError> {
         event_id: EventId::new(columns::ulid(row, first + 7)?),
         person: Sealed::new(row.blob(first + 8)?.to_vec()),
     })
+}
+
+/// The queries beside the listing, each with the plan that it has to have in SQLite.
+#[cfg(test)]
+pub(super) fn others(account: AccountId, lead_id: LeadId) -> Vec<(Statement, Vec<&'static str>)> {
+    let (account, lead) = (columns::id(account.ulid()), columns::id(lead_id.ulid()));
+    vec![
+        (
+            Statement::sql(FIND, vec![account.clone(), lead.clone()]),
+            vec![
+                "SEARCH lead_facets USING INDEX sqlite_autoindex_lead_facets_1 (lead_id=? AND facet=?)",
+                "SEARCH l USING INDEX sqlite_autoindex_leads_1 (lead_id=?)",
+                "SEARCH s USING INDEX sqlite_autoindex_lead_signals_1 (lead_id=? AND number=?)",
+                "SEARCH p USING INDEX sqlite_autoindex_lead_profiles_1 (lead_id=?) LEFT-JOIN",
+            ],
+        ),
+        (
+            Statement::sql(TIMELINE, vec![lead]),
+            vec!["SEARCH lead_signals USING INDEX sqlite_autoindex_lead_signals_1 (lead_id=?)"],
+        ),
+        (
+            Statement::sql(WITHHELD, vec![account.clone(), Value::Int(1)]),
+            vec!["SEARCH leads USING COVERING INDEX leads_withheld (account=?)"],
+        ),
+        (
+            Statement::sql(NEXT_WITHHELD, vec![account]),
+            vec!["SEARCH leads USING COVERING INDEX leads_withheld (account>?)"],
+        ),
+    ]
 }

@@ -1,28 +1,25 @@
 -- fold 1
--- A lead: a person within an account. position: of its first event.
+-- A lead: a person within an account. A lead's id is its own in all accounts, so it alone is the key: shorter, and no
+-- primary key begins with the account, so one index alone can serve a listing. position: of the lead's first event.
 CREATE TABLE leads (
+    lead_id  BLOB   NOT NULL PRIMARY KEY,
     account  BLOB   NOT NULL,
-    lead_id  BLOB   NOT NULL,
     person   BLOB   NOT NULL,
     status   TEXT   NOT NULL,
     withheld BIGINT NOT NULL,
-    position BIGINT NOT NULL,
-    PRIMARY KEY (account, lead_id)
+    position BIGINT NOT NULL
 );
 
 -- The latest profile, sealed for event_id. Beside leads, so that an enrichment is an upsert into a table of its own.
 CREATE TABLE lead_profiles (
-    account     BLOB   NOT NULL,
-    lead_id     BLOB   NOT NULL,
+    lead_id     BLOB   NOT NULL PRIMARY KEY,
     profile     BLOB   NOT NULL,
     event_id    BLOB   NOT NULL,
-    recorded_at BIGINT NOT NULL,
-    PRIMARY KEY (account, lead_id)
+    recorded_at BIGINT NOT NULL
 );
 
 -- The timeline. number: the event's version in the lead's stream, so it grows and has gaps. person: sealed for event_id.
 CREATE TABLE lead_signals (
-    account     BLOB   NOT NULL,
     lead_id     BLOB   NOT NULL,
     number      BIGINT NOT NULL,
     kind        TEXT   NOT NULL,
@@ -33,18 +30,18 @@ CREATE TABLE lead_signals (
     collector   TEXT   NOT NULL,
     event_id    BLOB   NOT NULL,
     person      BLOB   NOT NULL,
-    PRIMARY KEY (account, lead_id, number)
+    PRIMARY KEY (lead_id, number)
 );
 
 -- A row per lead and facet, for the first signal that has the facet: '' (any), 't:stargazer', 'r:acme/sdk' (lower
 -- case), 't:stargazer r:acme/sdk'. visible: 0 while the lead is withheld.
 CREATE TABLE lead_facets (
-    account     BLOB   NOT NULL,
     lead_id     BLOB   NOT NULL,
     facet       TEXT   NOT NULL,
+    account     BLOB   NOT NULL,
     visible     BIGINT NOT NULL,
     captured_at BIGINT NOT NULL,
     position    BIGINT NOT NULL,
     number      BIGINT NOT NULL,
-    PRIMARY KEY (account, lead_id, facet)
+    PRIMARY KEY (lead_id, facet)
 );

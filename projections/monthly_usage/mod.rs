@@ -86,3 +86,6 @@ pub async fn find(views: &dyn Database, account: AccountId, month: Month) -> Res
         withheld: columns::count(row, 1)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -112,3 +112,6 @@ fn tracked_keyword_row(row: &Row) -> Result<TrackedKeywordRow, ColumnError> {
         created_at: columns::timestamp(row, 4)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

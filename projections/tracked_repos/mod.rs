@@ -111,3 +111,6 @@ fn tracked_repo_row(row: &Row) -> Result<TrackedRepoRow, ColumnError> {
         created_at: columns::timestamp(row, 4)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -167,3 +167,6 @@ fn event_types(row: &Row, index: usize) -> Result<Vec<WebhookEventType>, ColumnE
             expected: "list of webhook event types",
         })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,324 @@
+//! Invented facts for the tests of this crate: accounts and people, and a history of any length that hangs together.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::Arc;
+
+use database::{Database, Durability, Row, Sqlite, Statement};
+use domain::event::{
+    AccountOpened, ApiKeyIssued, ApiKeyRevoked, KeywordRetargeted, KeywordTracked, KeywordUntracked, LeadCaptured,
+    LeadEnriched, LeadReleased, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked, RepoUntracked,
+    SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
+};
+use domain::{
+    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoName,
+    RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp, WebhookEndpointId, WebhookEventType,
+};
+use event_log::memory::MemoryLog;
+use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
+use ulid::Ulid;
+
+use crate::Projection;
+
+pub fn ulid(number: u64) -> Ulid {
+    Ulid::from_parts(number, u128::from(number))
+}
+
+pub fn account(number: u64) -> AccountId {
+    AccountId::new(ulid(number))
+}
+
+pub fn person(number: u64) -> PersonRef {
+    PersonRef::new(u128::from(number).to_be_bytes())
+}
+
+pub fn lead_id(number: u64) -> LeadId {
+    LeadId::new(ulid(number))
+}
+
+pub fn repo(name: &str) -> RepoName {
+    name.parse().unwrap()
+}
+
+pub fn signal(number: u64, kind: SignalKind, repo_name: &str) -> Signal {
+    Signal {
+        key: SignalKey::new(u128::from(number).to_be_bytes()),
+        kind,
+        repo: repo(repo_name),
+        keyword: (kind != SignalKind::Stargazer).then(|| "docker".parse().unwrap()),
+        occurred_at: Timestamp::from_secs(1_000_000 + i64::try_from(number).unwrap()),
+        collector: Collector::Archive,
+        person: Sealed::new(format!("sealed person {number}").into_bytes()),
+    }
+}
+
+/// A log in memory, and what it takes to write its next event.
+pub struct History {
+    pub log: Arc<MemoryLog>,
+    versions: HashMap<StreamId, Version>,
+    written: u64,
+    dice: u64,
+    /// By account and person: the lead and whether it is withheld.
+    leads: BTreeMap<(u64, u64), (LeadId, bool)>,
+}
+
+impl History {
+    pub fn new() -> Self {
+        Self {
+            log: Arc::new(MemoryLog::new()),
+            versions: HashMap::new(),
+            written: 0,
+            dice: 0x9E37_79B9_7F4A_7C15,
+            leads: BTreeMap::new(),
+        }
+    }
+
+    /// Three events a second, from an hour before a month ends.
+    pub async fn record(&mut self, stream: StreamId, event: impl Into<Event>) -> Position {
+        let from: Timestamp = "2026-03-31T23:00:00Z".parse().unwrap();
+        self.written += 1;
+        let version = self.versions.entry(stream.clone()).or_default();
+        let append = StreamAppend {
+            stream,
+            expected: *version,
+            recorded_at: Timestamp::from_secs(from.secs() + i64::try_from(self.written / 3).unwrap()),
+            events: vec![NewEvent {
+                id: EventId::new(ulid(1_000_000 + self.written)),
+                event: event.into(),
+            }],
+        };
+        *version += 1;
+        let answers = self.log.append(vec![append]).await;
+        answers.into_iter().next().unwrap().unwrap().last
+    }
+
+    pub async fn lead(&mut self, account_number: u64, person_number: u64, event: impl Into<Event>) -> Position {
+        let stream = StreamId::lead(account(account_number), person(person_number));
+        self.record(stream, event).await
+    }
+
+    pub async fn recorded(&self) -> Vec<Recorded> {
+        let page = self.log.read(Scope::All, Position::START, usize::MAX).await.unwrap();
+        page.events
+    }
+
+    fn roll(&mut self, sides: u64) -> u64 {
+        // xorshift64: the same history every time.
+        self.dice ^= self.dice << 13;
+        self.dice ^= self.dice >> 7;
+        self.dice ^= self.dice << 17;
+        (self.dice >> 11) % sides
+    }
+
+    /// A lead event of one of `people` in one of three accounts, as the rules of the domain allow it.
+    pub async fn lead_event(&mut self, people: u64) {
+        const REPOS: [&str; 4] = ["acme/sdk", "Acme/SDK", "rival/kit", "rival/docs"];
+        let (account, person) = (self.roll(3), self.roll(people));
+        let number = self.written;
+        let kind = SignalKind::ALL[usize::try_from(self.roll(5)).unwrap()];
+        let signal = signal(number, kind, REPOS[usize::try_from(self.roll(4)).unwrap()]);
+        let dice = self.roll(10);
+        let event: Event = match self.leads.get(&(account, person)).copied() {
+            None => {
+                let lead_id = lead_id(number);
+                self.leads.insert((account, person), (lead_id, dice < 3));
+                if dice < 3 {
+                    LeadWithheld {
+                        lead_id,
+                        signal,
+                        cap: 50,
+                    }
+                    .into()
+                } else {
+                    LeadCaptured { lead_id, signal }.into()
+                }
+            }
+            Some((lead_id, true)) if dice < 3 => {
+                self.leads.insert((account, person), (lead_id, false));
+                LeadReleased { lead_id }.into()
+            }
+            Some((lead_id, withheld)) if dice < 6 => LeadEnriched {
+                lead_id,
+                profile: Sealed::new(format!("sealed profile {number}").into_bytes()),
+                changed: Vec::new(),
+                withheld,
+            }
+            .into(),
+            Some((lead_id, withheld)) => SignalRecorded {
+                lead_id,
+                signal,
+                withheld,
+            }
+            .into(),
+        };
+        self.lead(account, person, event).await;
+    }
+
+    /// Every kind of event but a lead's, in three accounts.
+    pub async fn accounts(&mut self) {
+        for number in 0..3 {
+            for (stream, event) in account_events(number) {
+                self.record(stream, event).await;
+            }
+        }
+    }
+
+    /// Accounts with everything they may have, and so many lead events.
+    pub async fn with_leads(events: u64, people: u64) -> Self {
+        let mut history = Self::new();
+        history.accounts().await;
+        for _ in 0..events {
+            history.lead_event(people).await;
+        }
+        history
+    }
+}
+
+/// Two of everything, one of each changed and gone again.
+pub fn account_events(number: u64) -> Vec<(StreamId, Event)> {
+    let account = account(number);
+    let own = StreamId::account_stream(account);
+    let mut events: Vec<(StreamId, Event)> = vec![(own.clone(), opened("free")), (own.clone(), changed("pro"))];
+    for item in 0..2 {
+        let id = ulid(number * 10 + item + 1);
+        let name = repo(["acme/sdk", "rival/kit"][usize::try_from(item).unwrap()]);
+        let stream = StreamId::tracked_repo(account, &name);
+        events.push((stream, tracked(id, name)));
+        events.push((own.clone(), issued(id)));
+        events.push((
+            StreamId::tracked_keyword(account, &keyword(item)),
+            keyword_tracked(id, item),
+        ));
+        events.push((
+            StreamId::webhook_endpoint(account, WebhookEndpointId::new(id)),
+            endpoint(id),
+        ));
+    }
+    let (first, second) = (ulid(number * 10 + 1), ulid(number * 10 + 2));
+    let (sdk, kit) = (repo("acme/sdk"), repo("rival/kit"));
+    let (repo_id, relation) = (RepoId::new(first), RepoRelation::Own);
+    let reclassified = RepoReclassified { repo_id, relation };
+    events.push((StreamId::tracked_repo(account, &sdk), reclassified.into()));
+    let repo_id = RepoId::new(second);
+    events.push((StreamId::tracked_repo(account, &kit), RepoUntracked { repo_id }.into()));
+    let key_id = ApiKeyId::new(second);
+    events.push((own, ApiKeyRevoked { key_id }.into()));
+    let retargeted = KeywordRetargeted {
+        keyword_id: KeywordId::new(first),
+        scan_targets: "code".parse().unwrap(),
+    };
+    events.push((StreamId::tracked_keyword(account, &keyword(0)), retargeted.into()));
+    let keyword_id = KeywordId::new(second);
+    events.push((
+        StreamId::tracked_keyword(account, &keyword(1)),
+        KeywordUntracked { keyword_id }.into(),
+    ));
+    let endpoint_id = WebhookEndpointId::new(first);
+    let reason = DisabledReason::Gone;
+    let disabled = WebhookEndpointDisabled { endpoint_id, reason };
+    events.push((StreamId::webhook_endpoint(account, endpoint_id), disabled.into()));
+    let endpoint_id = WebhookEndpointId::new(second);
+    let removed = WebhookEndpointRemoved { endpoint_id };
+    events.push((StreamId::webhook_endpoint(account, endpoint_id), removed.into()));
+    events
+}
+
+fn opened(plan: &str) -> Event {
+    AccountOpened {
+        name: "Acme".into(),
+        plan: plan.parse().unwrap(),
+    }
+    .into()
+}
+
+fn changed(plan: &str) -> Event {
+    PlanChanged {
+        plan: plan.parse().unwrap(),
+    }
+    .into()
+}
+
+fn tracked(id: Ulid, full_name: RepoName) -> Event {
+    RepoTracked {
+        repo_id: RepoId::new(id),
+        full_name,
+        relation: RepoRelation::Competitor,
+    }
+    .into()
+}
+
+fn issued(id: Ulid) -> Event {
+    ApiKeyIssued {
+        key_id: ApiKeyId::new(id),
+        label: "first".into(),
+        hash: format!("hash of {id}"),
+        hint: "wxyz".into(),
+    }
+    .into()
+}
+
+fn keyword(item: u64) -> domain::Keyword {
+    ["docker", "event sourcing"][usize::try_from(item).unwrap()]
+        .parse()
+        .unwrap()
+}
+
+fn keyword_tracked(id: Ulid, item: u64) -> Event {
+    KeywordTracked {
+        keyword_id: KeywordId::new(id),
+        keyword: keyword(item),
+        scan_targets: "issues,prs".parse().unwrap(),
+    }
+    .into()
+}
+
+fn endpoint(id: Ulid) -> Event {
+    WebhookEndpointAdded {
+        endpoint_id: WebhookEndpointId::new(id),
+        url: "https://hooks.example/leads".into(),
+        events: vec![WebhookEventType::LeadCreated, WebhookEventType::LeadEnriched],
+        description: None,
+        secret: Sealed::new(vec![1, 2, 3]),
+    }
+    .into()
+}
+
+/// The read models' database in that folder.
+pub fn open_views(folder: &Path) -> Arc<Sqlite> {
+    Arc::new(Sqlite::open(&folder.join("views.db"), Durability::Disposable).unwrap())
+}
+
+/// A database that holds one projection, event after event.
+pub async fn project(projection: &dyn Projection, events: &[Recorded]) -> (tempfile::TempDir, Arc<Sqlite>) {
+    let folder = tempfile::tempdir().unwrap();
+    let views = open_views(folder.path());
+    let texts = [projection.schema(), projection.indexes()];
+    let schema = texts.into_iter().filter(|text| !text.is_empty());
+    views
+        .write(schema.map(|text| Statement::sql(text, Vec::new())).collect())
+        .await
+        .unwrap();
+    for recorded in events {
+        views.write(projection.apply(recorded)).await.unwrap();
+    }
+    (folder, views)
+}
+
+/// Every row of every table, and the names of all tables and indexes.
+pub type Dump = BTreeMap<String, Vec<Row>>;
+
+pub async fn dump(views: &dyn Database) -> Dump {
+    let read = async |text: String| views.read(Statement::sql(text, Vec::new())).await.unwrap();
+    let mut dumped = BTreeMap::new();
+    let names = "SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name";
+    let schema = read(names.to_owned()).await;
+    for row in schema.iter().filter(|row| row.text(0) == Ok("table")) {
+        let table = row.text(1).unwrap();
+        dumped.insert(
+            table.to_owned(),
+            read(format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).await,
+        );
+    }
+    dumped.insert("sqlite_master".to_owned(), schema);
+    dumped
+}
