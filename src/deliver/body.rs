@@ -185,7 +185,7 @@ fn data<'a>(known: &Known<'_>, signal: &'a Signal, person: &'a SignalPerson, pro
         account_created_at: profile.account_created_at.map(Timestamp::date),
         top_languages: &profile.top_languages,
         captured_at: known.captured_at,
-        found: (!starred).then(|| Found {
+        found: (!starred).then_some(Found {
             keyword: signal.keyword.as_ref(),
             url: person.url.as_deref(),
             snippet: person.snippet.as_deref(),

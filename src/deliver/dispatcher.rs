@@ -19,6 +19,7 @@ use super::cursor;
 use super::request::Sender;
 use super::worker::{Ended, Worker};
 use crate::commands::Writer;
+use crate::serve::Shutdown;
 
 /// The projection that says which endpoints there are.
 const ENDPOINTS: &str = "webhook_endpoints";
@@ -54,9 +55,9 @@ pub struct Deliveries {
     pub nudge: Arc<Notify>,
 }
 
-/// Delivers until `stop` says true or is dropped; then requests under way have some seconds to come to their end.
-pub async fn run(deliveries: Deliveries, mut stop: watch::Receiver<bool>) -> anyhow::Result<()> {
-    let Some(head) = caught_up(&deliveries, &mut stop).await? else {
+/// Delivers until it is time to end; then requests under way have some seconds to come to their end.
+pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<()> {
+    let Some(head) = caught_up(&deliveries, &shutdown).await? else {
         return Ok(());
     };
     let mut dispatcher = Dispatcher {
@@ -67,8 +68,8 @@ pub async fn run(deliveries: Deliveries, mut stop: watch::Receiver<bool>) -> any
         pruned_at: Timestamp::default(),
     };
     dispatcher.reconcile().await?;
-    while !*stop.borrow() && stop.has_changed().is_ok() {
-        dispatcher.step(&mut stop).await?;
+    while !shutdown.is_requested() {
+        dispatcher.step(&shutdown).await?;
     }
     dispatcher.close().await;
     Ok(())
@@ -76,11 +77,11 @@ pub async fn run(deliveries: Deliveries, mut stop: watch::Receiver<bool>) -> any
 
 /// Waits until the read models hold what the log says now: before that, they may show an endpoint that was removed.
 /// The log's head; none if it is time to stop.
-async fn caught_up(deliveries: &Deliveries, stop: &mut watch::Receiver<bool>) -> anyhow::Result<Option<Position>> {
+async fn caught_up(deliveries: &Deliveries, shutdown: &Shutdown) -> anyhow::Result<Option<Position>> {
     let head = deliveries.writer.log.head().await.context("read the log's head")?;
     loop {
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Ok(None),
+            () = shutdown.requested() => return Ok(None),
             reached = deliveries.freshness.reached(head, TICK) => {
                 if reached {
                     return Ok(Some(head));
@@ -110,12 +111,12 @@ struct Dispatcher {
 
 impl Dispatcher {
     /// Waits for news and passes them on.
-    async fn step(&mut self, stop: &mut watch::Receiver<bool>) -> anyhow::Result<()> {
+    async fn step(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
         let seen = self.deliveries.freshness.changed_at(ENDPOINTS);
         let (log, nudge) = (self.deliveries.writer.log.clone(), self.deliveries.nudge.clone());
         let mut ended = None;
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return Ok(()),
+            () = shutdown.requested() => return Ok(()),
             Some(joined) = self.tasks.join_next_with_id() => {
                 ended = Some(joined.map_or_else(|error| error.id(), |(id, ())| id));
             }
@@ -145,7 +146,10 @@ impl Dispatcher {
                 .await
                 .context("read the log")?;
             let accounts: HashSet<AccountId> = page.events.iter().map(event_log::Recorded::account).collect();
-            let concerned = self.workers.values().filter(|worker| accounts.contains(&worker.account));
+            let concerned = self
+                .workers
+                .values()
+                .filter(|worker| accounts.contains(&worker.account));
             concerned.for_each(|worker| worker.nudge.notify_one());
             endpoints_changed |= page
                 .events
@@ -178,7 +182,7 @@ impl Dispatcher {
 
     fn start(&mut self, endpoint: WebhookEndpointRow) {
         let (id, account) = (endpoint.endpoint_id, endpoint.account);
-        let (stop, stopped) = watch::channel(false);
+        let (stop, stopped) = Shutdown::channel();
         let nudge = Arc::new(Notify::new());
         let task = self
             .tasks
@@ -243,18 +247,13 @@ impl Dispatcher {
 }
 
 /// Runs an endpoint's worker, and after a failure another one, until it is stopped or has disabled its endpoint.
-async fn keep_going(
-    deliveries: Deliveries,
-    endpoint: WebhookEndpointRow,
-    nudge: Arc<Notify>,
-    mut stop: watch::Receiver<bool>,
-) {
+async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, nudge: Arc<Notify>, shutdown: Shutdown) {
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        let error = match work(&deliveries, &endpoint, &nudge, &stop).await {
+        let error = match work(&deliveries, &endpoint, &nudge, &shutdown).await {
             Ok(Ended::Stopped) => return,
-            Ok(Ended::Disabled(position)) => return until_known(&deliveries, position, &mut stop).await,
+            Ok(Ended::Disabled(position)) => return until_known(&deliveries, position, &shutdown).await,
             Err(error) => error,
         };
         tracing::warn!(
@@ -266,7 +265,7 @@ async fn keep_going(
             pause = FIRST_PAUSE;
         }
         tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = shutdown.requested() => return,
             () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
         }
     }
@@ -276,19 +275,19 @@ async fn work(
     deliveries: &Deliveries,
     endpoint: &WebhookEndpointRow,
     nudge: &Notify,
-    stop: &watch::Receiver<bool>,
+    shutdown: &Shutdown,
 ) -> anyhow::Result<Ended> {
     let Deliveries {
         writer, store, sender, ..
     } = deliveries.clone();
     let worker = Worker::open(writer, store, sender, endpoint.clone()).await?;
-    worker.run(nudge, stop.clone()).await
+    worker.run(nudge, shutdown).await
 }
 
 /// Waits until the read models know that the endpoint is disabled, so that nobody starts it again before.
-async fn until_known(deliveries: &Deliveries, position: Position, stop: &mut watch::Receiver<bool>) {
+async fn until_known(deliveries: &Deliveries, position: Position, shutdown: &Shutdown) {
     tokio::select! {
-        _ = stop.wait_for(|stop| *stop) => {}
+        () = shutdown.requested() => {}
         _ = deliveries.freshness.reached(position, LONGEST_PAUSE) => {}
     }
 }

@@ -119,7 +119,7 @@ impl Lanes {
     }
 
     /// How many events are not settled.
-    pub const fn len(&self) -> usize {
+    pub const fn unsettled(&self) -> usize {
         self.count
     }
 
@@ -207,14 +207,10 @@ mod tests {
         lanes.settle(&stream(2));
         assert_eq!(lanes.settled_up_to(seen), Position::START);
         lanes.put_off(&stream(1), Timestamp::from_secs(5));
-        let stored: Vec<u64> = lanes
-            .store(&stream(1))
-            .iter()
-            .map(|item| item.position.get())
-            .collect();
+        let stored: Vec<u64> = lanes.store(&stream(1)).iter().map(|item| item.position.get()).collect();
         assert_eq!(stored, [3, 7]);
         assert_eq!(lanes.settled_up_to(seen), seen);
-        assert_eq!((lanes.unstored(), lanes.len()), (0, 2));
+        assert_eq!((lanes.unstored(), lanes.unsettled()), (0, 2));
     }
 
     #[test]

@@ -1,21 +1,25 @@
 //! Outgoing webhooks: an endpoint is a cursor over the log, and a worker of its own posts what follows the cursor.
 //!
-//! Read [`dispatcher`] (who runs), [`worker`] (one endpoint), [`lane`] (what may go next), then [`attempt`] (one turn).
-//! [`guard`] and [`sign`] also serve those who add endpoints. There is no replay here: a rebuild of read models sends nothing.
+//! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), then `attempt` (one turn).
+//! [`guard`] and [`sign`] also serve those who add endpoints. A rebuild of read models reaches nothing here.
 
-pub mod attempt;
-pub mod body;
+mod attempt;
+mod body;
 pub mod connector;
-pub mod cursor;
-pub mod dispatcher;
+mod cursor;
+mod dispatcher;
 pub mod guard;
-pub mod lane;
+mod lane;
 pub mod request;
-pub mod schedule;
+mod schedule;
 pub mod sign;
-pub mod worker;
+mod worker;
 
 pub use dispatcher::{Deliveries, run};
 
 #[cfg(test)]
 mod receiver;
+#[cfg(test)]
+mod sandbox;
+#[cfg(test)]
+mod tests;

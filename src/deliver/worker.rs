@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{Database, DatabaseError, Statement};
-use domain::{DisabledReason, StreamId, Timestamp};
+use domain::{DisabledReason, StreamId};
 use event_log::{Position, Scope};
 use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use projections::webhook_endpoints::WebhookEndpointRow;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use super::attempt::{Target, Turn, take_turn};
@@ -23,6 +23,7 @@ use super::lane::{Item, Lanes};
 use super::request::{Failure, Sender};
 use super::{body, schedule};
 use crate::commands::{Writer, disable_webhook_endpoint};
+use crate::serve::Shutdown;
 
 /// Requests of one endpoint under way at the same time.
 const IN_FLIGHT: usize = 8;
@@ -115,9 +116,8 @@ impl Worker {
         })
     }
 
-    /// Delivers until `stop` says true or is dropped, or the endpoint is disabled. A `nudge` says that the log or the
-    /// time has moved.
-    pub async fn run(mut self, nudge: &Notify, mut stop: watch::Receiver<bool>) -> anyhow::Result<Ended> {
+    /// Delivers until it is time to end, or the endpoint is disabled. A `nudge` says that the log or the time has moved.
+    pub async fn run(mut self, nudge: &Notify, shutdown: &Shutdown) -> anyhow::Result<Ended> {
         let mut sending = Sending::new();
         let mut flushing: OptionFuture<Flush> = None.into();
         let mut is_flushing = false;
@@ -133,7 +133,7 @@ impl Worker {
             let until_due = self.until_due();
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => break,
+                () = shutdown.requested() => break,
                 Some((item, turn)) = sending.next() => self.note(item, turn?),
                 written = &mut flushing, if is_flushing => {
                     written.transpose().context("write the outcomes")?;
@@ -158,7 +158,7 @@ impl Worker {
     }
 
     fn wants_more(&self) -> bool {
-        self.more && self.lanes.unstored() < AHEAD && self.lanes.len() < WAITING
+        self.more && self.lanes.unstored() < AHEAD && self.lanes.unsettled() < WAITING
     }
 
     /// Reads the next page of the account's part of the log into the lanes.
