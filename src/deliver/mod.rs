@@ -1,1 +1,25 @@
-//! Placeholder.
+//! Outgoing webhooks: an endpoint is a cursor over the log, and a worker of its own posts what follows the cursor.
+//!
+//! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), then `attempt` (one turn).
+//! [`guard`] and [`sign`] also serve those who add endpoints. A rebuild of read models reaches nothing here.
+
+mod attempt;
+mod body;
+pub mod connector;
+mod cursor;
+mod dispatcher;
+pub mod guard;
+mod lane;
+pub mod request;
+mod schedule;
+pub mod sign;
+mod worker;
+
+pub use dispatcher::{Deliveries, run};
+
+#[cfg(test)]
+mod receiver;
+#[cfg(test)]
+mod sandbox;
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,128 @@
+//! From an event to an attempt: reads what the body needs, renders it, sends it. One call for each attempt a worker makes.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use domain::{Event, EventId, PersonRef, Sealed};
+use event_log::Recorded;
+use http::Uri;
+use projections::webhook_endpoints::WebhookEndpointRow;
+use vault::Keyring;
+
+use super::body::{self, Unrenderable};
+use super::cursor::Made;
+use super::lane::Item;
+use super::request::{Attempt, Sender};
+use super::sign::Secret;
+use crate::commands::Writer;
+
+/// Where one endpoint's deliveries go and how they are signed.
+pub struct Target {
+    uri: Uri,
+    secret: Secret,
+}
+
+impl Target {
+    /// The target of an endpoint; its secret is opened here.
+    pub fn open(writer: &Writer, endpoint: &WebhookEndpointRow) -> anyhow::Result<Self> {
+        let secret = writer
+            .vault
+            .open_for_account(endpoint.account, endpoint.secret_event, &endpoint.secret)
+            .context("open the endpoint's secret")?;
+        let secret = std::str::from_utf8(&secret).context("read the endpoint's secret")?;
+        Ok(Self {
+            uri: endpoint.url.parse().context("read the endpoint's URL")?,
+            secret: Secret::try_new(secret).context("read the endpoint's secret")?,
+        })
+    }
+}
+
+/// What came of an event's turn.
+pub enum Turn {
+    /// A request was made.
+    Made(Box<Made>),
+    /// The person was erased: nothing of them is sent any more.
+    Erased,
+    /// The event cannot be told.
+    Unrenderable(Unrenderable),
+}
+
+/// Takes the event's turn. Errs only if the log or the vault cannot be read; then nothing was sent.
+pub async fn take_turn(
+    writer: Arc<Writer>,
+    sender: Sender,
+    target: Arc<Target>,
+    item: Item,
+) -> (Item, anyhow::Result<Turn>) {
+    let turn = turn(&writer, &sender, &target, &item).await;
+    (item, turn)
+}
+
+async fn turn(writer: &Writer, sender: &Sender, target: &Target, item: &Item) -> anyhow::Result<Turn> {
+    let Some(person) = item.stream.person() else {
+        return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
+    };
+    let history = history(writer, item).await?;
+    let keys = writer
+        .vault
+        .keys(item.stream.account(), &[person])
+        .await
+        .context("get the person's key")?;
+    let rendered = match body::render(&history, item.position, person, &keys) {
+        Ok(Some(rendered)) => rendered,
+        Ok(None) => return Ok(Turn::Erased),
+        Err(reason) => return Ok(Turn::Unrenderable(reason)),
+    };
+    let Some((event_id, event)) = find(&history, item) else {
+        return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
+    };
+    let Some(event_type) = body::event_type(event) else {
+        return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
+    };
+    let (delivery, number, at) = (writer.clock.ulid(), item.attempts + 1, writer.clock.now());
+    let attempt = Attempt {
+        uri: target.uri.clone(),
+        event_type,
+        event_id,
+        delivery,
+        number,
+        at,
+        body: rendered,
+    };
+    let outcome = sender.send(attempt, &target.secret).await;
+    Ok(Turn::Made(Box::new(Made {
+        delivery,
+        event_id,
+        position: item.position,
+        number,
+        at,
+        answer: seal(&keys, person, event_id, &outcome.answer),
+        outcome,
+    })))
+}
+
+/// What the body needs: the event alone, or its lead's whole stream.
+async fn history(writer: &Writer, item: &Item) -> anyhow::Result<Vec<Recorded>> {
+    if let Some(recorded) = item.recorded.as_ref().filter(|recorded| body::stands_alone(recorded)) {
+        return Ok(vec![recorded.clone()]);
+    }
+    let mut streams = writer
+        .log
+        .read_streams(std::slice::from_ref(&item.stream))
+        .await
+        .context("read the lead's stream")?;
+    Ok(streams.pop().unwrap_or_default())
+}
+
+fn find<'a>(history: &'a [Recorded], item: &Item) -> Option<(EventId, &'a Event)> {
+    let recorded = history.iter().find(|recorded| recorded.position == item.position)?;
+    Some((recorded.id, &recorded.event))
+}
+
+/// An answer can repeat what was sent, so it is kept as what it may hold: the person's data.
+fn seal(keys: &Keyring, person: PersonRef, event: EventId, answer: &[u8]) -> Option<Sealed> {
+    if answer.is_empty() {
+        return None;
+    }
+    keys.seal(person, event, &String::from_utf8_lossy(answer)).ok()
+}

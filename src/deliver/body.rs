@@ -1,0 +1,197 @@
+//! What a subscriber is told: the body of each webhook, rendered from the log alone, so that every attempt and every
+//! replay sends the same bytes. These types are the "sent" set; the API has its own.
+
+use bytes::Bytes;
+use domain::{
+    Event, EventId, Keyword, LeadId, PersonRef, Profile, RepoName, Sealed, Signal, SignalKind, SignalPerson, Timestamp,
+    WebhookEventType,
+};
+use event_log::{Position, Recorded};
+use serde::Serialize;
+use vault::{Keyring, OpenError};
+
+/// Why a stored event cannot be told; a fault of the program or of the store, and no reason to try again.
+#[derive(Debug, thiserror::Error)]
+pub enum Unrenderable {
+    /// The lead's stream does not hold the event, or not what must stand before it.
+    #[error("the lead's stream does not hold what the body needs")]
+    Incomplete,
+    /// What the person's key sealed does not open.
+    #[error("the person's part does not open")]
+    Sealed(#[source] OpenError),
+    /// The body has no JSON form.
+    #[error("the body cannot be written as JSON")]
+    Json(#[source] serde_json::Error),
+}
+
+#[derive(Serialize)]
+struct Body<'a> {
+    event: WebhookEventType,
+    // Standard Webhooks asks for a type; it says what `event` says.
+    r#type: WebhookEventType,
+    id: EventId,
+    timestamp: Timestamp,
+    data: Data<'a>,
+}
+
+#[derive(Serialize)]
+struct Data<'a> {
+    id: LeadId,
+    signal_type: SignalKind,
+    signal_source: &'a RepoName,
+    signal_context: Option<String>,
+    github_username: &'a str,
+    github_profile_url: String,
+    name: Option<&'a str>,
+    email: Option<&'a str>,
+    bio: Option<&'a str>,
+    company: Option<&'a str>,
+    location: Option<&'a str>,
+    followers: Option<u64>,
+    public_repos: Option<u64>,
+    account_created_at: Option<String>,
+    top_languages: &'a [String],
+    captured_at: Timestamp,
+    #[serde(flatten)]
+    found: Option<Found<'a>>,
+}
+
+/// What only keyword leads have.
+#[derive(Serialize)]
+struct Found<'a> {
+    keyword: Option<&'a Keyword>,
+    url: Option<&'a str>,
+    snippet: Option<&'a str>,
+}
+
+/// What was known of a lead when an event was recorded.
+struct Known<'a> {
+    lead_id: LeadId,
+    captured_at: Timestamp,
+    signal: (EventId, &'a Signal),
+    profile: Option<(EventId, &'a Sealed)>,
+}
+
+/// Which webhook an event is, if it is one. Events of withheld leads are none: nobody is to know of those yet.
+pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
+    match event {
+        Event::LeadCaptured(_) | Event::LeadReleased(_) => Some(WebhookEventType::LeadCreated),
+        Event::LeadEnriched(enriched) if !enriched.withheld => Some(WebhookEventType::LeadEnriched),
+        _ => None,
+    }
+}
+
+/// Whether the event alone is all that its body needs, so that the lead's stream need not be read.
+pub const fn stands_alone(recorded: &Recorded) -> bool {
+    recorded.version == 1 && matches!(recorded.event, Event::LeadCaptured(_))
+}
+
+/// The body of the event at `position` of a lead's `history`; none if the person was erased and may not be told of.
+pub fn render(
+    history: &[Recorded],
+    position: Position,
+    person: PersonRef,
+    keys: &Keyring,
+) -> Result<Option<Bytes>, Unrenderable> {
+    let (event, known) = known_at(history, position).ok_or(Unrenderable::Incomplete)?;
+    let event_type = event_type(&event.event).ok_or(Unrenderable::Incomplete)?;
+    let (signal_event, signal) = known.signal;
+    let opened = keys.open::<SignalPerson>(person, signal_event, &signal.person);
+    let Some(signal_person) = unless_erased(opened)? else {
+        return Ok(None);
+    };
+    let profile = match known.profile {
+        None => Profile::default(),
+        Some((sealed_for, profile)) => match unless_erased(keys.open(person, sealed_for, profile))? {
+            Some(profile) => profile,
+            None => return Ok(None),
+        },
+    };
+    let body = Body {
+        event: event_type,
+        r#type: event_type,
+        id: event.id,
+        timestamp: event.recorded_at,
+        data: data(&known, signal, &signal_person, &profile),
+    };
+    serde_json::to_vec(&body)
+        .map(|body| Some(body.into()))
+        .map_err(Unrenderable::Json)
+}
+
+/// The event at `position` and what the events up to it say of the lead.
+fn known_at(history: &[Recorded], position: Position) -> Option<(&Recorded, Known<'_>)> {
+    let event = history.iter().find(|recorded| recorded.position == position)?;
+    let (mut lead_id, mut captured_at, mut signal, mut profile) = (None, None, None, None);
+    for recorded in history.iter().take_while(|recorded| recorded.position <= position) {
+        match &recorded.event {
+            Event::LeadCaptured(captured) => {
+                lead_id = Some(captured.lead_id);
+                captured_at = Some(recorded.recorded_at);
+                signal = Some((recorded.id, &captured.signal));
+            }
+            Event::LeadWithheld(withheld) => {
+                lead_id = Some(withheld.lead_id);
+                signal = Some((recorded.id, &withheld.signal));
+            }
+            // A released lead enters the lists at the moment of its release.
+            Event::LeadReleased(_) => captured_at = Some(recorded.recorded_at),
+            Event::LeadEnriched(enriched) => profile = Some((recorded.id, &enriched.profile)),
+            _ => {}
+        }
+    }
+    let known = Known {
+        lead_id: lead_id?,
+        captured_at: captured_at?,
+        signal: signal?,
+        profile,
+    };
+    Some((event, known))
+}
+
+fn unless_erased<T>(opened: Result<T, OpenError>) -> Result<Option<T>, Unrenderable> {
+    match opened {
+        Ok(value) => Ok(Some(value)),
+        Err(OpenError::Erased) => Ok(None),
+        Err(other) => Err(Unrenderable::Sealed(other)),
+    }
+}
+
+fn data<'a>(known: &Known<'_>, signal: &'a Signal, person: &'a SignalPerson, profile: &'a Profile) -> Data<'a> {
+    let login = if profile.login.is_empty() {
+        &person.login
+    } else {
+        &profile.login
+    };
+    let starred = signal.kind == SignalKind::Stargazer;
+    Data {
+        id: known.lead_id,
+        signal_type: signal.kind,
+        signal_source: &signal.repo,
+        signal_context: if starred {
+            Some(format!("Starred on {}", signal.occurred_at.date()))
+        } else {
+            person.snippet.clone()
+        },
+        github_username: login,
+        github_profile_url: format!("https://github.com/{login}"),
+        name: profile.name.as_deref(),
+        email: profile.email.as_deref(),
+        bio: profile.bio.as_deref(),
+        company: profile.company.as_deref(),
+        location: profile.location.as_deref(),
+        followers: profile.followers,
+        public_repos: profile.public_repos,
+        account_created_at: profile.account_created_at.map(Timestamp::date),
+        top_languages: &profile.top_languages,
+        captured_at: known.captured_at,
+        found: (!starred).then_some(Found {
+            keyword: signal.keyword.as_ref(),
+            url: person.url.as_deref(),
+            snippet: person.snippet.as_deref(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

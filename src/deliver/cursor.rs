@@ -1,0 +1,247 @@
+//! What must outlive a crash: an endpoint's cursor, the events it did not take yet, and the attempts made. Rows in
+//! `gitleads.db`; every statement can be run twice.
+
+use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
+use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId};
+use event_log::Position;
+use ulid::Ulid;
+
+use super::lane::Item;
+use super::request::{Failure, Outcome};
+
+/// How far an endpoint has come, and how it fares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cursor {
+    /// Everything up to here is settled: delivered, of no concern, or in `webhook_retry`.
+    pub position: Position,
+    /// So is everything from there up to here …
+    pub seen: Position,
+    /// … but for these.
+    pub unsettled: Vec<Position>,
+    /// Until when the receiver asked to be left alone.
+    pub silent_until: Option<Timestamp>,
+    /// The first failed attempt since the last successful one.
+    pub failing_since: Option<Timestamp>,
+    /// How many failed since.
+    pub failures: u32,
+}
+
+impl Cursor {
+    /// The cursor of an endpoint that has heard nothing yet and hears of what follows `position`.
+    pub const fn new(position: Position) -> Self {
+        Self {
+            position,
+            seen: position,
+            unsettled: Vec::new(),
+            silent_until: None,
+            failing_since: None,
+            failures: 0,
+        }
+    }
+
+    /// The row as it is to stand from now on.
+    pub fn statement(&self, account: AccountId, endpoint: WebhookEndpointId) -> Statement {
+        let unsettled: Vec<String> = self.unsettled.iter().map(ToString::to_string).collect();
+        Statement::insert(
+            "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures)",
+            "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
+             unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
+             failing_since = excluded.failing_since, failures = excluded.failures",
+            vec![
+                endpoint.to_string().into(),
+                account.to_string().into(),
+                self.position.get().into(),
+                self.seen.get().into(),
+                unsettled.join(",").into(),
+                self.silent_until.map(Timestamp::micros).into(),
+                self.failing_since.map(Timestamp::micros).into(),
+                self.failures.into(),
+            ],
+        )
+    }
+}
+
+/// The endpoint's cursor, if it ever had one.
+pub async fn load(store: &dyn Database, endpoint: WebhookEndpointId) -> Result<Option<Cursor>, DatabaseError> {
+    let query = Statement::sql(
+        "SELECT position, seen, unsettled, silent_until, failing_since, failures FROM webhook_cursor \
+         WHERE endpoint = $1",
+        vec![endpoint.to_string().into()],
+    );
+    let rows = store.read(query).await?;
+    Ok(rows.first().map(cursor).transpose()?)
+}
+
+fn cursor(row: &Row) -> Result<Cursor, ColumnError> {
+    let malformed = |_| ColumnError {
+        index: 2,
+        expected: "list of positions",
+    };
+    let unsettled = row.text(2)?.split(',').filter(|number| !number.is_empty());
+    Ok(Cursor {
+        position: position(row, 0)?,
+        seen: position(row, 1)?,
+        unsettled: unsettled
+            .map(|number| number.parse().map(Position::new).map_err(malformed))
+            .collect::<Result<_, _>>()?,
+        silent_until: row.find_int(3)?.map(Timestamp::from_micros),
+        failing_since: row.find_int(4)?.map(Timestamp::from_micros),
+        failures: count(row, 5)?,
+    })
+}
+
+/// The events that the endpoint did not take yet, in the order of the log.
+pub async fn waiting(store: &dyn Database, endpoint: WebhookEndpointId) -> Result<Vec<Item>, DatabaseError> {
+    let query = Statement::sql(
+        "SELECT position, stream, attempts, due_at FROM webhook_retry WHERE endpoint = $1 AND state = 'waiting' \
+         ORDER BY position",
+        vec![endpoint.to_string().into()],
+    );
+    let rows = store.read(query).await?;
+    Ok(rows.iter().map(item).collect::<Result<_, _>>()?)
+}
+
+fn item(row: &Row) -> Result<Item, ColumnError> {
+    let stream = row.text(1)?.parse::<StreamId>().map_err(|_| ColumnError {
+        index: 1,
+        expected: "stream",
+    })?;
+    Ok(Item {
+        position: position(row, 0)?,
+        stream,
+        attempts: count(row, 2)?,
+        due_at: Timestamp::from_micros(row.int(3)?),
+        stored: true,
+        recorded: None,
+    })
+}
+
+/// The row of an event that is tried again, waits behind one that is, or has failed for good.
+pub fn put(endpoint: WebhookEndpointId, item: &Item, failure: Option<Failure>, parked: bool) -> Statement {
+    Statement::insert(
+        "webhook_retry (endpoint, position, stream, attempts, due_at, state, failure)",
+        "ON CONFLICT (endpoint, position) DO UPDATE SET attempts = excluded.attempts, due_at = excluded.due_at, \
+         state = excluded.state, failure = excluded.failure",
+        vec![
+            endpoint.to_string().into(),
+            item.position.get().into(),
+            item.stream.as_str().into(),
+            item.attempts.into(),
+            item.due_at.micros().into(),
+            if parked { "failed" } else { "waiting" }.into(),
+            failure.map(Failure::as_str).into(),
+        ],
+    )
+}
+
+/// Removes the row of an event that is settled.
+pub fn take(endpoint: WebhookEndpointId, position: Position) -> Statement {
+    Statement::sql(
+        "DELETE FROM webhook_retry WHERE endpoint = $1 AND position = $2",
+        vec![endpoint.to_string().into(), position.get().into()],
+    )
+}
+
+/// An attempt that was made.
+pub struct Made {
+    /// Its id.
+    pub delivery: Ulid,
+    /// The event.
+    pub event_id: EventId,
+    /// The event's place.
+    pub position: Position,
+    /// Which attempt it was, from 1.
+    pub number: u32,
+    /// When.
+    pub at: Timestamp,
+    /// What came of it.
+    pub outcome: Outcome,
+    /// The start of the answer, sealed for the person.
+    pub answer: Option<Sealed>,
+}
+
+impl Made {
+    /// The row for the customer to look at.
+    pub fn statement(&self, endpoint: WebhookEndpointId) -> Statement {
+        Statement::insert(
+            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer)",
+            "ON CONFLICT DO NOTHING",
+            vec![
+                format!("dlv_{}", self.delivery).into(),
+                endpoint.to_string().into(),
+                self.position.get().into(),
+                self.event_id.to_string().into(),
+                self.number.into(),
+                self.at.micros().into(),
+                u64::try_from(self.outcome.took.as_micros()).unwrap_or(u64::MAX).into(),
+                self.outcome.status.map(u32::from).into(),
+                self.outcome.failure.map_or("delivered", Failure::as_str).into(),
+                self.answer.as_ref().map(Sealed::bytes).into(),
+            ],
+        )
+    }
+}
+
+/// An endpoint that has a cursor.
+pub struct Known {
+    /// The endpoint.
+    pub endpoint: WebhookEndpointId,
+    /// The account it belongs to.
+    pub account: AccountId,
+    /// A place in the log where the endpoint existed.
+    pub existed_at: Position,
+}
+
+/// Every endpoint that has a cursor.
+pub async fn all(store: &dyn Database) -> Result<Vec<Known>, DatabaseError> {
+    let text = "SELECT endpoint, account, position FROM webhook_cursor ORDER BY endpoint";
+    let rows = store.read(Statement::sql(text, Vec::new())).await?;
+    Ok(rows.iter().map(known).collect::<Result<_, _>>()?)
+}
+
+fn known(row: &Row) -> Result<Known, ColumnError> {
+    let malformed = |index| {
+        move |_| ColumnError {
+            index,
+            expected: "prefixed id",
+        }
+    };
+    Ok(Known {
+        endpoint: row.text(0)?.parse().map_err(malformed(0))?,
+        account: row.text(1)?.parse().map_err(malformed(1))?,
+        existed_at: position(row, 2)?,
+    })
+}
+
+/// Removes everything kept for an endpoint.
+pub fn forget(endpoint: WebhookEndpointId) -> Vec<Statement> {
+    [
+        "DELETE FROM webhook_cursor WHERE endpoint = $1",
+        "DELETE FROM webhook_retry WHERE endpoint = $1",
+        "DELETE FROM webhook_attempt WHERE endpoint = $1",
+    ]
+    .map(|text| Statement::sql(text, vec![endpoint.to_string().into()]))
+    .into()
+}
+
+/// Removes the attempts made before `time`.
+pub fn prune(time: Timestamp) -> Statement {
+    // An attempt's id begins with its time.
+    let first_kept = Value::Text(format!("dlv_{}", Ulid::from_parts(time.ulid_millis(), 0)));
+    Statement::sql("DELETE FROM webhook_attempt WHERE id < $1", vec![first_kept])
+}
+
+fn position(row: &Row, index: usize) -> Result<Position, ColumnError> {
+    let position = u64::try_from(row.int(index)?).map_err(|_| ColumnError {
+        index,
+        expected: "position",
+    })?;
+    Ok(Position::new(position))
+}
+
+fn count(row: &Row, index: usize) -> Result<u32, ColumnError> {
+    u32::try_from(row.int(index)?).map_err(|_| ColumnError {
+        index,
+        expected: "count",
+    })
+}

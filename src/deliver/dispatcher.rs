@@ -1,0 +1,293 @@
+//! Keeps one worker going for every active endpoint: starts and stops them as endpoints come and go, starts them again
+//! after a failure, and nudges those whose account has news. Kept running by `serve`.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use database::Database;
+use domain::{AccountId, Timestamp, WebhookEndpointId};
+use event_log::{Position, Scope};
+use projections::freshness::Freshness;
+use projections::webhook_endpoints::{self, WebhookEndpointRow};
+use tokio::sync::{Notify, watch};
+use tokio::task::{Id, JoinSet};
+use tokio::time::{Instant, sleep};
+
+use super::cursor;
+use super::request::Sender;
+use super::worker::{Ended, Worker};
+use crate::commands::Writer;
+use crate::serve::Shutdown;
+
+/// The projection that says which endpoints there are.
+const ENDPOINTS: &str = "webhook_endpoints";
+
+/// Events looked at in one go for whose account has news.
+const PAGE: usize = 1_000;
+
+/// How long the log may be silent before the dispatcher looks after the endpoints all the same.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The first and the longest pause before a failed worker is started again.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// How long attempts are kept for the customer to look at, and how often older ones are removed.
+const KEEP_ATTEMPTS: Duration = Duration::from_hours(30 * 24);
+const PRUNE_EVERY: Duration = Duration::from_hours(1);
+
+/// What deliveries need.
+#[derive(Clone)]
+pub struct Deliveries {
+    /// The log, the vault and the clock; and the way to disable an endpoint.
+    pub writer: Arc<Writer>,
+    /// Where cursors, retries and attempts are kept: `gitleads.db`.
+    pub store: Arc<dyn Database>,
+    /// The read models.
+    pub views: Arc<dyn Database>,
+    /// How far the read models are.
+    pub freshness: Freshness,
+    /// Makes the requests.
+    pub sender: Sender,
+    /// Says that time has moved. Only a clock that is set by hand needs it.
+    pub nudge: Arc<Notify>,
+}
+
+/// Delivers until it is time to end; then requests under way have some seconds to come to their end.
+pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<()> {
+    let Some(head) = caught_up(&deliveries, &shutdown).await? else {
+        return Ok(());
+    };
+    let mut dispatcher = Dispatcher {
+        deliveries,
+        workers: HashMap::new(),
+        tasks: JoinSet::new(),
+        looked_to: head,
+        pruned_at: Timestamp::default(),
+    };
+    dispatcher.reconcile().await?;
+    while !shutdown.is_requested() {
+        dispatcher.step(&shutdown).await?;
+    }
+    dispatcher.close().await;
+    Ok(())
+}
+
+/// Waits until the read models hold what the log says now: before that, they may show an endpoint that was removed.
+/// The log's head; none if it is time to stop.
+async fn caught_up(deliveries: &Deliveries, shutdown: &Shutdown) -> anyhow::Result<Option<Position>> {
+    let head = deliveries.writer.log.head().await.context("read the log's head")?;
+    loop {
+        tokio::select! {
+            () = shutdown.requested() => return Ok(None),
+            reached = deliveries.freshness.reached(head, TICK) => {
+                if reached {
+                    return Ok(Some(head));
+                }
+                // Answers at once if the runner is gone, so that the wait needs a floor.
+                sleep(Duration::from_millis(10)).await;
+            }
+        }
+    }
+}
+
+/// A worker that runs.
+struct Running {
+    account: AccountId,
+    task: Id,
+    nudge: Arc<Notify>,
+    stop: watch::Sender<bool>,
+}
+
+struct Dispatcher {
+    deliveries: Deliveries,
+    workers: HashMap<WebhookEndpointId, Running>,
+    tasks: JoinSet<()>,
+    looked_to: Position,
+    pruned_at: Timestamp,
+}
+
+impl Dispatcher {
+    /// Waits for news and passes them on.
+    async fn step(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
+        let seen = self.deliveries.freshness.changed_at(ENDPOINTS);
+        let (log, nudge) = (self.deliveries.writer.log.clone(), self.deliveries.nudge.clone());
+        let mut ended = None;
+        tokio::select! {
+            () = shutdown.requested() => return Ok(()),
+            Some(joined) = self.tasks.join_next_with_id() => {
+                ended = Some(joined.map_or_else(|error| error.id(), |(id, ())| id));
+            }
+            () = nudge.notified() => self.workers.values().for_each(|worker| worker.nudge.notify_one()),
+            () = log.wait(self.looked_to, TICK) => {}
+        }
+        let has_endpoint_news = self.look().await?;
+        if let Some(ended) = ended {
+            self.workers.retain(|_, worker| worker.task != ended);
+        }
+        if ended.is_some() || has_endpoint_news || self.deliveries.freshness.changed_at(ENDPOINTS) != seen {
+            self.reconcile().await?;
+        }
+        self.prune().await
+    }
+
+    /// Looks at what is new in the log and nudges the workers whose account it concerns. True: endpoints changed, and
+    /// the read models know of it.
+    async fn look(&mut self) -> anyhow::Result<bool> {
+        let mut endpoints_changed = false;
+        loop {
+            let page = self
+                .deliveries
+                .writer
+                .log
+                .read(Scope::All, self.looked_to, PAGE)
+                .await
+                .context("read the log")?;
+            let accounts: HashSet<AccountId> = page.events.iter().map(event_log::Recorded::account).collect();
+            let concerned = self
+                .workers
+                .values()
+                .filter(|worker| accounts.contains(&worker.account));
+            concerned.for_each(|worker| worker.nudge.notify_one());
+            endpoints_changed |= page
+                .events
+                .iter()
+                .any(|recorded| recorded.stream.category() == domain::stream::Category::WebhookEndpoint);
+            self.looked_to = page.looked_to.max(self.looked_to);
+            if self.looked_to >= page.head {
+                break;
+            }
+        }
+        Ok(endpoints_changed && self.deliveries.freshness.reached(self.looked_to, TICK).await)
+    }
+
+    /// Makes the workers match the endpoints.
+    async fn reconcile(&mut self) -> anyhow::Result<()> {
+        let active = webhook_endpoints::active(&*self.deliveries.views)
+            .await
+            .context("list the webhook endpoints")?;
+        let ids: HashSet<WebhookEndpointId> = active.iter().map(|endpoint| endpoint.endpoint_id).collect();
+        for (_, worker) in self.workers.iter().filter(|(id, _)| !ids.contains(id)) {
+            worker.stop.send_replace(true);
+        }
+        for endpoint in active {
+            if !self.workers.contains_key(&endpoint.endpoint_id) {
+                self.start(endpoint);
+            }
+        }
+        self.forget_removed().await
+    }
+
+    fn start(&mut self, endpoint: WebhookEndpointRow) {
+        let (id, account) = (endpoint.endpoint_id, endpoint.account);
+        let (stop, stopped) = Shutdown::channel();
+        let nudge = Arc::new(Notify::new());
+        let task = self
+            .tasks
+            .spawn(keep_going(self.deliveries.clone(), endpoint, nudge.clone(), stopped))
+            .id();
+        let running = Running {
+            account,
+            task,
+            nudge,
+            stop,
+        };
+        self.workers.insert(id, running);
+    }
+
+    /// Removes the rows of endpoints that were removed. An endpoint whose worker still runs keeps them until it ended.
+    async fn forget_removed(&self) -> anyhow::Result<()> {
+        let Deliveries {
+            store,
+            views,
+            freshness,
+            ..
+        } = &self.deliveries;
+        for known in cursor::all(&**store).await.context("list the cursors")? {
+            // Read models that have not come to the endpoint yet do not know it either: that is no removal.
+            if self.workers.contains_key(&known.endpoint) || freshness.applied() < known.existed_at {
+                continue;
+            }
+            let found = webhook_endpoints::find(&**views, known.account, known.endpoint)
+                .await
+                .context("find a webhook endpoint")?;
+            if found.is_none() {
+                store
+                    .write(cursor::forget(known.endpoint))
+                    .await
+                    .context("remove an endpoint's rows")?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn prune(&mut self) -> anyhow::Result<()> {
+        let now = self.deliveries.writer.clock.now();
+        if now.since(self.pruned_at) < PRUNE_EVERY {
+            return Ok(());
+        }
+        let kept_since = Timestamp::from_secs(now.secs().saturating_sub(KEEP_ATTEMPTS.as_secs().cast_signed()));
+        self.deliveries
+            .store
+            .write(vec![cursor::prune(kept_since)])
+            .await
+            .context("remove old attempts")?;
+        self.pruned_at = now;
+        Ok(())
+    }
+
+    async fn close(mut self) {
+        for worker in self.workers.values() {
+            worker.stop.send_replace(true);
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+/// Runs an endpoint's worker, and after a failure another one, until it is stopped or has disabled its endpoint.
+async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, nudge: Arc<Notify>, shutdown: Shutdown) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let began = Instant::now();
+        let error = match work(&deliveries, &endpoint, &nudge, &shutdown).await {
+            Ok(Ended::Stopped) => return,
+            Ok(Ended::Disabled(position)) => return until_known(&deliveries, position, &shutdown).await,
+            Err(error) => error,
+        };
+        tracing::warn!(
+            endpoint = %endpoint.endpoint_id,
+            error = format!("{error:#}"),
+            "deliveries to a webhook endpoint were interrupted"
+        );
+        if began.elapsed() > LONGEST_PAUSE {
+            pause = FIRST_PAUSE;
+        }
+        tokio::select! {
+            () = shutdown.requested() => return,
+            () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
+        }
+    }
+}
+
+async fn work(
+    deliveries: &Deliveries,
+    endpoint: &WebhookEndpointRow,
+    nudge: &Notify,
+    shutdown: &Shutdown,
+) -> anyhow::Result<Ended> {
+    let Deliveries {
+        writer, store, sender, ..
+    } = deliveries.clone();
+    let worker = Worker::open(writer, store, sender, endpoint.clone()).await?;
+    worker.run(nudge, shutdown).await
+}
+
+/// Waits until the read models know that the endpoint is disabled, so that nobody starts it again before.
+async fn until_known(deliveries: &Deliveries, position: Position, shutdown: &Shutdown) {
+    tokio::select! {
+        () = shutdown.requested() => {}
+        _ = deliveries.freshness.reached(position, LONGEST_PAUSE) => {}
+    }
+}

@@ -1,0 +1,159 @@
+use axum::body::Body;
+use axum::http::Response as Answer;
+use futures_util::stream;
+use standardwebhooks::Webhook;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+use super::*;
+use crate::clock::{Clock, SystemClock};
+use crate::deliver::guard::Policy;
+use crate::deliver::receiver::{Receiver, status};
+
+const LAX: Policy = Policy {
+    allow_private: true,
+    allow_http: true,
+};
+
+fn secret() -> Secret {
+    Secret::generate([7; 32])
+}
+
+fn attempt(url: &str) -> Attempt {
+    Attempt {
+        uri: url.parse().unwrap(),
+        event_type: WebhookEventType::LeadCreated,
+        event_id: EventId::new(Ulid::from_parts(1, 2)),
+        delivery: Ulid::from_parts(3, 4),
+        number: 2,
+        at: SystemClock.now(),
+        body: Bytes::from_static(br#"{"event":"lead.created"}"#),
+    }
+}
+
+fn sender(policy: Policy) -> Sender {
+    Sender::new(Connector::system(policy).unwrap()).unwrap()
+}
+
+async fn send(url: &str) -> Outcome {
+    sender(LAX).send(attempt(url), &secret()).await
+}
+
+#[tokio::test]
+async fn a_delivery_carries_its_headers_and_verifies_both_ways() {
+    let receiver = Receiver::start(|_| status(204)).await;
+    let attempt = attempt(receiver.url());
+    let (id, at) = (attempt.event_id, attempt.at.secs());
+    let outcome = sender(LAX).send(attempt, &secret()).await;
+    assert_eq!((outcome.status, outcome.failure), (Some(204), None));
+    let heard = receiver.hears(1).await.remove(0);
+    assert_eq!(heard.path, "/hook");
+    assert_eq!(heard.header("content-type"), "application/json");
+    assert_eq!(heard.header("user-agent"), "GitLeads-Webhooks/0.1.0");
+    assert_eq!(heard.header("x-gitleads-event"), "lead.created");
+    assert_eq!(heard.header("x-gitleads-attempt"), "2");
+    assert_eq!(
+        heard.header("x-gitleads-delivery"),
+        format!("dlv_{}", Ulid::from_parts(3, 4))
+    );
+    assert_eq!(heard.header("webhook-id"), id.to_string());
+    assert_eq!(heard.header("webhook-timestamp"), at.to_string());
+    let library = Webhook::new(secret().as_str()).unwrap();
+    library.verify(heard.body.as_bytes(), &heard.headers).unwrap();
+    let ours = secret().sign(&id.to_string(), at, heard.body.as_bytes()).gitleads;
+    assert_eq!(heard.header("x-gitleads-signature"), ours);
+}
+
+#[tokio::test]
+async fn a_redirect_is_a_failure_and_nobody_follows_it() {
+    let receiver = Receiver::start(|_| {
+        let redirect = Answer::builder().status(307).header("location", "/elsewhere");
+        Some(redirect.body(Body::empty()).unwrap())
+    })
+    .await;
+    let outcome = send(receiver.url()).await;
+    assert_eq!((outcome.status, outcome.failure), (Some(307), Some(Failure::Status)));
+    assert_eq!(receiver.heard().len(), 1);
+}
+
+#[tokio::test]
+async fn the_wish_to_be_left_alone_is_heard() {
+    let receiver = Receiver::start(|_| {
+        let busy = Answer::builder().status(503).header("retry-after", "120");
+        Some(busy.body(Body::empty()).unwrap())
+    })
+    .await;
+    let outcome = send(receiver.url()).await;
+    assert_eq!(outcome.asked_to_wait, Some(Duration::from_mins(2)));
+}
+
+#[tokio::test]
+async fn an_endless_answer_is_cut_off_and_its_start_is_kept() {
+    let receiver = Receiver::start(|_| {
+        let chunks = stream::repeat_with(|| Ok::<_, std::convert::Infallible>(Bytes::from_static(&[b'x'; 600])));
+        Some(Answer::new(Body::from_stream(chunks)))
+    })
+    .await;
+    let outcome = send(receiver.url()).await;
+    assert_eq!((outcome.status, outcome.failure), (Some(200), None));
+    assert_eq!(outcome.answer, [b'x'; 1_024]);
+}
+
+#[tokio::test]
+async fn a_receiver_that_never_answers_runs_into_the_deadline() {
+    let receiver = Receiver::start(|_| None).await;
+    let mut sender = sender(LAX);
+    sender.deadline = Duration::from_millis(50);
+    let outcome = sender.send(attempt(receiver.url()), &secret()).await;
+    assert_eq!((outcome.status, outcome.failure), (None, Some(Failure::Timeout)));
+}
+
+#[tokio::test]
+async fn an_answer_that_never_ends_runs_into_the_deadline() {
+    let receiver = Receiver::start(|_| {
+        let body = stream::pending::<Result<Bytes, std::convert::Infallible>>();
+        Some(Answer::new(Body::from_stream(body)))
+    })
+    .await;
+    let mut sender = sender(LAX);
+    sender.deadline = Duration::from_millis(200);
+    let outcome = sender.send(attempt(receiver.url()), &secret()).await;
+    assert_eq!((outcome.status, outcome.failure), (Some(200), Some(Failure::Timeout)));
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_a_broken_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let server = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let _ = stream.read(&mut [0; 64]).await;
+        stream.write_all(b"220 mail.example.com ESMTP\r\n").await.unwrap();
+    });
+    assert_eq!(send(&url).await.failure, Some(Failure::Broken));
+    server.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_without_tls_fails_the_handshake() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let outcome = send(&receiver.url().replace("http:", "https:")).await;
+    assert_eq!(outcome.failure, Some(Failure::Tls));
+}
+
+#[tokio::test]
+async fn the_policy_holds_for_every_request() {
+    let receiver = Receiver::start(|_| status(200)).await;
+    let url = receiver.url().replace("http:", "https:");
+    let outcome = sender(Policy::default()).send(attempt(&url), &secret()).await;
+    assert_eq!(outcome.failure, Some(Failure::AddressNotAllowed));
+    assert!(receiver.heard().is_empty());
+}
+
+#[tokio::test]
+async fn a_port_where_nobody_listens_is_no_connection() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    assert_eq!(send(&url).await.failure, Some(Failure::Connect));
+}

@@ -1,0 +1,250 @@
+//! A whole house without servers for the tests of this room: log, vault, store, read models and a clock set by hand.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use database::migrate::{MIGRATIONS, migrate};
+use database::sqlite::{Durability, Sqlite};
+use database::{Database, Row, Statement};
+use domain::{
+    AccountId, Collector, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId, WebhookEventType,
+};
+use event_log::memory::MemoryLog;
+use projections::runner::Runner;
+use projections::webhook_endpoints::{self, WebhookEndpointRow};
+use tempfile::TempDir;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::task::JoinHandle;
+use ulid::Ulid;
+use vault::{RootKey, Vault};
+
+use super::connector::Connector;
+use super::guard::Policy;
+use super::request::Sender;
+use super::sign::Secret;
+use super::worker::{Ended, Worker};
+use super::{Deliveries, run};
+use crate::clock::Clock;
+use crate::commands::{self, Allowance, NewEndpoint, Sighting, Writer};
+use crate::serve::Shutdown;
+
+pub struct HandClock {
+    micros: AtomicI64,
+    drawn: AtomicU64,
+}
+
+impl HandClock {
+    pub fn advance(&self, span: Duration) {
+        let micros = i64::try_from(span.as_micros()).unwrap();
+        self.micros.fetch_add(micros, Ordering::SeqCst);
+    }
+}
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn entropy(&self) -> u128 {
+        u128::from(self.drawn.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+pub struct Sandbox {
+    pub writer: Arc<Writer>,
+    pub store: Arc<Sqlite>,
+    pub views: Arc<Sqlite>,
+    pub runner: Arc<Mutex<Runner>>,
+    pub clock: Arc<HandClock>,
+    pub sender: Sender,
+    pub nudge: Arc<Notify>,
+    _folder: TempDir,
+}
+
+/// A worker under test.
+pub struct Job {
+    pub nudge: Arc<Notify>,
+    pub stop: watch::Sender<bool>,
+    pub task: JoinHandle<anyhow::Result<Ended>>,
+}
+
+pub fn account() -> AccountId {
+    AccountId::new(Ulid::from_parts(1, 1))
+}
+
+pub const BOTH: &[WebhookEventType] = &[WebhookEventType::LeadCreated, WebhookEventType::LeadEnriched];
+
+impl Sandbox {
+    pub async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Arc::new(Sqlite::open(&folder.path().join("gitleads.db"), Durability::Disposable).unwrap());
+        migrate(&*store, MIGRATIONS).await.unwrap();
+        let views = Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
+        let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
+        let log = Arc::new(MemoryLog::new());
+        let clock = Arc::new(HandClock {
+            micros: AtomicI64::new(Timestamp::from_secs(1_777_026_660).micros()),
+            drawn: AtomicU64::new(1),
+        });
+        let runner = Runner::open(log.clone(), views.clone(), projections::all())
+            .await
+            .unwrap();
+        let lax = Policy {
+            allow_private: true,
+            allow_http: true,
+        };
+        Self {
+            writer: Arc::new(Writer {
+                log,
+                vault: Arc::new(Vault::new(store.clone(), &root)),
+                clock: clock.clone(),
+            }),
+            store,
+            views,
+            runner: Arc::new(Mutex::new(runner)),
+            clock,
+            sender: Sender::new(Connector::system(lax).unwrap()).unwrap(),
+            nudge: Arc::new(Notify::new()),
+            _folder: folder,
+        }
+    }
+
+    pub fn secret() -> Secret {
+        Secret::generate([9; 32])
+    }
+
+    pub async fn add_endpoint(&self, url: &str, events: &[WebhookEventType]) -> WebhookEndpointRow {
+        let new = NewEndpoint {
+            url: url.to_owned(),
+            events: events.to_vec(),
+            description: None,
+            secret: Self::secret().as_str().to_owned(),
+        };
+        let added = commands::add_webhook_endpoint(&self.writer, account(), new)
+            .await
+            .unwrap();
+        self.endpoint(added.value.endpoint_id).await.unwrap()
+    }
+
+    /// The endpoint as the read models have it, once they hold all of the log.
+    pub async fn endpoint(&self, id: WebhookEndpointId) -> Option<WebhookEndpointRow> {
+        self.runner.lock().await.catch_up().await.unwrap();
+        webhook_endpoints::find(&*self.views, account(), id).await.unwrap()
+    }
+
+    pub fn person(&self, user_id: u64) -> PersonRef {
+        self.writer.vault.person_ref(account(), user_id)
+    }
+
+    pub async fn star(&self, user_id: u64) {
+        self.star_within(user_id, Allowance::Unlimited).await;
+    }
+
+    pub async fn star_within(&self, user_id: u64, allowance: Allowance) {
+        let sighting = Sighting {
+            kind: SignalKind::Stargazer,
+            repo: "acme-corp/rival-sdk".parse().unwrap(),
+            keyword: None,
+            occurred_at: "2026-04-24T09:00:00Z".parse().unwrap(),
+            collector: Collector::Archive,
+            person: SignalPerson {
+                user_id,
+                login: format!("ada-example-{user_id}"),
+                url: None,
+                snippet: None,
+            },
+        };
+        commands::record_signals(&self.writer, account(), vec![sighting], allowance)
+            .await
+            .unwrap();
+    }
+
+    pub async fn enrich(&self, user_id: u64, bio: &str) {
+        let profile = Profile {
+            login: format!("ada-example-{user_id}"),
+            bio: Some(bio.to_owned()),
+            ..Profile::default()
+        };
+        commands::enrich_lead(&self.writer, account(), self.person(user_id), profile)
+            .await
+            .unwrap();
+    }
+
+    pub async fn work(&self, endpoint: &WebhookEndpointRow) -> Job {
+        let worker = Worker::open(
+            self.writer.clone(),
+            self.store.clone(),
+            self.sender.clone(),
+            endpoint.clone(),
+        )
+        .await
+        .unwrap();
+        let nudge = Arc::new(Notify::new());
+        let (stop, shutdown) = Shutdown::channel();
+        let nudged = nudge.clone();
+        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown).await });
+        Job { nudge, stop, task }
+    }
+
+    /// A dispatcher and a runner of the read models, until the sender is dropped.
+    pub async fn dispatch(&self) -> (watch::Sender<bool>, JoinHandle<anyhow::Result<()>>) {
+        let (stop, shutdown) = Shutdown::channel();
+        let deliveries = Deliveries {
+            writer: self.writer.clone(),
+            store: self.store.clone(),
+            views: self.views.clone(),
+            freshness: self.runner.lock().await.freshness(),
+            sender: self.sender.clone(),
+            nudge: self.nudge.clone(),
+        };
+        let projecting = crate::app::project(self.runner.clone(), self.writer.log.clone());
+        let ended = shutdown.clone();
+        tokio::spawn(async move {
+            tokio::select! {
+                () = ended.requested() => {}
+                result = projecting => result.unwrap(),
+            }
+        });
+        (stop, tokio::spawn(run(deliveries, shutdown)))
+    }
+
+    pub async fn rows(&self, query: &'static str) -> Vec<Row> {
+        self.store.read(Statement::sql(query, Vec::new())).await.unwrap()
+    }
+
+    pub async fn number(&self, query: &'static str) -> i64 {
+        self.rows(query).await[0].int(0).unwrap()
+    }
+
+    /// Waits until the query's number is this one.
+    pub async fn comes_to(&self, query: &'static str, expected: i64) {
+        while self.number(query).await != expected {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    /// Once so many attempts are written down, moves time to the next retry.
+    pub async fn next_retry(&self, attempts: i64, nudge: &Notify) {
+        self.comes_to("SELECT COUNT(*) FROM webhook_attempt", attempts).await;
+        let due = self
+            .number("SELECT MIN(due_at) FROM webhook_retry WHERE state = 'waiting' AND attempts > 0")
+            .await;
+        self.clock.advance(Timestamp::from_micros(due).since(self.clock.now()));
+        nudge.notify_one();
+    }
+}
+
+impl Job {
+    /// Ends the worker as a server does that is told to.
+    pub async fn stop(self) -> Ended {
+        self.stop.send_replace(true);
+        self.task.await.unwrap().unwrap()
+    }
+
+    /// Ends the worker as a crash does.
+    pub async fn kill(self) {
+        self.task.abort();
+        assert!(self.task.await.unwrap_err().is_cancelled());
+    }
+}

@@ -1,0 +1,375 @@
+//! One endpoint's worker: reads what follows its cursor, keeps some requests in flight, and writes down what came of them.
+//!
+//! Outcomes, retries and the cursor go to the store in one transaction, while further requests are under way. A crash at
+//! any point repeats at most what was in flight or not yet written, with the same `webhook-id`; nothing is lost.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use database::{Database, DatabaseError, Statement};
+use domain::{DisabledReason, StreamId};
+use event_log::{Position, Scope};
+use futures_util::future::{BoxFuture, OptionFuture};
+use futures_util::stream::{FuturesUnordered, StreamExt as _};
+use projections::webhook_endpoints::WebhookEndpointRow;
+use tokio::sync::Notify;
+use tokio::time::{sleep, timeout};
+
+use super::attempt::{Target, Turn, take_turn};
+use super::cursor::{self, Cursor, Made};
+use super::lane::{Item, Lanes};
+use super::request::{Failure, Sender};
+use super::{body, schedule};
+use crate::commands::{Writer, disable_webhook_endpoint};
+use crate::serve::Shutdown;
+
+/// Requests of one endpoint under way at the same time.
+const IN_FLIGHT: usize = 8;
+
+/// Events read at a time.
+const PAGE: usize = 128;
+
+/// Events read ahead that only memory knows of: what a crash can repeat.
+const AHEAD: usize = 256;
+
+/// Events waiting for a retry or behind one, beyond which the worker reads no further: the log keeps the backlog.
+const WAITING: usize = 1_000;
+
+/// The longest sleep: the machine's clock may have been set meanwhile.
+const LONGEST_SLEEP: Duration = Duration::from_mins(1);
+
+/// How long requests under way may go on once the worker is to stop.
+const WIND_DOWN: Duration = Duration::from_secs(5);
+
+type Sending = FuturesUnordered<BoxFuture<'static, (Item, anyhow::Result<Turn>)>>;
+type Flush = BoxFuture<'static, Result<Vec<u64>, DatabaseError>>;
+
+/// Why a worker came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ended {
+    /// It was told to.
+    Stopped,
+    /// It disabled its endpoint, by an event at this place in the log.
+    Disabled(Position),
+}
+
+/// One endpoint's worker.
+pub struct Worker {
+    writer: Arc<Writer>,
+    store: Arc<dyn Database>,
+    sender: Sender,
+    endpoint: WebhookEndpointRow,
+    target: Arc<Target>,
+    lanes: Lanes,
+    cursor: Cursor,
+    /// Positions up to `cursor.seen` that the worker before this one left unsettled.
+    left_over: BTreeSet<Position>,
+    /// How far was read.
+    read_to: Position,
+    /// Whether the log may hold more after that.
+    more: bool,
+    /// What is to be written with the next flush.
+    pending: Vec<Statement>,
+    /// Whether the cursor's row is older than its memory.
+    moved: bool,
+    verdict: Option<DisabledReason>,
+}
+
+impl Worker {
+    /// A worker that goes on where the store says the last one was.
+    pub async fn open(
+        writer: Arc<Writer>,
+        store: Arc<dyn Database>,
+        sender: Sender,
+        endpoint: WebhookEndpointRow,
+    ) -> anyhow::Result<Self> {
+        let target = Arc::new(Target::open(&writer, &endpoint)?);
+        let loaded = cursor::load(&*store, endpoint.endpoint_id)
+            .await
+            .context("load the cursor")?;
+        let waiting = cursor::waiting(&*store, endpoint.endpoint_id)
+            .await
+            .context("load the retries")?;
+        let mut lanes = Lanes::default();
+        for item in waiting {
+            lanes.push(item, Position::START);
+        }
+        // A first cursor is written at once, so that the endpoint's rows are found when it is removed.
+        let moved = loaded.is_none();
+        let cursor = loaded.unwrap_or_else(|| Cursor::new(endpoint.added_at));
+        Ok(Self {
+            writer,
+            store,
+            sender,
+            endpoint,
+            target,
+            lanes,
+            left_over: cursor.unsettled.iter().copied().collect(),
+            read_to: cursor.position,
+            cursor,
+            more: true,
+            pending: Vec::new(),
+            moved,
+            verdict: None,
+        })
+    }
+
+    /// Delivers until it is time to end, or the endpoint is disabled. A `nudge` says that the log or the time has moved.
+    pub async fn run(mut self, nudge: &Notify, shutdown: &Shutdown) -> anyhow::Result<Ended> {
+        let mut sending = Sending::new();
+        let mut flushing: OptionFuture<Flush> = None.into();
+        let mut is_flushing = false;
+        loop {
+            if self.wants_more() {
+                self.read_more().await?;
+            }
+            self.start_due(&mut sending);
+            if !is_flushing && let Some(flush) = self.flush() {
+                flushing = Some(flush).into();
+                is_flushing = true;
+            }
+            let until_due = self.until_due();
+            tokio::select! {
+                biased;
+                () = shutdown.requested() => break,
+                Some((item, turn)) = sending.next() => self.note(item, turn?),
+                written = &mut flushing, if is_flushing => {
+                    written.transpose().context("write the outcomes")?;
+                    is_flushing = false;
+                }
+                () = nudge.notified() => self.more = true,
+                () = sleep(until_due.unwrap_or_default()), if until_due.is_some() => {}
+                () = std::future::ready(()), if self.wants_more() => {}
+            }
+            if self.verdict.is_some() {
+                break;
+            }
+        }
+        if is_flushing {
+            flushing.await.transpose().context("write the outcomes")?;
+        }
+        self.wind_down(sending).await?;
+        match self.verdict {
+            Some(reason) => self.disable(reason).await.map(Ended::Disabled),
+            None => Ok(Ended::Stopped),
+        }
+    }
+
+    fn wants_more(&self) -> bool {
+        self.more && self.lanes.unstored() < AHEAD && self.lanes.unsettled() < WAITING
+    }
+
+    /// Reads the next page of the account's part of the log into the lanes.
+    async fn read_more(&mut self) -> anyhow::Result<()> {
+        let scope = Scope::Account(self.endpoint.account);
+        let page = self
+            .writer
+            .log
+            .read(scope, self.read_to, PAGE)
+            .await
+            .context("read the log")?;
+        let now = self.writer.clock.now();
+        let mut before = self.read_to;
+        for recorded in page.events {
+            let position = recorded.position;
+            let is_new = position > self.cursor.seen || self.left_over.remove(&position);
+            let wanted = body::event_type(&recorded.event).is_some_and(|kind| self.endpoint.events.contains(&kind));
+            if is_new && wanted {
+                let item = Item {
+                    position,
+                    stream: recorded.stream.clone(),
+                    attempts: 0,
+                    due_at: now,
+                    stored: false,
+                    recorded: body::stands_alone(&recorded).then_some(recorded),
+                };
+                let stream = item.stream.clone();
+                self.lanes.push(item, before);
+                self.store_lane(&stream, None);
+            }
+            before = position;
+        }
+        self.read_to = page.looked_to.max(self.read_to);
+        self.more = self.read_to < page.head;
+        Ok(())
+    }
+
+    fn start_due(&mut self, sending: &mut Sending) {
+        let now = self.writer.clock.now();
+        if self.cursor.silent_until.is_some_and(|until| now < until) {
+            return;
+        }
+        while self.lanes.in_flight() < IN_FLIGHT {
+            let Some(item) = self.lanes.take_due(now) else { return };
+            let (writer, sender) = (self.writer.clone(), self.sender.clone());
+            sending.push(Box::pin(take_turn(writer, sender, self.target.clone(), item)));
+        }
+    }
+
+    /// How long until there is something to send; none: not before something else happens.
+    fn until_due(&self) -> Option<Duration> {
+        if self.lanes.in_flight() >= IN_FLIGHT {
+            return None;
+        }
+        let due = self.lanes.next_due()?;
+        let due = self.cursor.silent_until.map_or(due, |until| due.max(until));
+        Some(
+            due.since(self.writer.clock.now())
+                .clamp(Duration::from_millis(1), LONGEST_SLEEP),
+        )
+    }
+
+    /// Notes what came of an event's turn.
+    fn note(&mut self, item: Item, turn: Turn) {
+        self.moved = true;
+        match turn {
+            Turn::Erased => self.settle(&item.stream),
+            Turn::Unrenderable(reason) => {
+                tracing::error!(
+                    endpoint = %self.endpoint.endpoint_id,
+                    position = %item.position,
+                    reason = &reason as &dyn std::error::Error,
+                    "an event cannot be told to a webhook endpoint"
+                );
+                self.park(&item.stream, Failure::Unrenderable);
+            }
+            Turn::Made(made) => {
+                self.pending.push(made.statement(self.endpoint.endpoint_id));
+                match made.outcome.failure {
+                    None => self.note_success(&item),
+                    Some(failure) => self.note_failure(item, &made, failure),
+                }
+            }
+        }
+    }
+
+    fn note_success(&mut self, item: &Item) {
+        self.cursor.failing_since = None;
+        self.cursor.failures = 0;
+        self.settle(&item.stream);
+    }
+
+    fn note_failure(&mut self, mut item: Item, made: &Made, failure: Failure) {
+        let now = self.writer.clock.now();
+        let since = *self.cursor.failing_since.get_or_insert(made.at);
+        self.cursor.failures = self.cursor.failures.saturating_add(1);
+        let asked = made.outcome.asked_to_wait;
+        if let Some(asked) = asked {
+            let until = schedule::silent_until(now, asked);
+            self.cursor.silent_until = self.cursor.silent_until.max(Some(until));
+        }
+        let gone = made.outcome.status == Some(410);
+        if gone {
+            self.verdict = Some(DisabledReason::Gone);
+        } else if schedule::is_given_up(since, self.cursor.failures, now) {
+            self.verdict = self.verdict.or(Some(DisabledReason::Failing));
+        }
+        match schedule::next_attempt(made.number, now, asked, self.entropy()) {
+            // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
+            None if !gone => self.park(&item.stream, failure),
+            next => {
+                let due_at = next.unwrap_or(now);
+                self.lanes.put_off(&item.stream, due_at);
+                item.attempts = made.number;
+                item.due_at = due_at;
+                self.put(&item, Some(failure));
+                self.store_lane(&item.stream, Some(item.position));
+            }
+        }
+    }
+
+    /// Jitter's share of the clock's randomness.
+    fn entropy(&self) -> u64 {
+        u64::try_from(self.writer.clock.entropy() & u128::from(u64::MAX)).unwrap_or(0)
+    }
+
+    /// The first event of the lane is done with.
+    fn settle(&mut self, stream: &StreamId) {
+        if let Some(item) = self.lanes.settle(stream)
+            && item.stored
+        {
+            self.pending
+                .push(cursor::take(self.endpoint.endpoint_id, item.position));
+        }
+    }
+
+    /// The first event of the lane has failed for good. Its row stays, to be sent again by hand.
+    fn park(&mut self, stream: &StreamId, failure: Failure) {
+        if let Some(mut item) = self.lanes.settle(stream) {
+            item.attempts += 1;
+            self.pending
+                .push(cursor::put(self.endpoint.endpoint_id, &item, Some(failure), true));
+        }
+    }
+
+    fn put(&mut self, item: &Item, failure: Option<Failure>) {
+        self.pending
+            .push(cursor::put(self.endpoint.endpoint_id, item, failure, false));
+    }
+
+    /// Hands the lane to `webhook_retry` if its first event is being retried. `written`: has its row already.
+    fn store_lane(&mut self, stream: &StreamId, written: Option<Position>) {
+        for item in self.lanes.store(stream) {
+            if Some(item.position) != written {
+                self.put(&item, None);
+            }
+        }
+    }
+
+    /// Everything that is to be written, as one transaction; none if nothing is.
+    fn flush(&mut self) -> Option<Flush> {
+        if !self.moved && self.pending.is_empty() {
+            return None;
+        }
+        self.moved = false;
+        let seen = self.read_to.max(self.cursor.seen);
+        self.cursor.position = self.lanes.settled_up_to(self.read_to);
+        let unread = self.left_over.iter().copied();
+        let unsettled: BTreeSet<Position> = self.lanes.unstored_positions().chain(unread).collect();
+        self.cursor.unsettled = unsettled.into_iter().collect();
+        let row = Cursor {
+            seen,
+            ..self.cursor.clone()
+        };
+        let mut statements = std::mem::take(&mut self.pending);
+        statements.push(row.statement(self.endpoint.account, self.endpoint.endpoint_id));
+        let store = self.store.clone();
+        Some(Box::pin(async move { store.write(statements).await }))
+    }
+
+    /// Lets requests under way come to their end, within a bound, and writes what came of them.
+    async fn wind_down(&mut self, mut sending: Sending) -> anyhow::Result<()> {
+        let finish = async {
+            while let Some((item, turn)) = sending.next().await {
+                self.note(item, turn?);
+            }
+            anyhow::Ok(())
+        };
+        // What is abandoned was not written as settled, so it is sent again.
+        let finished = timeout(WIND_DOWN, finish).await.unwrap_or(Ok(()));
+        self.moved = true;
+        if let Some(flush) = self.flush() {
+            flush.await.context("write the outcomes")?;
+        }
+        finished
+    }
+
+    async fn disable(&mut self, reason: DisabledReason) -> anyhow::Result<Position> {
+        let (account, endpoint) = (self.endpoint.account, self.endpoint.endpoint_id);
+        let position = disable_webhook_endpoint(&self.writer, account, endpoint, reason)
+            .await
+            .context("disable the endpoint")?;
+        tracing::warn!(%endpoint, %reason, "a webhook endpoint was disabled");
+        // Once it is enabled again it begins with a clean record.
+        self.cursor.failing_since = None;
+        self.cursor.failures = 0;
+        self.cursor.silent_until = None;
+        self.moved = true;
+        if let Some(flush) = self.flush() {
+            flush.await.context("write the cursor")?;
+        }
+        Ok(position)
+    }
+}
