@@ -35,8 +35,6 @@ pub enum ApiError {
     MethodNotAllowed(Method),
     /// The request took too long to arrive.
     RequestTimeout,
-    /// What was asked does not go together with what is there.
-    Conflict(String),
     /// The body is larger than so many bytes.
     PayloadTooLarge(usize),
     /// The path and query are longer than so many bytes.
@@ -81,7 +79,6 @@ impl ApiError {
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
-            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
@@ -94,7 +91,7 @@ impl ApiError {
 
     fn message(&self) -> String {
         match self {
-            Self::BadRequest(text) | Self::HeadersTooLarge(text) | Self::Conflict(text) => text.clone(),
+            Self::BadRequest(text) | Self::HeadersTooLarge(text) => text.clone(),
             // Word for word from the contract.
             Self::Unauthorized => "Invalid or missing API key".to_owned(),
             Self::WrongSignature => "Invalid or missing webhook signature".to_owned(),

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::ApiError;
 
@@ -66,26 +66,29 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if bytes.trim_ascii().is_empty() {
         return Err(ApiError::field("body", "must be a JSON object; it is empty"));
     }
+    // Asked first, since the field-wise reading below calls some wrong types a fault of the JSON.
+    if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
+        return Err(ApiError::field("body", format_args!("not valid JSON: {error}")));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        refused(&path, &error.into_inner())
-    })?;
-    deserializer.end().map_err(|error| refused(".", &error))?;
-    Ok(value)
+    serde_path_to_error::deserialize(&mut deserializer)
+        .map_err(|error| refused(&error.path().to_string(), &error.inner().to_string()))
 }
 
-fn refused(path: &str, error: &serde_json::Error) -> ApiError {
+fn refused(path: &str, fault: &str) -> ApiError {
     let field = if path == "." { "body" } else { path };
-    let mut fault = error.to_string();
-    if error.is_data() {
-        // The place in the text says less than the field's name, which stands before it.
-        if let Some(end) = fault.rfind(" at line ") {
-            fault.truncate(end);
-        }
-        return ApiError::BadRequest(format!("{field}: {fault}").chars().take(MESSAGE).collect());
-    }
-    ApiError::field("body", format_args!("not valid JSON: {fault}"))
+    // The place in the text says less than the field's name, which stands before it.
+    let fault = fault
+        .rfind(" at line ")
+        .and_then(|end| fault.get(..end))
+        .unwrap_or(fault);
+    // What serde_json has to say of a number where one of several words belongs.
+    let fault = if fault == "expected value" {
+        "must be a string"
+    } else {
+        fault
+    };
+    ApiError::BadRequest(format!("{field}: {fault}").chars().take(MESSAGE).collect())
 }
 
 #[cfg(test)]
@@ -132,7 +135,7 @@ mod tests {
             ),
             (
                 r#"{"full_name":"a/b","scan_targets":["issues",1]}"#,
-                "scan_targets[1]: invalid type: integer `1`, expected string or map",
+                "scan_targets[1]: must be a string",
             ),
             (
                 r#"{"full_name":"a/b","full_name":"a/b"}"#,
@@ -174,5 +177,12 @@ mod tests {
             assert!(!is_json(&typed(other)), "{other}");
         }
         assert!(!is_json(&HeaderMap::new()));
+    }
+
+    #[tokio::test]
+    async fn a_body_that_never_comes_is_given_up_on() {
+        let body = Body::from_stream(futures_util::stream::pending::<Result<Bytes, std::io::Error>>());
+        let read = read(&HeaderMap::new(), body, LIMIT, Duration::from_millis(20)).await;
+        assert!(matches!(read, Err(ApiError::RequestTimeout)), "{read:?}");
     }
 }
