@@ -1,4 +1,4 @@
-//! What surrounds every answer: its request id, the bounds on the request, the log line, and the last word on a fault.
+//! What surrounds every answer: its request id, its log line, the bounds on request and time, the last word on a fault.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http::HeaderMap;
-use http::header::{HeaderName, HeaderValue};
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
 
 use super::error::{ApiError, Fault, error_body};
 use crate::clock::Clock;
@@ -27,7 +27,7 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 #[error("a handler panicked")]
 struct Panicked;
 
-/// The outermost layer: request id, bounds, log line, and the body of a 500.
+/// The outermost layer: request id, log line, and the body of a 500.
 pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let request_id = clock.ulid().to_string();
@@ -36,13 +36,10 @@ pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, nex
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
 
-    let mut response = match within_bounds(&request) {
-        Ok(()) => contained(next.run(request)).await,
-        Err(error) => error.into_response(),
-    };
+    let mut response = contained(next.run(request)).await;
     if let Some(Fault(cause)) = response.extensions_mut().remove::<Fault>() {
-        tracing::error!(%request_id, %method, route, error = %chain(&*cause), "a request failed");
-        response = with_headers_of(response, &request_id);
+        tracing::error!(%request_id, %method, route, error = chain(&*cause), "a request failed");
+        tell_id(&mut response, &request_id);
     }
     if let Ok(value) = HeaderValue::try_from(&request_id) {
         response.headers_mut().insert(X_REQUEST_ID, value);
@@ -53,21 +50,19 @@ pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, nex
     response
 }
 
-/// The body of a 500, under the headers that inner layers put on the answer.
-fn with_headers_of(failed: Response, request_id: &str) -> Response {
+/// Writes the body of a 500; the headers that inner layers put on the answer stay.
+fn tell_id(response: &mut Response, request_id: &str) {
     let message = format!("Something went wrong on our side; the request id is {request_id}");
-    let mut response = (failed.status(), error_body("internal_error", &message)).into_response();
-    for (name, value) in failed.headers() {
-        if !response.headers().contains_key(name) && name != http::header::CONTENT_LENGTH {
-            response.headers_mut().insert(name, value.clone());
-        }
-    }
-    response
+    *response.body_mut() = error_body("internal_error", &message).into_response().into_body();
+    response.headers_mut().remove(CONTENT_LENGTH);
 }
 
-/// The innermost layer around the handlers: a panic or a stuck handler is an answer like any other, so that the
-/// layers between add their headers to it.
+/// The innermost layer around the handlers, with the bounds on a request. What goes wrong in here, a panic or a stuck
+/// handler too, is an answer like any other, so that the layers between add their headers to it.
 pub async fn bounded(State(at_most): State<Duration>, request: Request, next: Next) -> Response {
+    if let Err(error) = within_bounds(&request) {
+        return error.into_response();
+    }
     match tokio::time::timeout(at_most, contained(next.run(request))).await {
         Ok(response) => response,
         Err(_) => ApiError::Unavailable("The answer took too long; try again").into_response(),

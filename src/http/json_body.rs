@@ -139,7 +139,7 @@ mod tests {
             ),
             (
                 r#"{"full_name":"a/b","full_name":"a/b"}"#,
-                "full_name: duplicate field `full_name`",
+                "body: duplicate field `full_name`",
             ),
         ];
         for (body, expected) in cases {

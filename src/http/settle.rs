@@ -29,12 +29,12 @@ pub async fn settled(room: &Room, position: Position, answer: impl IntoResponse)
 }
 
 /// What a command that did not happen becomes; `refused` says it for the aggregate's own refusals.
-pub fn failed<R>(error: CommandError<R>, refused: impl FnOnce(R) -> ApiError) -> ApiError
+pub fn failed<R>(error: CommandError<R>, refused: impl FnOnce(&R) -> ApiError) -> ApiError
 where
     R: std::error::Error + Send + Sync + 'static,
 {
     match error {
-        CommandError::Refused(refusal) => refused(refusal),
+        CommandError::Refused(refusal) => refused(&refusal),
         CommandError::Contended | CommandError::Busy => ApiError::Unavailable("The server is busy; try again"),
         error
         @ (CommandError::Append(_) | CommandError::Read(_) | CommandError::Vault(_) | CommandError::Sealed(_)) => {

@@ -93,7 +93,7 @@ pub(super) async fn untrack(
     Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
 }
 
-fn refused(refusal: TrackedKeywordRefusal) -> ApiError {
+fn refused(refusal: &TrackedKeywordRefusal) -> ApiError {
     match refusal {
         TrackedKeywordRefusal::NotTracked => ApiError::NotFound(WHAT),
     }

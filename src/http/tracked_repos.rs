@@ -93,7 +93,7 @@ pub(super) async fn untrack(
     Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
 }
 
-fn refused(refusal: TrackedRepoRefusal) -> ApiError {
+fn refused(refusal: &TrackedRepoRefusal) -> ApiError {
     match refusal {
         TrackedRepoRefusal::NotTracked => ApiError::NotFound(WHAT),
     }

@@ -188,11 +188,11 @@ fn entropy(clock: &dyn Clock) -> [u8; 32] {
     bytes
 }
 
-fn refused(refusal: WebhookEndpointRefusal) -> ApiError {
+fn refused(refusal: &WebhookEndpointRefusal) -> ApiError {
     match refusal {
         WebhookEndpointRefusal::Unknown => ApiError::NotFound(WHAT),
         // The id was made a moment ago: only a clock and a random source that both repeat themselves end here.
-        WebhookEndpointRefusal::IdUsed => ApiError::internal(refusal),
+        WebhookEndpointRefusal::IdUsed => ApiError::internal(refusal.clone()),
     }
 }
 

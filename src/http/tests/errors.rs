@@ -177,6 +177,7 @@ async fn headers_and_targets_beyond_the_bounds_get_json() {
 
     let answer = house.get(&format!("/v1/leads?repo={}", "x".repeat(9_000))).await;
     answer.is(414, "uri_too_long", "Path and query must not be longer than 8192 bytes");
+    assert_eq!(answer.header("x-ratelimit-limit"), "300");
 }
 
 #[tokio::test]

@@ -22,13 +22,11 @@ impl House {
                 .json();
             let rows = page["data"].as_array().unwrap();
             ids.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
-            match page["next_cursor"].as_str() {
-                Some(next) => cursor = format!("&cursor={next}"),
-                None => {
-                    assert_eq!(page["has_more"], false);
-                    return ids;
-                }
-            }
+            let Some(next) = page["next_cursor"].as_str() else {
+                assert_eq!(page["has_more"], false);
+                return ids;
+            };
+            cursor = format!("&cursor={next}");
             assert_eq!((rows.len(), &page["has_more"]), (limit as usize, &json!(true)));
         }
     }

@@ -170,7 +170,7 @@ async fn follow(writer: &Writer, views: Arc<dyn Database>) -> Freshness {
     tokio::spawn(async move {
         loop {
             while runner.step().await.unwrap() {}
-            runner.wait(Duration::from_secs(60)).await;
+            runner.wait(Duration::from_mins(1)).await;
         }
     });
     freshness
