@@ -1,1 +1,119 @@
-//! Placeholder.
+//! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
+//!
+//! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → a handler, one file a resource.
+
+mod auth;
+mod cursor;
+mod envelope;
+mod error;
+mod github_webhook;
+mod health;
+mod json_body;
+mod lead_body;
+mod leads;
+mod path_id;
+mod patience;
+mod query;
+mod rate_limit;
+pub mod server;
+mod settle;
+mod tracked_keywords;
+mod tracked_repos;
+mod webhooks;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{delete, get, post};
+use database::Database;
+use domain::Plans;
+use projections::freshness::Freshness;
+
+use crate::commands::Writer;
+use crate::deliver::guard::Policy;
+
+pub use github_webhook::{GithubDelivery, GithubWebhook, Reception};
+pub use health::{TaskReport, Tasks};
+
+/// What the API stands on.
+pub struct Api {
+    /// The only writer.
+    pub writer: Arc<Writer>,
+    /// The read models.
+    pub views: Arc<dyn Database>,
+    /// How far the read models are.
+    pub freshness: Freshness,
+    /// What each plan grants.
+    pub plans: Arc<Plans>,
+    /// Which URLs a webhook endpoint may have.
+    pub endpoint_policy: Policy,
+    /// Where GitHub's own webhooks go; none: they are not configured.
+    pub github_webhook: Option<Arc<dyn GithubWebhook>>,
+    /// How the long-running tasks are.
+    pub tasks: Tasks,
+    /// How long an answer may take in all.
+    pub answer_within: Duration,
+}
+
+impl Api {
+    /// The bound on an answer when nobody says otherwise.
+    pub const ANSWER_WITHIN: Duration = Duration::from_secs(30);
+}
+
+/// The API and what it remembers between requests.
+struct Room {
+    api: Api,
+    cursors: cursor::Cursors,
+    keys: auth::KnownKeys,
+    windows: rate_limit::Windows,
+    github_bodies: github_webhook::Bodies,
+}
+
+/// Every route.
+pub fn router(api: Api) -> Router {
+    let clock = api.writer.clock.clone();
+    let answer_within = api.answer_within;
+    let room = Arc::new(Room {
+        cursors: cursor::Cursors::new(&api.writer.vault.purpose_key("page cursors")),
+        keys: auth::KnownKeys::default(),
+        windows: rate_limit::Windows::default(),
+        github_bodies: github_webhook::Bodies::default(),
+        api,
+    });
+
+    let v1 = Router::new()
+        .route("/leads", get(leads::list))
+        .route("/leads/{id}", get(leads::show))
+        .route("/tracked-repos", get(tracked_repos::list).post(tracked_repos::track))
+        .route("/tracked-repos/{id}", delete(tracked_repos::untrack))
+        .route(
+            "/tracked-keywords",
+            get(tracked_keywords::list).post(tracked_keywords::track),
+        )
+        .route("/tracked-keywords/{id}", delete(tracked_keywords::untrack))
+        .route("/webhooks", get(webhooks::list).post(webhooks::add))
+        .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
+        .fallback(error::no_such_path)
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(from_fn_with_state(answer_within, envelope::bounded))
+        .layer(from_fn_with_state(room.clone(), auth::admit));
+
+    let open = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/github/webhooks", post(github_webhook::receive))
+        .method_not_allowed_fallback(error::no_such_method)
+        .layer(from_fn_with_state(answer_within, envelope::bounded));
+
+    Router::new()
+        .nest("/v1", v1)
+        .merge(open)
+        .fallback(error::no_such_path)
+        .layer(from_fn_with_state(clock, envelope::envelope))
+        .with_state(room)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,110 @@
+//! What surrounds every answer: its request id, its log line, the bounds on request and time, the last word on a fault.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt as _;
+use http::HeaderMap;
+use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+
+use super::error::{ApiError, Fault, error_body};
+use crate::clock::Clock;
+
+/// Names the answer in our log; made here, never taken from outside.
+pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Generous for an API: what browsers and proxies send stays below half of each.
+const MAX_HEADERS: usize = 100;
+const MAX_HEADER_BYTES: usize = 16 * 1024;
+const MAX_URI_BYTES: usize = 8 * 1024;
+
+/// A handler that lost its head; the panic's own text went to standard error.
+#[derive(Debug, thiserror::Error)]
+#[error("a handler panicked")]
+struct Panicked;
+
+/// The outermost layer: request id, log line, and the body of a 500.
+pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
+    let started = tokio::time::Instant::now();
+    let request_id = clock.ulid().to_string();
+    let method = request.method().clone();
+    // The pattern, not the path: paths and queries name repositories, leads and cursors.
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
+
+    let mut response = contained(next.run(request)).await;
+    if let Some(Fault(cause)) = response.extensions_mut().remove::<Fault>() {
+        tracing::error!(%request_id, %method, route, error = chain(&*cause), "a request failed");
+        tell_id(&mut response, &request_id);
+    }
+    if let Ok(value) = HeaderValue::try_from(&request_id) {
+        response.headers_mut().insert(X_REQUEST_ID, value);
+    }
+    let status = response.status().as_u16();
+    let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
+    tracing::info!(%request_id, %method, route, status, micros, "answered");
+    response
+}
+
+/// Writes the body of a 500; the headers that inner layers put on the answer stay.
+fn tell_id(response: &mut Response, request_id: &str) {
+    let message = format!("Something went wrong on our side; the request id is {request_id}");
+    *response.body_mut() = error_body("internal_error", &message).into_response().into_body();
+    response.headers_mut().remove(CONTENT_LENGTH);
+}
+
+/// The innermost layer around the handlers, with the bounds on a request. What goes wrong in here, a panic or a stuck
+/// handler too, is an answer like any other, so that the layers between add their headers to it.
+pub async fn bounded(State(at_most): State<Duration>, request: Request, next: Next) -> Response {
+    if let Err(error) = within_bounds(&request) {
+        return error.into_response();
+    }
+    match tokio::time::timeout(at_most, contained(next.run(request))).await {
+        Ok(response) => response,
+        Err(_) => ApiError::Unavailable("The answer took too long; try again").into_response(),
+    }
+}
+
+async fn contained(answer: impl Future<Output = Response>) -> Response {
+    let answered = AssertUnwindSafe(answer).catch_unwind().await;
+    answered.unwrap_or_else(|_| ApiError::internal(Panicked).into_response())
+}
+
+/// The server's own, wider bounds stand before these (see `server.rs`); here the answer can be JSON.
+fn within_bounds(request: &Request) -> Result<(), ApiError> {
+    let uri = request.uri();
+    let length = uri.path().len() + uri.query().map_or(0, str::len);
+    if length > MAX_URI_BYTES {
+        return Err(ApiError::UriTooLong(MAX_URI_BYTES));
+    }
+    if request.headers().len() > MAX_HEADERS {
+        return Err(ApiError::HeadersTooLarge(format!(
+            "A request may have {MAX_HEADERS} headers at most"
+        )));
+    }
+    if header_bytes(request.headers()) > MAX_HEADER_BYTES {
+        return Err(ApiError::HeadersTooLarge(format!(
+            "A request's headers may have {MAX_HEADER_BYTES} bytes at most"
+        )));
+    }
+    Ok(())
+}
+
+fn header_bytes(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len())
+        .sum()
+}
+
+/// An error and its causes on one line.
+fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    std::iter::successors(Some(error), |error| error.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}

@@ -1,0 +1,104 @@
+//! `/healthz` and `/readyz`: whether the process lives, and whether it should be given work. Read by supervisors.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use database::Statement;
+use event_log::Scope;
+use http::StatusCode;
+use serde::Serialize;
+
+use super::Room;
+
+/// How far behind the read models may be: the age of the oldest event that they do not show.
+const LAG: Duration = Duration::from_secs(30);
+/// How long a store may take to answer.
+const AT_MOST: Duration = Duration::from_secs(2);
+
+/// How one long-running task is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TaskReport {
+    /// Its name.
+    pub name: &'static str,
+    /// Whether it does its work.
+    pub well: bool,
+    /// The word for it, such as `running`.
+    pub state: &'static str,
+}
+
+/// Tells how the long-running tasks are.
+pub type Tasks = Arc<dyn Fn() -> Vec<TaskReport> + Send + Sync>;
+
+/// The answer of both.
+#[derive(Debug, Serialize)]
+pub(super) struct Health {
+    status: &'static str,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    checks: BTreeMap<String, String>,
+}
+
+/// `GET /healthz`: the process answers, so it lives.
+pub(super) async fn alive() -> Json<Health> {
+    Json(Health {
+        status: "ok",
+        checks: BTreeMap::new(),
+    })
+}
+
+/// `GET /readyz`: 200 if every check says `ok` or how well it is, 503 if one does not.
+pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<Health>) {
+    let (log, views) = tokio::join!(check_log(&room), check_views(&room));
+    let mut all_well = true;
+    let mut checks = BTreeMap::new();
+    for (name, check) in [("log", log), ("views", views), ("projections", check_lag(&room).await)] {
+        all_well &= check.is_ok();
+        checks.insert(name.to_owned(), check.unwrap_or_else(|fault| fault));
+    }
+    for task in (room.api.tasks)() {
+        all_well &= task.well;
+        checks.insert(format!("task:{}", task.name), task.state.to_owned());
+    }
+    let (code, status) = if all_well {
+        (StatusCode::OK, "ready")
+    } else {
+        (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
+    };
+    (code, Json(Health { status, checks }))
+}
+
+type Check = Result<String, String>;
+
+async fn check_log(room: &Room) -> Check {
+    answered(room.api.writer.log.head()).await.map(|_| "ok".to_owned())
+}
+
+async fn check_views(room: &Room) -> Check {
+    let query = Statement::sql("SELECT 1", Vec::new());
+    answered(room.api.views.read(query)).await.map(|_| "ok".to_owned())
+}
+
+/// Positions say what comes before what, not how far apart it is; so the lag is told in time.
+async fn check_lag(room: &Room) -> Check {
+    let applied = room.api.freshness.applied();
+    let page = answered(room.api.writer.log.read(Scope::All, applied, 1)).await?;
+    let now = room.api.writer.clock.now();
+    match page.events.first().map(|oldest| now.since(oldest.recorded_at)) {
+        Some(lag) if lag > LAG => Err(format!("{} s behind", lag.as_secs())),
+        _ => Ok("ok".to_owned()),
+    }
+}
+
+/// The answer of a store; the fault is told without its cause, since everyone may read it.
+async fn answered<T, E: std::error::Error>(answer: impl Future<Output = Result<T, E>>) -> Result<T, String> {
+    match tokio::time::timeout(AT_MOST, answer).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a readiness check failed");
+            Err("failed".to_owned())
+        }
+        Err(_) => Err("no answer".to_owned()),
+    }
+}

@@ -1,0 +1,217 @@
+//! The shapes of a lead in the API, and how they are opened: the one place of `http` where personal data is in clear.
+
+use std::collections::BTreeMap;
+
+use domain::{
+    Collector, EventId, LeadId, PersonRef, Profile, ProfileField, RepoName, Sealed, SignalKind, SignalPerson, Timestamp,
+};
+use projections::leads::{LeadDetail, LeadRow, SignalRow};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use vault::{Keyring, OpenError};
+
+/// A row of the list.
+#[derive(Debug, Serialize)]
+pub(super) struct Summary {
+    id: LeadId,
+    signal_type: SignalKind,
+    signal_source: RepoName,
+    github_username: Option<String>,
+    name: Option<String>,
+    email: Option<String>,
+    bio: Option<String>,
+    company: Option<String>,
+    location: Option<String>,
+    followers: Option<u64>,
+    top_languages: Vec<String>,
+    captured_at: Timestamp,
+}
+
+/// A lead by itself.
+#[derive(Debug, Serialize)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    summary: Summary,
+    signal_context: Option<String>,
+    github_profile_url: Option<String>,
+    public_repos: Option<u64>,
+    account_created_at: Option<String>,
+    status: String,
+    notes: Option<String>,
+    signals: Vec<TimelineEntry>,
+    provenance: BTreeMap<ProfileField, Source>,
+    updated_at: Timestamp,
+}
+
+/// A signal of the timeline.
+#[derive(Debug, Serialize)]
+struct TimelineEntry {
+    r#type: SignalKind,
+    source: RepoName,
+    url: Option<String>,
+    keyword: Option<String>,
+    snippet: Option<String>,
+    occurred_at: Timestamp,
+    recorded_at: Timestamp,
+    collector: Collector,
+}
+
+/// Where a profile field's value comes from.
+#[derive(Debug, Serialize)]
+struct Source {
+    source: String,
+    url: String,
+    observed_at: Timestamp,
+}
+
+/// Opens what is sealed of one person; what is erased is null.
+struct Opener<'a> {
+    keys: &'a Keyring,
+    lead: LeadId,
+    person: PersonRef,
+}
+
+impl Opener<'_> {
+    fn open<T: DeserializeOwned>(&self, event: EventId, sealed: &Sealed) -> Option<T> {
+        match self.keys.open(self.person, event, sealed) {
+            Ok(value) => Some(value),
+            Err(OpenError::Erased) => None,
+            // One damaged blob must not take the whole page with it; the log says which.
+            Err(error) => {
+                tracing::error!(lead = %self.lead, %event, %error, "a sealed value of a lead does not open");
+                None
+            }
+        }
+    }
+
+    fn signal(&self, signal: &SignalRow) -> Option<SignalPerson> {
+        self.open(signal.event_id, &signal.person)
+    }
+
+    /// The profile; of a person who is not enriched yet, the login alone.
+    fn profile(&self, row: &LeadRow) -> Option<Profile> {
+        let enriched = row
+            .profile
+            .as_ref()
+            .and_then(|(event, sealed)| self.open(*event, sealed));
+        enriched.or_else(|| {
+            self.signal(&row.signal).map(|person| Profile {
+                login: person.login,
+                ..Profile::default()
+            })
+        })
+    }
+}
+
+const fn opener<'a>(keys: &'a Keyring, row: &LeadRow) -> Opener<'a> {
+    Opener {
+        keys,
+        lead: row.lead_id,
+        person: row.person,
+    }
+}
+
+impl Summary {
+    /// A row of the list, opened with the keys of its page.
+    pub(super) fn open(keys: &Keyring, row: LeadRow) -> Self {
+        let profile = opener(keys, &row).profile(&row);
+        Self::new(row, profile)
+    }
+
+    fn new(row: LeadRow, profile: Option<Profile>) -> Self {
+        let github_username = profile.as_ref().map(|profile| profile.login.clone());
+        let profile = profile.unwrap_or_default();
+        Self {
+            id: row.lead_id,
+            signal_type: row.signal.kind,
+            signal_source: row.signal.repo,
+            github_username,
+            name: profile.name,
+            email: profile.email,
+            bio: profile.bio,
+            company: profile.company,
+            location: profile.location,
+            followers: profile.followers,
+            top_languages: profile.top_languages,
+            captured_at: row.captured_at,
+        }
+    }
+}
+
+impl Detail {
+    /// A lead, opened with its person's key.
+    pub(super) fn open(keys: &Keyring, detail: LeadDetail) -> Self {
+        let row = detail.lead;
+        let opener = opener(keys, &row);
+        let profile = opener.profile(&row);
+        let capturing = opener.signal(&row.signal).unwrap_or_else(nobody);
+        let signals = detail
+            .signals
+            .into_iter()
+            .map(|signal| entry(&opener, signal))
+            .collect();
+        let known = profile.clone().unwrap_or_default();
+        Self {
+            signal_context: context(&row.signal, capturing.snippet),
+            github_profile_url: profile
+                .as_ref()
+                .map(|profile| format!("https://github.com/{}", profile.login)),
+            public_repos: known.public_repos,
+            account_created_at: known.account_created_at.map(Timestamp::date),
+            status: detail.status,
+            notes: None,
+            signals,
+            provenance: provenance(known),
+            updated_at: detail.updated_at,
+            summary: Summary::new(row, profile),
+        }
+    }
+}
+
+fn entry(opener: &Opener<'_>, signal: SignalRow) -> TimelineEntry {
+    let person = opener.signal(&signal).unwrap_or_else(nobody);
+    TimelineEntry {
+        r#type: signal.kind,
+        source: signal.repo,
+        url: person.url,
+        keyword: signal.keyword,
+        snippet: person.snippet,
+        occurred_at: signal.occurred_at,
+        recorded_at: signal.recorded_at,
+        collector: signal.collector,
+    }
+}
+
+/// "Starred on 2026-04-24", or the words around the keyword.
+fn context(signal: &SignalRow, snippet: Option<String>) -> Option<String> {
+    match signal.kind {
+        SignalKind::Stargazer => Some(format!("Starred on {}", signal.occurred_at.date())),
+        SignalKind::KeywordIssue | SignalKind::KeywordPr | SignalKind::KeywordCode | SignalKind::KeywordDiscussion => {
+            snippet
+        }
+    }
+}
+
+fn provenance(profile: Profile) -> BTreeMap<ProfileField, Source> {
+    let sources = profile.provenance.into_iter();
+    sources
+        .map(|(field, from)| {
+            let source = Source {
+                source: from.source,
+                url: from.url,
+                observed_at: from.observed_at,
+            };
+            (field, source)
+        })
+        .collect()
+}
+
+/// What is left of the person's part of a signal once the person is erased.
+const fn nobody() -> SignalPerson {
+    SignalPerson {
+        user_id: 0,
+        login: String::new(),
+        url: None,
+        snippet: None,
+    }
+}

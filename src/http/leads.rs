@@ -1,0 +1,125 @@
+//! `GET /v1/leads` and `GET /v1/leads/{id}`.
+
+use std::sync::Arc;
+
+use axum::extract::{RawQuery, State};
+use axum::{Extension, Json};
+use domain::{AccountId, LeadId, PersonRef};
+use projections::leads::{self, LeadQuery};
+use serde::Serialize;
+
+use super::Room;
+use super::auth::Caller;
+use super::cursor::{Filters, Place};
+use super::error::ApiError;
+use super::lead_body::{Detail, Summary};
+use super::path_id::PathId;
+use super::query::{NoQuery, Query};
+
+/// What a 404 says is not there.
+const WHAT: &str = "lead";
+
+const PARAMETERS: &[&str] = &["limit", "cursor", "signal_type", "repo", "since"];
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
+
+#[derive(Debug, Serialize)]
+pub(super) struct Page {
+    data: Vec<Summary>,
+    next_cursor: Option<String>,
+    has_more: bool,
+}
+
+/// `GET /v1/leads`: newest first.
+pub(super) async fn list(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Page>, ApiError> {
+    let query = Query::read(raw.as_deref(), PARAMETERS)?;
+    let limit = limit(&query)?;
+    let filters = filters(&query)?;
+    let before = place(&room, account, &filters, &query)?;
+    // One row more than asked for tells whether there is a next page.
+    let mut rows = leads::page(
+        room.api.views.as_ref(),
+        &lead_query(account, &filters, before, limit + 1),
+    )
+    .await?;
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let next = rows.last().filter(|_| has_more);
+    let next_cursor = next.map(|row| room.cursors.issue(account, &filters, (row.captured_at, row.position)));
+
+    let people: Vec<PersonRef> = rows.iter().map(|row| row.person).collect();
+    let keys = room.api.writer.vault.keys(account, &people).await?;
+    Ok(Json(Page {
+        data: rows.into_iter().map(|row| Summary::open(&keys, row)).collect(),
+        next_cursor,
+        has_more,
+    }))
+}
+
+/// `GET /v1/leads/{id}`
+pub(super) async fn show(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Json<Detail>, ApiError> {
+    let id: LeadId = id.of(WHAT)?;
+    let found = leads::find(room.api.views.as_ref(), account, id).await?;
+    let detail = found.ok_or(ApiError::NotFound(WHAT))?;
+    let keys = room.api.writer.vault.keys(account, &[detail.lead.person]).await?;
+    Ok(Json(Detail::open(&keys, detail)))
+}
+
+fn limit(query: &Query) -> Result<u32, ApiError> {
+    let Some(text) = query.text("limit") else {
+        return Ok(DEFAULT_LIMIT);
+    };
+    // Number parsing would also take a sign.
+    let digits = text.bytes().all(|byte| byte.is_ascii_digit());
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| digits && (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| ApiError::field("limit", format_args!("must be an integer from 1 to {MAX_LIMIT}")))
+}
+
+fn filters(query: &Query) -> Result<Filters, ApiError> {
+    let since = query
+        .parse("since")
+        .map_err(|error| match (error, query.text("since")) {
+            // The commonest slip: an unescaped + arrives as a space.
+            (ApiError::BadRequest(message), Some(text)) if text.contains(' ') => {
+                ApiError::BadRequest(format!("{message}; a + in a query is written %2B"))
+            }
+            (error, _) => error,
+        })?;
+    Ok(Filters {
+        signal_type: query.parse("signal_type")?,
+        repo: query.parse("repo")?,
+        since,
+    })
+}
+
+fn place(room: &Room, account: AccountId, filters: &Filters, query: &Query) -> Result<Option<Place>, ApiError> {
+    let Some(text) = query.text("cursor") else {
+        return Ok(None);
+    };
+    let place = room.cursors.open(account, filters, text);
+    let refused = || ApiError::field("cursor", "not the next_cursor of an answer to this query");
+    place.map(Some).ok_or_else(refused)
+}
+
+fn lead_query(account: AccountId, filters: &Filters, before: Option<Place>, limit: u32) -> LeadQuery {
+    LeadQuery {
+        account,
+        signal_type: filters.signal_type,
+        repo: filters.repo.clone(),
+        since: filters.since,
+        before,
+        limit,
+    }
+}

@@ -1,0 +1,114 @@
+//! Serves a listener: bounded connections, cut-off slow clients, graceful end. Used by `serve`.
+//!
+//! Where hyper itself answers before the router sees a request, the body is empty, not JSON: bytes that are no HTTP
+//! (400), headers beyond [`Limits::header_bytes`] or [`Limits::headers`] (431), a target beyond 64 KiB (414).
+//! The router's own bounds are tighter, so that a client with merely too much still reads JSON.
+
+use std::time::Duration;
+
+use axum::Router;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::sync::Arc;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::task::JoinSet;
+
+use super::patience::Patience;
+
+/// What one server grants its clients.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Open connections; further ones wait in the listener's backlog.
+    pub connections: usize,
+    /// How long the headers of a request may take, from the connection's start or from the answer before: it also
+    /// ends idle connections.
+    pub header_read: Duration,
+    /// How long a client may take nothing of an answer that waits for it.
+    pub write_stall: Duration,
+    /// The most headers that hyper reads.
+    pub headers: usize,
+    /// The most bytes of headers that hyper reads; at least 8 KiB.
+    pub header_bytes: usize,
+    /// How long requests in flight may take once the end has come.
+    pub drain: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 10_000,
+            header_read: Duration::from_secs(10),
+            write_stall: Duration::from_secs(30),
+            headers: 256,
+            header_bytes: 64 * 1024,
+            drain: Duration::from_secs(8),
+        }
+    }
+}
+
+/// Serves until `stop` comes true, then ends: no new connections, requests in flight finish within the bound.
+pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+    let graceful = GracefulShutdown::new();
+    let mut connections = JoinSet::new();
+    let permits = Arc::new(Semaphore::new(limits.connections));
+    let mut stop = std::pin::pin!(stop);
+    loop {
+        let (stream, permit) = tokio::select! {
+            () = &mut stop => break,
+            accepted = accept(&listener, &permits) => accepted,
+            // Finished connections are dropped as they come.
+            Some(_) = connections.join_next() => continue,
+        };
+        let watcher = graceful.watcher();
+        let connection = connection(stream, router.clone(), limits);
+        connections.spawn(async move {
+            if let Err(error) = watcher.watch(connection).await {
+                // A client that broke HTTP or went away: its affair, and of no use at a louder level.
+                tracing::debug!(%error, "a connection ended early");
+            }
+            drop(permit);
+        });
+    }
+    drop(listener);
+    tokio::select! {
+        () = graceful.shutdown() => {}
+        () = tokio::time::sleep(limits.drain) => {
+            tracing::warn!(open = connections.len(), "requests were still in flight at the end");
+        }
+    }
+    connections.shutdown().await;
+}
+
+/// The next connection, once there is room for it.
+async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream, Option<OwnedSemaphorePermit>) {
+    // The semaphore is never closed, so there is always a permit in the end.
+    let permit = permits.clone().acquire_owned().await.ok();
+    loop {
+        match listener.accept().await {
+            Ok((stream, _)) => return (stream, permit),
+            Err(error) => {
+                // Out of file descriptors, most likely: they come back as connections end.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        }
+    }
+}
+
+type Connection = http1::Connection<TokioIo<Patience<TcpStream>>, TowerToHyperService<Router>>;
+
+fn connection(stream: TcpStream, router: Router, limits: Limits) -> Connection {
+    if let Err(error) = stream.set_nodelay(true) {
+        tracing::debug!(%error, "a connection stays with Nagle's algorithm");
+    }
+    let io = TokioIo::new(Patience::new(stream, limits.write_stall));
+    http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read)
+        .max_headers(limits.headers)
+        .max_buf_size(limits.header_bytes)
+        .serve_connection(io, TowerToHyperService::new(router))
+}

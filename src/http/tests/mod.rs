@@ -1,0 +1,279 @@
+//! A house with its real log, vault and read models behind the router; time stands still until a test moves it.
+
+mod errors;
+mod github;
+mod health;
+mod leads;
+mod limits;
+mod server;
+mod tracked;
+mod webhooks;
+
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use axum::body::Body;
+use database::{Durability, MIGRATIONS, Sqlite, migrate};
+use domain::{AccountId, Collector, Keyword, SignalKind, SignalPerson, Timestamp};
+use event_log::memory::MemoryLog;
+use http::{HeaderMap, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use projections::runner::Runner;
+use serde_json::Value;
+use tower::ServiceExt as _;
+use vault::{RootKey, Vault};
+
+use super::*;
+use crate::clock::Clock;
+use crate::commands::{Allowance, IssuedKey, Sighting, issue_key, open_account, record_signals};
+
+/// 2026-04-24T10:31:00Z, the start of a minute.
+const NOON: i64 = 1_777_026_660;
+
+struct TestClock {
+    micros: AtomicI64,
+    draws: AtomicU64,
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn entropy(&self) -> u128 {
+        u128::from(self.draws.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// The whole of it.
+struct House {
+    router: Router,
+    writer: Arc<Writer>,
+    views: Arc<dyn Database>,
+    freshness: Freshness,
+    clock: Arc<TestClock>,
+    account: AccountId,
+    key: String,
+    tasks: Arc<Mutex<Vec<TaskReport>>>,
+    deliveries: Arc<Mutex<Vec<GithubDelivery>>>,
+    _folder: tempfile::TempDir,
+}
+
+/// An answer, taken apart.
+#[derive(Debug)]
+struct Answer {
+    status: StatusCode,
+    headers: HeaderMap,
+    body: String,
+}
+
+impl Answer {
+    #[track_caller]
+    fn json(&self) -> Value {
+        assert_eq!(self.header("content-type"), "application/json", "{}", self.body);
+        serde_json::from_str(&self.body).unwrap()
+    }
+
+    fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// Checks an error's status, code and message.
+    #[track_caller]
+    fn is(&self, status: u16, error: &str, message: &str) {
+        let expected = serde_json::json!({ "error": error, "message": message });
+        assert_eq!((self.status.as_u16(), self.json()), (status, expected));
+    }
+}
+
+/// Takes deliveries as the ingestion would; the signature says what becomes of it.
+struct Ingestion(Arc<Mutex<Vec<GithubDelivery>>>);
+
+#[async_trait::async_trait]
+impl GithubWebhook for Ingestion {
+    async fn receive(&self, delivery: GithubDelivery) -> anyhow::Result<Reception> {
+        let reception = match delivery.signature.as_str() {
+            "sha256=new" => Reception::Accepted,
+            "sha256=again" => Reception::Duplicate,
+            "sha256=other" => Reception::Ignored,
+            "sha256=broken" => Reception::Malformed,
+            "sha256=panic" => panic!("as asked"),
+            "sha256=stuck" => std::future::pending().await,
+            "sha256=fault" => anyhow::bail!("the disk is full of secrets"),
+            _ => Reception::WrongSignature,
+        };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
+        Ok(reception)
+    }
+}
+
+/// A house with an account on `agency`.
+async fn house() -> House {
+    house_on("agency").await
+}
+
+async fn house_on(plan: &str) -> House {
+    house_that(plan, Api::ANSWER_WITHIN).await
+}
+
+async fn house_that(plan: &str, answer_within: Duration) -> House {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Sqlite::open(&folder.path().join("gitleads.db"), Durability::Full).unwrap();
+    migrate(&store, MIGRATIONS).await.unwrap();
+    let views: Arc<dyn Database> =
+        Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
+    let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
+    let clock = Arc::new(TestClock {
+        micros: AtomicI64::new(NOON * 1_000_000),
+        draws: AtomicU64::new(1),
+    });
+    let writer = Arc::new(Writer {
+        log: Arc::new(MemoryLog::new()),
+        vault: Arc::new(Vault::new(Arc::new(store), &root)),
+        clock: clock.clone(),
+    });
+    let freshness = follow(&writer, views.clone()).await;
+    let tasks = Arc::new(Mutex::new(Vec::new()));
+    let deliveries = Arc::new(Mutex::new(Vec::new()));
+    let api = Api {
+        writer: writer.clone(),
+        views: views.clone(),
+        freshness: freshness.clone(),
+        plans: Arc::new(Plans::default()),
+        endpoint_policy: Policy::default(),
+        github_webhook: Some(Arc::new(Ingestion(deliveries.clone()))),
+        tasks: reports(tasks.clone()),
+        answer_within,
+    };
+    let mut house = House {
+        router: router(api),
+        writer,
+        views,
+        freshness,
+        clock,
+        account: AccountId::default(),
+        key: String::new(),
+        tasks,
+        deliveries,
+        _folder: folder,
+    };
+    (house.account, house.key) = house.another_account(plan).await;
+    house
+}
+
+/// Keeps the read models up to date for as long as the test runs.
+async fn follow(writer: &Writer, views: Arc<dyn Database>) -> Freshness {
+    let mut runner = Runner::open(writer.log.clone(), views, projections::all())
+        .await
+        .unwrap();
+    let freshness = runner.freshness();
+    tokio::spawn(async move {
+        loop {
+            while runner.step().await.unwrap() {}
+            runner.wait(Duration::from_mins(1)).await;
+        }
+    });
+    freshness
+}
+
+fn reports(tasks: Arc<Mutex<Vec<TaskReport>>>) -> Tasks {
+    Arc::new(move || tasks.lock().unwrap_or_else(PoisonError::into_inner).clone())
+}
+
+/// Somebody's star or text.
+fn sighting(user_id: u64, kind: SignalKind, repo: &str) -> Sighting {
+    let wrote = kind != SignalKind::Stargazer;
+    Sighting {
+        kind,
+        repo: repo.parse().unwrap(),
+        keyword: wrote.then(|| "event sourcing".parse::<Keyword>().unwrap()),
+        occurred_at: Timestamp::from_secs(NOON - 3_600),
+        collector: Collector::Archive,
+        person: SignalPerson {
+            user_id,
+            login: format!("ada-example-{user_id}"),
+            url: wrote.then(|| format!("https://github.com/{repo}/issues/{user_id}")),
+            snippet: wrote.then(|| "we love event sourcing here".to_owned()),
+        },
+    }
+}
+
+impl House {
+    /// An account on the plan, and its key.
+    async fn another_account(&self, plan: &str) -> (AccountId, String) {
+        let account = open_account(&self.writer, "Acme".into(), plan.parse().unwrap())
+            .await
+            .unwrap()
+            .value;
+        let issued = issue_key(&self.writer, account, "first".into()).await.unwrap();
+        self.shown(issued.position).await;
+        let IssuedKey { secret, .. } = issued.value;
+        (account, secret)
+    }
+
+    /// The id of the account's only key.
+    async fn key_id(&self) -> domain::ApiKeyId {
+        let keys = projections::api_keys::list(self.views.as_ref(), self.account)
+            .await
+            .unwrap();
+        keys[0].key_id
+    }
+
+    async fn shown(&self, position: event_log::Position) {
+        assert!(self.freshness.reached(position, Duration::from_secs(10)).await);
+    }
+
+    fn pass(&self, time: Duration) {
+        let micros = i64::try_from(time.as_micros()).unwrap();
+        self.clock.micros.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// Records what people did, one after the other, a second apart.
+    async fn record(&self, sightings: impl IntoIterator<Item = Sighting>) {
+        for sighting in sightings {
+            self.pass(Duration::from_secs(1));
+            let recorded = record_signals(&self.writer, self.account, vec![sighting], Allowance::Unlimited)
+                .await
+                .unwrap();
+            self.shown(recorded.position).await;
+        }
+    }
+
+    async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = body.collect().await.unwrap().to_bytes();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: String::from_utf8(body.to_vec()).unwrap(),
+        }
+    }
+
+    /// A request with the key and, if there is one, a JSON body.
+    async fn call(&self, method: &str, path: &str, body: Option<Value>) -> Answer {
+        self.call_as(&self.key, method, path, body).await
+    }
+
+    async fn call_as(&self, key: &str, method: &str, path: &str, body: Option<Value>) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {key}"));
+        if body.is_some() {
+            request = request.header("content-type", "application/json");
+        }
+        let body = body.map_or_else(Body::empty, |body| Body::from(body.to_string()));
+        self.send(request.body(body).unwrap()).await
+    }
+
+    async fn get(&self, path: &str) -> Answer {
+        self.call("GET", path, None).await
+    }
+
+    /// A request without a key.
+    async fn call_openly(&self, method: &str, path: &str) -> Answer {
+        let request = Request::builder().method(method).uri(path);
+        self.send(request.body(Body::empty()).unwrap()).await
+    }
+}

@@ -1,0 +1,164 @@
+//! Tracked repositories and keywords.
+
+use serde_json::json;
+
+use super::house;
+
+#[tokio::test]
+async fn a_repo_is_tracked_updated_listed_and_untracked() {
+    let house = house().await;
+    let body = json!({ "full_name": "Acme-Corp/rival-sdk", "type": "competitor" });
+    let made = house.call("POST", "/v1/tracked-repos", Some(body)).await;
+    assert_eq!(made.status, 201);
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("repo_"));
+    let record = |kind: &str| json!({ "id": id, "full_name": "Acme-Corp/rival-sdk", "type": kind, "created_at": "2026-04-24T10:31:00Z" });
+    assert_eq!(made.json(), record("competitor"));
+    assert!(made.header("gitleads-position").parse::<u64>().is_ok());
+
+    let again = json!({ "full_name": "acme-corp/RIVAL-SDK" });
+    let answer = house.call("POST", "/v1/tracked-repos", Some(again)).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, record("competitor")));
+    let other = json!({ "full_name": "acme-corp/rival-sdk", "type": "own" });
+    let answer = house.call("POST", "/v1/tracked-repos", Some(other)).await;
+    assert_eq!((answer.status.as_u16(), answer.json()), (200, record("own")));
+
+    assert_eq!(
+        house.get("/v1/tracked-repos").await.json(),
+        json!({ "data": [record("own")] })
+    );
+    let path = format!("/v1/tracked-repos/{id}");
+    let gone = house.call("DELETE", &path, None).await;
+    assert_eq!((gone.status.as_u16(), gone.body.as_str()), (204, ""));
+    house
+        .call("DELETE", &path, None)
+        .await
+        .is(404, "not_found", "There is no such tracked repository");
+    assert_eq!(house.get("/v1/tracked-repos").await.json(), json!({ "data": [] }));
+}
+
+#[tokio::test]
+async fn a_repo_is_of_the_ecosystem_unless_said_otherwise() {
+    let house = house().await;
+    let made = house
+        .call(
+            "POST",
+            "/v1/tracked-repos",
+            Some(json!({ "full_name": "a/b", "type": null })),
+        )
+        .await;
+    assert_eq!(
+        (made.status.as_u16(), made.json()["type"].as_str()),
+        (201, Some("ecosystem"))
+    );
+}
+
+#[tokio::test]
+async fn what_another_account_tracks_is_not_there() {
+    let house = house().await;
+    let (_, stranger) = house.another_account("agency").await;
+    let made = house
+        .call("POST", "/v1/tracked-repos", Some(json!({ "full_name": "a/b" })))
+        .await;
+    let path = format!("/v1/tracked-repos/{}", made.json()["id"].as_str().unwrap());
+    assert_eq!(house.call_as(&stranger, "DELETE", &path, None).await.status, 404);
+    let list = house.call_as(&stranger, "GET", "/v1/tracked-repos", None).await;
+    assert_eq!(list.json(), json!({ "data": [] }));
+    assert_eq!(house.call("DELETE", &path, None).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_refused_repo_or_keyword_names_the_field() {
+    let house = house().await;
+    let repos = [
+        (json!({}), "body: missing field `full_name`"),
+        (json!({ "full_name": "acme" }), "full_name: must be owner/name"),
+        (
+            json!({ "full_name": "a/b", "type": "enemy" }),
+            "type: unknown variant `enemy`, expected one of `own`, `competitor`, `ecosystem`",
+        ),
+        (
+            json!({ "full_name": "a/b", "colour": 1 }),
+            "colour: unknown field `colour`, expected `full_name` or `type`",
+        ),
+    ];
+    for (body, message) in repos {
+        house
+            .call("POST", "/v1/tracked-repos", Some(body))
+            .await
+            .is(400, "bad_request", message);
+    }
+    let keywords = [
+        (
+            json!({ "keyword": " x " }),
+            "keyword: must have 2 to 256 characters after trimming",
+        ),
+        (
+            json!({ "keyword": "rust", "scan_targets": [] }),
+            "scan_targets: must name at least one of issues, prs, discussions, code",
+        ),
+        (
+            json!({ "keyword": "rust", "scan_targets": ["wiki"] }),
+            "scan_targets[0]: unknown variant `wiki`, expected one of `issues`, `prs`, `discussions`, `code`",
+        ),
+    ];
+    for (body, message) in keywords {
+        house
+            .call("POST", "/v1/tracked-keywords", Some(body))
+            .await
+            .is(400, "bad_request", message);
+    }
+}
+
+#[tokio::test]
+async fn a_keyword_is_tracked_retargeted_listed_and_untracked() {
+    let house = house().await;
+    let made = house
+        .call(
+            "POST",
+            "/v1/tracked-keywords",
+            Some(json!({ "keyword": " Event Sourcing " })),
+        )
+        .await;
+    assert_eq!(made.status, 201);
+    let id = made.json()["id"].as_str().unwrap().to_owned();
+    assert!(id.starts_with("kw_"));
+    let record = |targets: &[&str]| json!({ "id": id, "keyword": "Event Sourcing", "scan_targets": targets, "created_at": "2026-04-24T10:31:00Z" });
+    let default = ["issues", "prs", "discussions"];
+    assert_eq!(made.json(), record(&default));
+    let again = house
+        .call(
+            "POST",
+            "/v1/tracked-keywords",
+            Some(json!({ "keyword": "event  sourcing" })),
+        )
+        .await;
+    assert_eq!((again.status.as_u16(), again.json()), (200, record(&default)));
+    let body = json!({ "keyword": "event sourcing", "scan_targets": ["code", "issues"] });
+    let other = house.call("POST", "/v1/tracked-keywords", Some(body)).await;
+    assert_eq!(
+        (other.status.as_u16(), other.json()),
+        (200, record(&["issues", "code"]))
+    );
+
+    assert_eq!(
+        house.get("/v1/tracked-keywords").await.json(),
+        json!({ "data": [record(&["issues", "code"])] })
+    );
+    let path = format!("/v1/tracked-keywords/{id}");
+    assert_eq!(house.call("DELETE", &path, None).await.status, 204);
+    house
+        .call("DELETE", &path, None)
+        .await
+        .is(404, "not_found", "There is no such tracked keyword");
+    for odd in ["kw_x", "repo_x", "%FF", "%2F"] {
+        assert_eq!(
+            house
+                .call("DELETE", &format!("/v1/tracked-keywords/{odd}"), None)
+                .await
+                .status,
+            404,
+            "{odd}"
+        );
+    }
+}

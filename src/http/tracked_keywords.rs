@@ -1,0 +1,122 @@
+//! `/v1/tracked-keywords`: which phrases an account looks for.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use axum::{Extension, Json};
+use domain::tracked_keyword::TrackedKeywordRefusal;
+use domain::{Keyword, KeywordId, ScanTargets, Timestamp};
+use http::StatusCode;
+use projections::tracked_keywords::{self, TrackedKeywordRow};
+use serde::{Deserialize, Serialize};
+
+use super::Room;
+use super::auth::Caller;
+use super::error::ApiError;
+use super::json_body::JsonBody;
+use super::path_id::PathId;
+use super::query::NoQuery;
+use super::settle::{failed, settled};
+use crate::commands::{KeywordRecord, track_keyword, untrack_keyword};
+
+/// What a 404 says is not there.
+const WHAT: &str = "tracked keyword";
+
+/// The record that clients read.
+#[derive(Debug, Serialize)]
+struct Record {
+    id: KeywordId,
+    keyword: Keyword,
+    scan_targets: ScanTargets,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Records {
+    data: Vec<Record>,
+}
+
+/// What `POST` takes.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRecord {
+    keyword: Keyword,
+    scan_targets: Option<ScanTargets>,
+}
+
+/// `GET /v1/tracked-keywords`
+pub(super) async fn list(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+) -> Result<Json<Records>, ApiError> {
+    let rows = tracked_keywords::list(room.api.views.as_ref(), account).await?;
+    Ok(Json(Records {
+        data: rows.into_iter().map(Record::from).collect(),
+    }))
+}
+
+/// `POST /v1/tracked-keywords`: 201 for a new record, 200 for one that was there.
+pub(super) async fn track(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    JsonBody(new): JsonBody<NewRecord>,
+) -> Result<Response, ApiError> {
+    let committed = track_keyword(&room.api.writer, account, new.keyword, new.scan_targets)
+        .await
+        .map_err(|error| failed(error, refused))?;
+    let status = if committed.created {
+        StatusCode::CREATED
+    } else {
+        StatusCode::OK
+    };
+    let record = Json(Record::from(committed.value));
+    Ok(settled(&room, committed.position, (status, record)).await)
+}
+
+/// `DELETE /v1/tracked-keywords/{id}`: 204, then 404.
+pub(super) async fn untrack(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Response, ApiError> {
+    let id: KeywordId = id.of(WHAT)?;
+    let row = tracked_keywords::find(room.api.views.as_ref(), account, id)
+        .await?
+        .ok_or(ApiError::NotFound(WHAT))?;
+    let position = untrack_keyword(&room.api.writer, account, &row.keyword, id)
+        .await
+        .map_err(|error| failed(error, refused))?;
+    Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
+}
+
+fn refused(refusal: &TrackedKeywordRefusal) -> ApiError {
+    match refusal {
+        TrackedKeywordRefusal::NotTracked => ApiError::NotFound(WHAT),
+    }
+}
+
+impl From<TrackedKeywordRow> for Record {
+    fn from(row: TrackedKeywordRow) -> Self {
+        Self {
+            id: row.keyword_id,
+            keyword: row.keyword,
+            scan_targets: row.scan_targets,
+            created_at: row.created_at,
+        }
+    }
+}
+
+impl From<KeywordRecord> for Record {
+    fn from(record: KeywordRecord) -> Self {
+        Self {
+            id: record.keyword_id,
+            keyword: record.keyword,
+            scan_targets: record.scan_targets,
+            created_at: record.created_at,
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! `/v1/webhooks`: the URLs of an account that hear of its leads.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::response::Response;
+use axum::{Extension, Json};
+use domain::webhook_endpoint::WebhookEndpointRefusal;
+use domain::{DisabledReason, Timestamp, WebhookEndpointId, WebhookEventType};
+use http::StatusCode;
+use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
+use serde::{Deserialize, Serialize};
+
+use super::Room;
+use super::auth::Caller;
+use super::error::ApiError;
+use super::json_body::JsonBody;
+use super::path_id::PathId;
+use super::query::NoQuery;
+use super::settle::{failed, settled};
+use crate::clock::Clock;
+use crate::commands::{NewEndpoint, add_webhook_endpoint, remove_webhook_endpoint};
+use crate::deliver::sign::Secret;
+
+/// What a 404 says is not there.
+const WHAT: &str = "webhook endpoint";
+
+const ACTIVE: &str = "active";
+
+/// Enough for a sentence that tells endpoints apart.
+const DESCRIPTION: usize = 512;
+
+/// The record that clients read; no secret in it.
+#[derive(Debug, Serialize)]
+pub(super) struct Record {
+    id: WebhookEndpointId,
+    url: String,
+    events: Vec<WebhookEventType>,
+    description: Option<String>,
+    status: &'static str,
+    disabled_reason: Option<DisabledReason>,
+    created_at: Timestamp,
+}
+
+#[derive(Debug, Serialize)]
+pub(super) struct Records {
+    data: Vec<Record>,
+}
+
+/// What `POST` takes.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct NewRecord {
+    url: String,
+    events: Option<Vec<WebhookEventType>>,
+    secret: Option<String>,
+    description: Option<String>,
+}
+
+/// The record at its creation, with the secret this once.
+#[derive(Serialize)]
+struct Created {
+    #[serde(flatten)]
+    record: Record,
+    secret: String,
+    /// The form of the secret that Standard Webhooks libraries take, where that is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signing_secret: Option<String>,
+}
+
+/// `GET /v1/webhooks`
+pub(super) async fn list(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+) -> Result<Json<Records>, ApiError> {
+    let rows = webhook_endpoints::list(room.api.views.as_ref(), account).await?;
+    Ok(Json(Records {
+        data: rows.into_iter().map(Record::from).collect(),
+    }))
+}
+
+/// `GET /v1/webhooks/{id}`
+pub(super) async fn show(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Json<Record>, ApiError> {
+    let id = id.of(WHAT)?;
+    let row = webhook_endpoints::find(room.api.views.as_ref(), account, id).await?;
+    Ok(Json(row.ok_or(ApiError::NotFound(WHAT))?.into()))
+}
+
+/// `POST /v1/webhooks`
+pub(super) async fn add(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    JsonBody(new): JsonBody<NewRecord>,
+) -> Result<Response, ApiError> {
+    let (endpoint, secret) = check(&room, new)?;
+    let (url, events, description) = (
+        endpoint.url.clone(),
+        endpoint.events.clone(),
+        endpoint.description.clone(),
+    );
+    let committed = add_webhook_endpoint(&room.api.writer, account, endpoint)
+        .await
+        .map_err(|error| failed(error, refused))?;
+    let record = Record {
+        id: committed.value.endpoint_id,
+        url,
+        events,
+        description,
+        status: ACTIVE,
+        disabled_reason: None,
+        created_at: committed.value.created_at,
+    };
+    let standard_form = secret.standard_form();
+    let created = Created {
+        record,
+        signing_secret: (standard_form != secret.as_str()).then_some(standard_form),
+        secret: secret.as_str().to_owned(),
+    };
+    Ok(settled(&room, committed.position, (StatusCode::CREATED, Json(created))).await)
+}
+
+/// `DELETE /v1/webhooks/{id}`: 204, then 404.
+pub(super) async fn remove(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Response, ApiError> {
+    let id: WebhookEndpointId = id.of(WHAT)?;
+    let position = remove_webhook_endpoint(&room.api.writer, account, id)
+        .await
+        .map_err(|error| failed(error, refused))?;
+    Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
+}
+
+fn check(room: &Room, new: NewRecord) -> Result<(NewEndpoint, Secret), ApiError> {
+    let url = room
+        .api
+        .endpoint_policy
+        .check_url(&new.url)
+        .map_err(|refusal| ApiError::field("url", refusal))?;
+    let mut events = new.events.unwrap_or_else(|| WebhookEventType::ALL.to_vec());
+    events.sort_unstable();
+    events.dedup();
+    if events.is_empty() {
+        let names = WebhookEventType::ALL.iter().map(|event| event.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        return Err(ApiError::field(
+            "events",
+            format_args!("must name at least one of {names}"),
+        ));
+    }
+    let description = new.description.filter(|text| !text.trim().is_empty());
+    if description
+        .as_ref()
+        .is_some_and(|text| text.chars().count() > DESCRIPTION)
+    {
+        let fault = format_args!("must have {DESCRIPTION} characters at most");
+        return Err(ApiError::field("description", fault));
+    }
+    let secret = match &new.secret {
+        Some(text) => Secret::try_new(text).map_err(|fault| ApiError::field("secret", fault))?,
+        None => Secret::generate(entropy(room.api.writer.clock.as_ref())),
+    };
+    let endpoint = NewEndpoint {
+        url: url.into(),
+        events,
+        description,
+        secret: secret.as_str().to_owned(),
+    };
+    Ok((endpoint, secret))
+}
+
+/// 32 random bytes from draws of 80 bits: 8 of each.
+fn entropy(clock: &dyn Clock) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    for part in bytes.chunks_exact_mut(8) {
+        let draw = clock.entropy().to_le_bytes();
+        part.iter_mut().zip(draw).for_each(|(to, from)| *to = from);
+    }
+    bytes
+}
+
+fn refused(refusal: &WebhookEndpointRefusal) -> ApiError {
+    match refusal {
+        WebhookEndpointRefusal::Unknown => ApiError::NotFound(WHAT),
+        // The id was made a moment ago: only a clock and a random source that both repeat themselves end here.
+        WebhookEndpointRefusal::IdUsed => ApiError::internal(refusal.clone()),
+    }
+}
+
+impl From<WebhookEndpointRow> for Record {
+    fn from(row: WebhookEndpointRow) -> Self {
+        let (status, disabled_reason) = match row.status {
+            EndpointStatus::Active => (ACTIVE, None),
+            EndpointStatus::Disabled(reason) => ("disabled", Some(reason)),
+        };
+        Self {
+            id: row.endpoint_id,
+            url: row.url,
+            events: row.events,
+            description: row.description,
+            status,
+            disabled_reason,
+            created_at: row.created_at,
+        }
+    }
+}
