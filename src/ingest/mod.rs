@@ -1,5 +1,23 @@
-//! From public activity to recorded signals: one door for polls, GitHub's webhooks and archives.
+//! From public activity to recorded signals: one door for polls, GitHub's webhooks and archives, and what follows a
+//! capture: the release of withheld leads, and the look-up of profiles.
 
+pub mod accept;
 pub mod activity;
+pub mod backfill;
+pub mod enrich;
+pub mod folding;
+pub mod github_webhook;
+pub mod matcher;
+pub mod poll_cursor;
+pub mod poll_repos;
+pub mod release;
 
+pub use accept::{Accepted, Ingest};
 pub use activity::{Act, Activity, Actor, ActorKind};
+pub use backfill::{Progress, Summary, backfill};
+pub use github_webhook::{Receipt, receive};
+pub use matcher::{Match, Scratch, Watchlist};
+pub use poll_cursor::{PollOutcome, PollState, poll_states};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,337 @@
+//! The scan of an archive file: reads each line's type from its head, parses only what can matter, and copies only
+//! what somebody asked for. Used by the backfill and its benchmark.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read};
+use std::ops::ControlFlow;
+
+use domain::Collector;
+use memchr::memmem::Finder;
+
+use super::lines::{Line, Lines};
+use crate::github::activity::{self, EventKind, Seen, Skip};
+use crate::github::wire::Event;
+use crate::ingest::activity::{Activity, ActorKind};
+
+/// How far into a line its type is looked for: behind the id and in front of everything else.
+const HEAD: usize = 64;
+
+/// A batch is handed on when it holds so many activities, or after so many lines.
+const ACTIVITIES_AT_ONCE: usize = 500;
+const LINES_AT_ONCE: u64 = 20_000;
+
+/// So many broken lines are told of one by one; the others are only counted.
+const TOLD: usize = 20;
+
+/// What a scan met.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Tally {
+    /// Lines read, empty ones aside.
+    pub lines: u64,
+    /// Bytes of JSON read.
+    pub bytes: u64,
+    /// Events of the kinds that are read, by their name.
+    pub events: BTreeMap<&'static str, u64>,
+    /// Events of those kinds that tell of a public act and its author.
+    pub activities: u64,
+    /// Texts of people and stars by people that no account asked for.
+    pub unmatched: u64,
+    /// Acts of bots, passed over.
+    pub bots: u64,
+    /// Acts of organisations, passed over.
+    pub organizations: u64,
+    /// Events whose text is not there.
+    pub without_text: u64,
+    /// Events whose author's account is gone.
+    pub without_author: u64,
+    /// Lines that could not be read.
+    pub broken: u64,
+    /// The first of them: line number, from 1, and reason.
+    pub broken_lines: Vec<(u64, String)>,
+}
+
+/// Activities that somebody asked for, and how far the scan has come.
+#[derive(Debug)]
+pub struct Batch {
+    /// The activities, in the order of the file.
+    pub activities: Vec<Activity>,
+    /// Everything met up to here.
+    pub tally: Tally,
+}
+
+/// Reads all of `reader` (JSON lines, unpacked), keeps what `keep` says and hands it to `sink` until that breaks off.
+/// The last batch is handed on even if it is empty, and also when the reader fails.
+pub fn scan<R: Read>(
+    reader: R,
+    keep: impl FnMut(&Seen<'_>) -> bool,
+    sink: impl FnMut(Batch) -> ControlFlow<()>,
+) -> io::Result<()> {
+    Scan::new(keep, sink).run(reader)
+}
+
+/// A scan under way.
+pub struct Scan<K, S> {
+    keep: K,
+    sink: S,
+    type_key: Finder<'static>,
+    counts: [u64; EventKind::ALL.len()],
+    tally: Tally,
+    activities: Vec<Activity>,
+    handed_at: u64,
+}
+
+impl<K, S> Scan<K, S>
+where
+    K: FnMut(&Seen<'_>) -> bool,
+    S: FnMut(Batch) -> ControlFlow<()>,
+{
+    fn new(keep: K, sink: S) -> Self {
+        Self {
+            keep,
+            sink,
+            type_key: Finder::new(br#""type":""#),
+            counts: [0; EventKind::ALL.len()],
+            tally: Tally::default(),
+            activities: Vec::new(),
+            handed_at: 0,
+        }
+    }
+
+    fn run(mut self, reader: impl Read) -> io::Result<()> {
+        let mut lines = Lines::new(reader);
+        let mut number = 0;
+        loop {
+            let line = match lines.next_line() {
+                Ok(Some(line)) => line,
+                Ok(None) => {
+                    let _ = self.hand_on();
+                    return Ok(());
+                }
+                Err(error) => {
+                    let _ = self.hand_on();
+                    return Err(error);
+                }
+            };
+            number += 1;
+            match line {
+                Line::TooLong => {
+                    self.tally.lines += 1;
+                    self.broken(number, "longer than any line may be".to_owned());
+                }
+                Line::Whole([]) => {}
+                Line::Whole(line) => {
+                    self.tally.lines += 1;
+                    self.tally.bytes += line.len() as u64 + 1;
+                    if let Err(reason) = self.line(line) {
+                        self.broken(number, reason);
+                    }
+                }
+            }
+            let due = self.activities.len() >= ACTIVITIES_AT_ONCE || self.tally.lines - self.handed_at >= LINES_AT_ONCE;
+            if due && self.hand_on().is_break() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn line(&mut self, line: &[u8]) -> Result<(), String> {
+        // What is passed over by its head is not parsed, so a line that was cut off is known by its end alone.
+        if !line.ends_with(b"}") {
+            return Err("it is no JSON object, or was cut off".to_owned());
+        }
+        if self.head(line) == Head::NotUsed {
+            return Ok(());
+        }
+        let event: Event<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        if let Some(count) =
+            EventKind::of_event(event.kind.as_str()).and_then(|kind| self.counts.get_mut(kind as usize))
+        {
+            *count += 1;
+        }
+        match activity::of_event(&event) {
+            Ok(seen) => self.seen(&seen),
+            Err(Skip::NotUsed) => Ok(()),
+            Err(Skip::WithoutText) => {
+                self.tally.without_text += 1;
+                Ok(())
+            }
+            Err(Skip::WithoutAuthor) => {
+                self.tally.without_author += 1;
+                Ok(())
+            }
+            Err(Skip::Incomplete(field)) => Err(format!("the {field} is missing")),
+        }
+    }
+
+    fn head(&self, line: &[u8]) -> Head {
+        let head = line.get(..HEAD).unwrap_or(line);
+        let Some(at) = self.type_key.find(head) else {
+            return Head::Unclear;
+        };
+        let value = line.get(at + self.type_key.needle().len()..).unwrap_or_default();
+        let value = value.get(..HEAD).unwrap_or(value);
+        let name = memchr::memchr(b'"', value).and_then(|end| value.get(..end));
+        match name.and_then(|name| std::str::from_utf8(name).ok()) {
+            // An actor has a `type` too, but none that ends like this.
+            Some(name) if name.ends_with("Event") && EventKind::of_event(name).is_none() => Head::NotUsed,
+            _ => Head::Unclear,
+        }
+    }
+
+    fn seen(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+        self.tally.activities += 1;
+        match seen.kind {
+            ActorKind::Bot => self.tally.bots += 1,
+            ActorKind::Organization => self.tally.organizations += 1,
+            ActorKind::User if (self.keep)(seen) => {
+                let activity = seen.to_activity(Collector::Archive);
+                self.activities.push(activity.ok_or("its time is none")?);
+            }
+            ActorKind::User => self.tally.unmatched += 1,
+        }
+        Ok(())
+    }
+
+    fn broken(&mut self, number: u64, reason: String) {
+        self.tally.broken += 1;
+        if self.tally.broken_lines.len() < TOLD {
+            self.tally.broken_lines.push((number, reason));
+        }
+    }
+
+    fn hand_on(&mut self) -> ControlFlow<()> {
+        self.handed_at = self.tally.lines;
+        self.tally.events = EventKind::ALL
+            .into_iter()
+            .zip(self.counts)
+            .filter(|(_, count)| *count > 0)
+            .map(|(kind, count)| (kind.event_name(), count))
+            .collect();
+        (self.sink)(Batch {
+            activities: std::mem::take(&mut self.activities),
+            tally: self.tally.clone(),
+        })
+    }
+}
+
+#[derive(PartialEq, Eq)]
+enum Head {
+    /// An event of a kind that is not read.
+    NotUsed,
+    /// One that is read, or a line that begins otherwise: the parser will tell.
+    Unclear,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn star(login: &str) -> String {
+        format!(
+            r#"{{"id":"1","type":"WatchEvent","actor":{{"id":5,"login":"{login}"}},"repo":{{"name":"acme/sdk"}},"payload":{{"action":"started"}},"created_at":"2026-03-01T10:00:00Z"}}"#
+        )
+    }
+
+    fn scanned(text: &str, keep: bool) -> (Vec<Activity>, Tally) {
+        let mut found = (Vec::new(), Tally::default());
+        scan(
+            text.as_bytes(),
+            |_| keep,
+            |batch| {
+                found.0.extend(batch.activities);
+                found.1 = batch.tally;
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+        found
+    }
+
+    #[test]
+    fn every_line_is_counted_once_under_what_became_of_it() {
+        let text = [
+            star("ada-example"),
+            star("helper[bot]"),
+            r#"{"id":"2","type":"PushEvent","actor":{}}"#.to_owned(),
+            String::new(),
+            r#"{"id":"3","type":"PullRequestEvent","actor":{"id":1,"login":"bob-example"},"repo":{"name":"acme/sdk"},"payload":{"action":"opened","pull_request":{"id":1}}}"#.to_owned(),
+        ]
+        .join("\n");
+        let (activities, tally) = scanned(&text, true);
+        assert_eq!(activities.len(), 1);
+        assert_eq!(
+            (
+                tally.lines,
+                tally.activities,
+                tally.bots,
+                tally.without_text,
+                tally.broken
+            ),
+            (4, 2, 1, 1, 0)
+        );
+        assert_eq!(
+            tally.events,
+            BTreeMap::from([("WatchEvent", 2), ("PullRequestEvent", 1)])
+        );
+        assert_eq!(
+            tally.bytes,
+            text.len() as u64 + 1 - 1,
+            "all bytes but the empty line's, and an end for the last"
+        );
+    }
+
+    #[test]
+    fn broken_lines_are_passed_over_and_told_of_by_their_number() {
+        let cut = star("ada-example");
+        let text = format!(
+            "{}\nnot json\n\n{}\n{{\"type\":\"WatchEvent\",\"payload\":{{\"action\":\"started\"}}}}\n{{]}}\n{}",
+            star("ada-example"),
+            &cut[..cut.len() / 2],
+            star("bob-example")
+        );
+        let (activities, tally) = scanned(&text, true);
+        assert_eq!(activities.len(), 2);
+        assert_eq!(tally.broken, 4);
+        let numbers: Vec<u64> = tally.broken_lines.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn a_line_with_its_keys_in_another_order_is_read_all_the_same() {
+        let line = r#"{"actor":{"type":"User","id":5,"login":"ada-example"},"payload":{"action":"started"},"repo":{"name":"acme/sdk"},"created_at":"2026-03-01T10:00:00Z", "type" : "WatchEvent"}"#;
+        assert_eq!(scanned(line, true).0.len(), 1);
+    }
+
+    #[test]
+    fn what_nobody_asked_for_is_counted_and_not_kept() {
+        let (activities, tally) = scanned(&star("ada-example"), false);
+        assert_eq!((activities.len(), tally.unmatched), (0, 1));
+    }
+
+    #[test]
+    fn batches_stay_small_and_the_receiver_can_break_off() {
+        let text = vec![star("ada-example"); 1_200].join("\n");
+        let mut sizes = Vec::new();
+        scan(
+            text.as_bytes(),
+            |_| true,
+            |batch| {
+                sizes.push(batch.activities.len());
+                ControlFlow::Continue(())
+            },
+        )
+        .unwrap();
+        assert_eq!(sizes, [500, 500, 200]);
+        let mut batches = 0;
+        scan(
+            text.as_bytes(),
+            |_| true,
+            |_| {
+                batches += 1;
+                ControlFlow::Break(())
+            },
+        )
+        .unwrap();
+        assert_eq!(batches, 1);
+    }
+}

@@ -1,0 +1,315 @@
+//! From GitHub's words to a public act of a person: which events count, who the author is, what was written where.
+//!
+//! Used by the archive scan, the events feed and the webhook receiver; [`Seen`] borrows, so that what concerns nobody
+//! is never copied.
+
+use domain::{Collector, ScanTarget, Timestamp};
+
+use super::wire::{Delivery, Event, Item, Payload, Text, User, or_empty};
+use crate::ingest::activity::{Act, Activity, Actor, ActorKind};
+
+/// The kinds of events that are read; all others tell of nothing that makes a lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum EventKind {
+    /// A star.
+    Star,
+    /// An issue.
+    Issue,
+    /// A comment on an issue or a pull request.
+    IssueComment,
+    /// A comment on a commit.
+    CommitComment,
+    /// A pull request.
+    PullRequest,
+    /// A review of a pull request.
+    Review,
+    /// A comment on the changes of a pull request.
+    ReviewComment,
+    /// A discussion.
+    Discussion,
+    /// A comment in a discussion.
+    DiscussionComment,
+}
+
+impl EventKind {
+    /// Every kind that is read.
+    pub const ALL: [Self; 9] = [
+        Self::Star,
+        Self::Issue,
+        Self::IssueComment,
+        Self::CommitComment,
+        Self::PullRequest,
+        Self::Review,
+        Self::ReviewComment,
+        Self::Discussion,
+        Self::DiscussionComment,
+    ];
+
+    /// Its name in the public timeline.
+    pub const fn event_name(self) -> &'static str {
+        match self {
+            Self::Star => "WatchEvent",
+            Self::Issue => "IssuesEvent",
+            Self::IssueComment => "IssueCommentEvent",
+            Self::CommitComment => "CommitCommentEvent",
+            Self::PullRequest => "PullRequestEvent",
+            Self::Review => "PullRequestReviewEvent",
+            Self::ReviewComment => "PullRequestReviewCommentEvent",
+            Self::Discussion => "DiscussionEvent",
+            Self::DiscussionComment => "DiscussionCommentEvent",
+        }
+    }
+
+    /// The kind of a timeline event.
+    pub fn of_event(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.event_name() == name)
+    }
+
+    /// The kind of a webhook delivery, by its `X-GitHub-Event`.
+    pub fn of_delivery(name: &str) -> Option<Self> {
+        Some(match name {
+            "star" | "watch" => Self::Star,
+            "issues" => Self::Issue,
+            "issue_comment" => Self::IssueComment,
+            "commit_comment" => Self::CommitComment,
+            "pull_request" => Self::PullRequest,
+            "pull_request_review" => Self::Review,
+            "pull_request_review_comment" => Self::ReviewComment,
+            "discussion" => Self::Discussion,
+            "discussion_comment" => Self::DiscussionComment,
+            _ => return None,
+        })
+    }
+}
+
+/// Why an event is no activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// An event of another kind, or an action that brings no new text.
+    NotUsed,
+    /// The text is not there: an empty review, a pull request in the shape that GitHub cut down in October 2025.
+    WithoutText,
+    /// The author's account is gone.
+    WithoutAuthor,
+    /// A field is missing that every such event has.
+    Incomplete(&'static str),
+}
+
+/// A public act, borrowed from the JSON it was read from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Seen<'a> {
+    /// What was done.
+    pub act: SeenAct<'a>,
+    /// Where: `owner/name`.
+    pub repo: &'a str,
+    /// The author's numeric id.
+    pub user_id: u64,
+    /// The author's login.
+    pub login: &'a str,
+    /// What kind of account the author is.
+    pub kind: ActorKind,
+    /// When, in ISO 8601.
+    at: &'a str,
+}
+
+/// What was done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SeenAct<'a> {
+    /// The repository was starred.
+    Starred,
+    /// Something was written.
+    Wrote {
+        /// What kind of place it was written in.
+        target: ScanTarget,
+        /// The title; may be empty.
+        title: &'a str,
+        /// The text; may be empty.
+        body: &'a str,
+        /// The item's page.
+        url: &'a str,
+    },
+}
+
+#[cfg(test)]
+impl<'a> Seen<'a> {
+    /// An act of an invented person.
+    pub(crate) fn of_a_user(repo: &'a str, act: SeenAct<'a>) -> Self {
+        Self {
+            act,
+            repo,
+            user_id: 5,
+            login: "ada-example",
+            kind: ActorKind::User,
+            at: "2026-03-01T10:00:00Z",
+        }
+    }
+}
+
+impl Seen<'_> {
+    /// The activity, copied out of the JSON. `None` if its time is none.
+    pub fn to_activity(&self, collector: Collector) -> Option<Activity> {
+        let act = match self.act {
+            SeenAct::Starred => Act::Starred,
+            SeenAct::Wrote {
+                target,
+                title,
+                body,
+                url,
+            } => Act::Wrote {
+                target,
+                text: match (title, body) {
+                    ("", text) | (text, "") => text.to_owned(),
+                    _ => format!("{title}\n{body}"),
+                },
+                url: url.to_owned(),
+            },
+        };
+        Some(Activity {
+            act,
+            repo: self.repo.to_owned(),
+            actor: Actor {
+                id: self.user_id,
+                login: self.login.to_owned(),
+                kind: self.kind,
+            },
+            occurred_at: self.at.parse::<Timestamp>().ok()?,
+            collector,
+        })
+    }
+}
+
+/// What an event of the timeline tells.
+pub fn of_event<'a>(event: &'a Event<'_>) -> Result<Seen<'a>, Skip> {
+    let kind = EventKind::of_event(event.kind.as_str()).ok_or(Skip::NotUsed)?;
+    let payload = event.payload.as_ref().ok_or(Skip::Incomplete("payload"))?;
+    let repo = event.repo.as_ref().and_then(|repo| repo.name.as_ref());
+    Reading {
+        kind,
+        payload,
+        actor: event.actor.as_ref(),
+        repo,
+        at: event.created_at.as_ref(),
+    }
+    .read()
+}
+
+/// What a webhook delivery of that kind tells; `received_at` is its time if it names none.
+pub fn of_delivery<'a>(
+    kind: EventKind,
+    delivery: &'a Delivery<'_>,
+    payload: &'a Payload<'_>,
+    received_at: &'a str,
+) -> Result<Seen<'a>, Skip> {
+    let repo = delivery
+        .repository
+        .as_ref()
+        .and_then(|repository| repository.full_name.as_ref());
+    let mut seen = Reading {
+        kind,
+        payload,
+        actor: delivery.sender.as_ref(),
+        repo,
+        at: delivery.starred_at.as_ref(),
+    }
+    .read()?;
+    if seen.at.is_empty() {
+        seen.at = received_at;
+    }
+    Ok(seen)
+}
+
+/// What both shapes have in common.
+struct Reading<'a, 'j> {
+    kind: EventKind,
+    payload: &'a Payload<'j>,
+    actor: Option<&'a User<'j>>,
+    repo: Option<&'a Text<'j>>,
+    at: Option<&'a Text<'j>>,
+}
+
+impl<'a> Reading<'a, '_> {
+    fn read(self) -> Result<Seen<'a>, Skip> {
+        let action = self.payload.action.as_ref().map(Text::as_str);
+        if self.kind == EventKind::Star {
+            return match action {
+                None | Some("started" | "created") => self.starred(),
+                Some(_) => Err(Skip::NotUsed),
+            };
+        }
+        match action {
+            None | Some("opened" | "created" | "submitted" | "edited" | "updated") => self.wrote(),
+            Some(_) => Err(Skip::NotUsed),
+        }
+    }
+
+    fn starred(self) -> Result<Seen<'a>, Skip> {
+        let actor = self.actor.ok_or(Skip::Incomplete("actor"))?;
+        self.seen(SeenAct::Starred, actor, None)
+    }
+
+    fn wrote(self) -> Result<Seen<'a>, Skip> {
+        let payload = self.payload;
+        let is_pull_request = payload.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some());
+        let (target, item) = match self.kind {
+            EventKind::Issue => (ScanTarget::Issues, &payload.issue),
+            EventKind::IssueComment if is_pull_request => (ScanTarget::Prs, &payload.comment),
+            EventKind::IssueComment => (ScanTarget::Issues, &payload.comment),
+            EventKind::PullRequest => (ScanTarget::Prs, &payload.pull_request),
+            EventKind::Review => (ScanTarget::Prs, &payload.review),
+            EventKind::ReviewComment => (ScanTarget::Prs, &payload.comment),
+            EventKind::Discussion => (ScanTarget::Discussions, &payload.discussion),
+            EventKind::DiscussionComment => (ScanTarget::Discussions, &payload.comment),
+            EventKind::CommitComment => (ScanTarget::Code, &payload.comment),
+            EventKind::Star => return Err(Skip::NotUsed),
+        };
+        let item = item.as_ref().ok_or(Skip::Incomplete("item"))?;
+        let (title, body) = (or_empty(item.title.as_ref()), or_empty(item.body.as_ref()));
+        if title.is_empty() && body.is_empty() {
+            return Err(Skip::WithoutText);
+        }
+        let author = item.user.as_ref().ok_or(Skip::WithoutAuthor)?;
+        let url = item
+            .html_url
+            .as_ref()
+            .map(Text::as_str)
+            .ok_or(Skip::Incomplete("html_url"))?;
+        let act = SeenAct::Wrote {
+            target,
+            title,
+            body,
+            url,
+        };
+        self.seen(act, author, Some(item))
+    }
+
+    fn seen(self, act: SeenAct<'a>, author: &'a User<'_>, item: Option<&'a Item<'_>>) -> Result<Seen<'a>, Skip> {
+        let login = author
+            .login
+            .as_ref()
+            .map(Text::as_str)
+            .ok_or(Skip::Incomplete("login"))?;
+        let written_at = item.and_then(|item| item.created_at.as_ref().or(item.submitted_at.as_ref()));
+        Ok(Seen {
+            act,
+            repo: self.repo.map(Text::as_str).ok_or(Skip::Incomplete("repository"))?,
+            user_id: author.id.ok_or(Skip::Incomplete("user id"))?,
+            login,
+            kind: kind_of(login, author.kind.as_ref().map(Text::as_str)),
+            at: or_empty(written_at.or(self.at)),
+        })
+    }
+}
+
+/// A timeline's actor has no type, so the suffix that GitHub gives to apps must tell. A mannequin stands for somebody
+/// of another platform and is nobody to write to.
+fn kind_of(login: &str, kind: Option<&str>) -> ActorKind {
+    match kind {
+        Some("Organization") => ActorKind::Organization,
+        Some("User") | None if !login.ends_with("[bot]") => ActorKind::User,
+        _ => ActorKind::Bot,
+    }
+}
+
+#[cfg(test)]
+#[path = "activity_tests.rs"]
+mod tests;

@@ -1,0 +1,222 @@
+//! What GitHub grants one token: read from its answers, obeyed by the client, shown to the operator.
+//!
+//! The order in which a refusal is read is GitHub's: `Retry-After`, else a used-up primary limit and its reset, else a
+//! minute that doubles from one refusal to the next
+//! (<https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
+
+use std::time::Duration;
+
+use domain::Timestamp;
+use http::{HeaderMap, StatusCode};
+
+/// A secondary limit without `Retry-After` is waited out so long at least.
+const FIRST_WAIT: Duration = Duration::from_mins(1);
+/// No wait is longer, whatever a header says: a clock that is wrong must not stop us for good.
+const LONGEST_WAIT: Duration = Duration::from_hours(2);
+/// A token that GitHub does not know or has suspended is tried again after so long.
+const QUARANTINE: Duration = Duration::from_mins(15);
+/// Background work leaves this part of the limit to the polls: one in so many.
+const RESERVE: u64 = 5;
+
+/// What is known of the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Budget {
+    /// Requests in the window.
+    pub limit: Option<u64>,
+    /// Requests left in the window.
+    pub remaining: Option<u64>,
+    /// When the window begins anew.
+    pub resets_at: Option<Timestamp>,
+    /// No request is sent before.
+    pub blocked_until: Option<Timestamp>,
+    /// Refusals in a row without a time to wait.
+    #[serde(skip)]
+    strikes: u32,
+}
+
+/// What an answer means for the budget.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing: read it.
+    Granted,
+    /// Too many requests; again after that moment.
+    Limited(Timestamp),
+    /// Refused for another reason.
+    Denied,
+}
+
+impl Budget {
+    /// Until when no request may be sent, if that is so now.
+    pub fn blocked(&self, now: Timestamp) -> Option<Timestamp> {
+        let used_up = self.resets_at.filter(|_| self.remaining == Some(0));
+        self.blocked_until.max(used_up).filter(|until| *until > now)
+    }
+
+    /// Until when background work waits, so that the polls keep their part of the window.
+    pub fn reserved(&self, now: Timestamp) -> Option<Timestamp> {
+        let scarce =
+            matches!((self.remaining, self.limit), (Some(remaining), Some(limit)) if remaining < limit / RESERVE);
+        let reset = self.resets_at.filter(|until| scarce && *until > now);
+        self.blocked(now).max(reset)
+    }
+
+    /// Takes note of an answer. `text` is the beginning of a refusal's body, where GitHub names secondary limits.
+    pub fn note(&mut self, status: StatusCode, headers: &HeaderMap, text: &str, now: Timestamp) -> Verdict {
+        let remaining = number(headers, "x-ratelimit-remaining");
+        if remaining.is_some() {
+            self.remaining = remaining;
+            self.limit = number(headers, "x-ratelimit-limit");
+            self.resets_at = number(headers, "x-ratelimit-reset").map(|secs| bounded(moment(secs), now));
+        }
+        match status {
+            StatusCode::UNAUTHORIZED => self.quarantine(now),
+            StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => self.refused(status, headers, text, now),
+            _ => {
+                self.strikes = 0;
+                Verdict::Granted
+            }
+        }
+    }
+
+    fn refused(&mut self, status: StatusCode, headers: &HeaderMap, text: &str, now: Timestamp) -> Verdict {
+        if let Some(wait) = number(headers, "retry-after") {
+            return self.block(bounded(now.plus(Duration::from_secs(wait)), now));
+        }
+        if self.remaining == Some(0) && number(headers, "x-ratelimit-remaining").is_some() {
+            return self.block(self.resets_at.unwrap_or_else(|| now.plus(FIRST_WAIT)));
+        }
+        let text = text.to_ascii_lowercase();
+        if status == StatusCode::TOO_MANY_REQUESTS || text.contains("rate limit") || text.contains("abuse") {
+            let wait = FIRST_WAIT.saturating_mul(1 << self.strikes.min(7));
+            self.strikes += 1;
+            return self.block(bounded(now.plus(wait), now));
+        }
+        if number(headers, "x-ratelimit-remaining").is_none() {
+            return self.quarantine(now);
+        }
+        Verdict::Denied
+    }
+
+    fn block(&mut self, until: Timestamp) -> Verdict {
+        self.blocked_until = Some(until);
+        Verdict::Limited(until)
+    }
+
+    fn quarantine(&mut self, now: Timestamp) -> Verdict {
+        self.blocked_until = Some(now.plus(QUARANTINE));
+        Verdict::Denied
+    }
+}
+
+fn number(headers: &HeaderMap, name: &str) -> Option<u64> {
+    headers.get(name)?.to_str().ok()?.trim().parse().ok()
+}
+
+fn moment(secs: u64) -> Timestamp {
+    Timestamp::from_secs(i64::try_from(secs).unwrap_or(i64::MAX))
+}
+
+fn bounded(until: Timestamp, now: Timestamp) -> Timestamp {
+    until.clamp(now.plus(Duration::from_secs(1)), now.plus(LONGEST_WAIT))
+}
+
+/// How long GitHub asks to wait before the same feed is read again.
+pub fn poll_interval(headers: &HeaderMap) -> Option<Duration> {
+    number(headers, "x-poll-interval").map(|secs| Duration::from_secs(secs).min(LONGEST_WAIT))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| (http::HeaderName::from_static(name), value.parse().unwrap());
+        pairs.iter().map(pair).collect()
+    }
+
+    fn after(secs: u64) -> Timestamp {
+        NOW.plus(Duration::from_secs(secs))
+    }
+
+    #[test]
+    fn a_refusal_is_read_in_githubs_order() {
+        let used_up = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-limit", "60"),
+            ("x-ratelimit-reset", "1000500"),
+        ];
+        let both = [&used_up[..], &[("retry-after", "7")]].concat();
+        let left = [
+            ("x-ratelimit-remaining", "9"),
+            ("x-ratelimit-limit", "60"),
+            ("x-ratelimit-reset", "1000500"),
+        ];
+        for (status, pairs, text, expected) in [
+            (403, &both[..], "", Verdict::Limited(after(7))),
+            (429, &used_up[..], "", Verdict::Limited(after(500))),
+            (403, &used_up[..], "", Verdict::Limited(after(500))),
+            (429, &left[..], "", Verdict::Limited(after(60))),
+            (
+                403,
+                &left[..],
+                "You have exceeded a secondary rate limit",
+                Verdict::Limited(after(60)),
+            ),
+            (403, &left[..], "Repository access blocked", Verdict::Denied),
+            (404, &left[..], "", Verdict::Granted),
+        ] {
+            let verdict = Budget::default().note(StatusCode::from_u16(status).unwrap(), &headers(pairs), text, NOW);
+            assert_eq!(verdict, expected, "{status} {pairs:?} {text}");
+        }
+    }
+
+    #[test]
+    fn refusals_without_a_time_double_the_wait_until_one_is_granted() {
+        let mut budget = Budget::default();
+        let none = HeaderMap::new();
+        let mut refuse = |status| budget.note(status, &none, "", NOW);
+        assert_eq!(refuse(StatusCode::TOO_MANY_REQUESTS), Verdict::Limited(after(60)));
+        assert_eq!(refuse(StatusCode::TOO_MANY_REQUESTS), Verdict::Limited(after(120)));
+        assert_eq!(refuse(StatusCode::OK), Verdict::Granted);
+        assert_eq!(refuse(StatusCode::TOO_MANY_REQUESTS), Verdict::Limited(after(60)));
+    }
+
+    #[test]
+    fn a_used_up_window_is_not_asked_again_before_it_begins_anew() {
+        let mut budget = Budget::default();
+        let last = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-limit", "60"),
+            ("x-ratelimit-reset", "1000500"),
+        ];
+        assert_eq!(budget.note(StatusCode::OK, &headers(&last), "", NOW), Verdict::Granted);
+        assert_eq!(budget.blocked(NOW), Some(after(500)));
+        assert_eq!(budget.blocked(after(500)), None);
+    }
+
+    #[test]
+    fn background_work_leaves_a_part_to_the_polls() {
+        let mut budget = Budget::default();
+        let scarce = [
+            ("x-ratelimit-remaining", "11"),
+            ("x-ratelimit-limit", "60"),
+            ("x-ratelimit-reset", "1000500"),
+        ];
+        budget.note(StatusCode::OK, &headers(&scarce), "", NOW);
+        assert_eq!((budget.blocked(NOW), budget.reserved(NOW)), (None, Some(after(500))));
+    }
+
+    #[test]
+    fn an_unknown_or_suspended_token_is_put_aside_and_no_wait_is_endless() {
+        for status in [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN] {
+            let mut budget = Budget::default();
+            assert_eq!(budget.note(status, &HeaderMap::new(), "", NOW), Verdict::Denied);
+            assert_eq!(budget.blocked(NOW), Some(after(900)));
+        }
+        let forever = headers(&[("retry-after", "99999999999")]);
+        let verdict = Budget::default().note(StatusCode::FORBIDDEN, &forever, "", NOW);
+        assert_eq!(verdict, Verdict::Limited(after(7200)));
+    }
+}

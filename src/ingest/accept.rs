@@ -1,0 +1,272 @@
+//! The one door: public activity in, recorded signals out. Whatever brings activity comes through here.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::AddAssign;
+use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use database::Database;
+use domain::{AccountId, Plans, RepoName, SignalKind, SignalPerson};
+use event_log::Position;
+use projections::freshness::Freshness;
+use projections::{accounts, monthly_usage, tracked_keywords, tracked_repos};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use super::activity::{Act, Activity, ActorKind};
+use super::matcher::{Match, Watchlist};
+use crate::commands::{Allowance, CommandError, RecordedSignals, Sighting, Writer, record_signals};
+
+/// How long the read models may lag before a capped account's batch is given up; whoever brought it brings it again.
+const LAG: Duration = Duration::from_secs(30);
+/// A log that is full of waiting writes is asked again after these.
+const BUSY_WAITS: [Duration; 5] = [
+    Duration::from_millis(50),
+    Duration::from_millis(200),
+    Duration::from_secs(1),
+    Duration::from_secs(5),
+    Duration::from_secs(10),
+];
+
+/// What a batch came to. Captured, withheld, joined, known and erased count once an account and activity.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Accepted {
+    /// Activities brought.
+    pub activities: u64,
+    /// New people, captured as leads.
+    pub captured: u64,
+    /// New people, withheld since the month's quota is used up.
+    pub withheld: u64,
+    /// Further signals of known people.
+    pub joined: u64,
+    /// Signals that were recorded before.
+    pub known: u64,
+    /// Signals of people who were erased; nothing of them is kept.
+    pub erased: u64,
+    /// Activities of bots, passed over.
+    pub bots: u64,
+    /// Activities of organisations, passed over.
+    pub organizations: u64,
+    /// Activities that no account asked for.
+    pub unmatched: u64,
+}
+
+impl AddAssign for Accepted {
+    fn add_assign(&mut self, other: Self) {
+        self.activities += other.activities;
+        self.captured += other.captured;
+        self.withheld += other.withheld;
+        self.joined += other.joined;
+        self.known += other.known;
+        self.erased += other.erased;
+        self.bots += other.bots;
+        self.organizations += other.organizations;
+        self.unmatched += other.unmatched;
+    }
+}
+
+/// What the door stands on.
+pub struct Ingest {
+    pub(super) writer: Arc<Writer>,
+    pub(super) views: Arc<dyn Database>,
+    pub(super) freshness: Freshness,
+    pub(super) store: Arc<dyn Database>,
+    plans: Arc<Plans>,
+    watchlist: StdMutex<Option<Built>>,
+    turns: StdMutex<HashMap<AccountId, Arc<Mutex<()>>>>,
+}
+
+/// A watchlist, and how far the read models were that it was built from.
+#[derive(Clone)]
+struct Built {
+    from: [Position; 2],
+    list: Arc<Watchlist>,
+}
+
+impl Ingest {
+    /// The door to `writer`'s log. `views` are its read models, `store` the database with the poll cursors.
+    pub fn new(
+        writer: Arc<Writer>,
+        views: Arc<dyn Database>,
+        freshness: Freshness,
+        plans: Arc<Plans>,
+        store: Arc<dyn Database>,
+    ) -> Self {
+        Self {
+            writer,
+            views,
+            freshness,
+            store,
+            plans,
+            watchlist: StdMutex::default(),
+            turns: StdMutex::default(),
+        }
+    }
+
+    /// Records what accounts asked for. Bringing the same again changes nothing, so after an error bring all of it.
+    ///
+    /// # Errors
+    /// If storage fails or the read models lag too far behind for a quota to be counted.
+    pub async fn accept(&self, activities: Vec<Activity>) -> anyhow::Result<Accepted> {
+        let list = self.watchlist().await?;
+        let mut accepted = Accepted {
+            activities: activities.len() as u64,
+            ..Accepted::default()
+        };
+        let mut by_account: BTreeMap<AccountId, Vec<Sighting>> = BTreeMap::new();
+        for activity in activities {
+            match activity.actor.kind {
+                ActorKind::Bot => accepted.bots += 1,
+                ActorKind::Organization => accepted.organizations += 1,
+                ActorKind::User => {
+                    let sightings = sightings(&list, &activity);
+                    accepted.unmatched += u64::from(sightings.is_empty());
+                    for (account, sighting) in sightings {
+                        by_account.entry(account).or_default().push(sighting);
+                    }
+                }
+            }
+        }
+        for (account, sightings) in by_account {
+            let recorded = self.record(account, sightings).await?;
+            accepted += Accepted {
+                captured: recorded.captured,
+                withheld: recorded.withheld,
+                joined: recorded.joined,
+                known: recorded.known,
+                erased: recorded.erased,
+                ..Accepted::default()
+            };
+        }
+        Ok(accepted)
+    }
+
+    /// What all accounts ask for now; built anew only when that changed.
+    pub async fn watchlist(&self) -> anyhow::Result<Arc<Watchlist>> {
+        let from = ["tracked_repos", "tracked_keywords"].map(|name| self.freshness.changed_at(name));
+        let built = self.built().clone();
+        if let Some(built) = built.filter(|built| built.from == from) {
+            return Ok(built.list);
+        }
+        let repos = tracked_repos::all(&*self.views)
+            .await
+            .context("reading the tracked repositories")?;
+        let keywords = tracked_keywords::all(&*self.views)
+            .await
+            .context("reading the tracked keywords")?;
+        let list = tokio::task::spawn_blocking(move || {
+            Watchlist::build(
+                repos.into_iter().map(|row| (row.account, row.full_name)),
+                keywords
+                    .into_iter()
+                    .map(|row| (row.account, row.keyword, row.scan_targets)),
+            )
+        });
+        let list = Arc::new(list.await.context("building the watchlist")??);
+        *self.built() = Some(Built {
+            from,
+            list: Arc::clone(&list),
+        });
+        Ok(list)
+    }
+
+    fn built(&self) -> std::sync::MutexGuard<'_, Option<Built>> {
+        self.watchlist.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn record(&self, account: AccountId, sightings: Vec<Sighting>) -> anyhow::Result<RecordedSignals> {
+        let _turn = self.turn(account).await;
+        let mut waits = BUSY_WAITS.into_iter();
+        loop {
+            let allowance = self.allowance(account).await?;
+            match record_signals(&self.writer, account, sightings.clone(), allowance).await {
+                Ok(recorded) => return Ok(recorded),
+                Err(error @ (CommandError::Busy | CommandError::Contended)) => match waits.next() {
+                    Some(wait) => tokio::time::sleep(wait).await,
+                    None => return Err(error).context("recording signals"),
+                },
+                Err(error) => return Err(error).context("recording signals"),
+            }
+        }
+    }
+
+    /// One account's captures and releases come one after the other: two at once would both use the last room.
+    pub(super) async fn turn(&self, account: AccountId) -> OwnedMutexGuard<()> {
+        let turn = {
+            let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(turns.entry(account).or_default())
+        };
+        turn.lock_owned().await
+    }
+
+    /// How many new people the account's month has room for. Exact while the account's turn is held: it waits until
+    /// the read models have counted everything that was appended before.
+    pub(super) async fn allowance(&self, account: AccountId) -> anyhow::Result<Allowance> {
+        if self.cap(account).await?.is_none() {
+            return Ok(Allowance::Unlimited);
+        }
+        self.caught_up(LAG).await?;
+        let Some(cap) = self.cap(account).await? else {
+            return Ok(Allowance::Unlimited);
+        };
+        let month = self.writer.clock.now().month();
+        let usage = monthly_usage::find(&*self.views, account, month).await?;
+        let left = u64::from(cap).saturating_sub(usage.captured);
+        Ok(Allowance::Room {
+            left: u32::try_from(left).unwrap_or(u32::MAX),
+            cap,
+        })
+    }
+
+    /// The account's leads a month; `None` if there is no limit. A plan that the configuration no longer knows has no
+    /// room: its leads are withheld, which can be undone.
+    async fn cap(&self, account: AccountId) -> anyhow::Result<Option<u32>> {
+        let row = accounts::find(&*self.views, account)
+            .await
+            .context("reading the account")?;
+        let plan = row.and_then(|row| self.plans.find(&row.plan));
+        Ok(plan.map_or(Some(0), |plan| plan.leads_per_month))
+    }
+
+    /// Waits until the read models hold what the log holds now.
+    pub(super) async fn caught_up(&self, at_most: Duration) -> anyhow::Result<()> {
+        let head = self.writer.log.head().await.context("reading the log")?;
+        let reached = self.freshness.reached(head, at_most).await;
+        anyhow::ensure!(reached, "the read models lag behind the log");
+        Ok(())
+    }
+}
+
+/// What each account that asked for the activity is to record.
+fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)> {
+    let matches = list.matches(activity);
+    if matches.is_empty() {
+        return Vec::new();
+    }
+    // Names that GitHub cannot have stand in archives: repositories that were being deleted.
+    let Ok(repo) = activity.repo.parse::<RepoName>() else {
+        return Vec::new();
+    };
+    let (kind, url) = match &activity.act {
+        Act::Starred => (SignalKind::Stargazer, None),
+        Act::Wrote { target, url, .. } => (target.signal_kind(), Some(url)),
+    };
+    let sighting = |Match { account, found }: Match| {
+        let (keyword, snippet) = found.map(|found| (found.keyword, found.snippet)).unzip();
+        let sighting = Sighting {
+            kind,
+            repo: repo.clone(),
+            keyword,
+            occurred_at: activity.occurred_at,
+            collector: activity.collector,
+            person: SignalPerson {
+                user_id: activity.actor.id,
+                login: activity.actor.login.clone(),
+                url: url.cloned(),
+                snippet,
+            },
+        };
+        (account, sighting)
+    };
+    matches.into_iter().map(sighting).collect()
+}

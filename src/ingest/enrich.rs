@@ -1,0 +1,244 @@
+//! Looks up the public profile of captured people, and again from time to time. What is new becomes an event.
+//!
+//! A follower of the log takes note of whom to look up; the look-ups themselves go one after the other and leave the
+//! polls their part of the rate budget.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use database::{ColumnError, Row, Statement, Value};
+use domain::{AccountId, Event, EventId, PersonRef, Sealed, SignalPerson, Timestamp};
+use event_log::{Position, Recorded, Scope};
+use ulid::Ulid;
+
+use super::accept::Ingest;
+use crate::commands::enrich_lead;
+use crate::github::Client;
+use crate::github::users::{Looked, look_up};
+
+const FOLLOWER: &str = "enrichment";
+/// Events taken note of in one write.
+const STRETCH: usize = 500;
+/// A profile is looked at again after so long.
+const REFRESH: Duration = Duration::from_hours(7 * 24);
+const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+const LONGEST_BACKOFF: Duration = Duration::from_hours(24);
+/// Pause before looking again what is due.
+const NAP: Duration = Duration::from_secs(1);
+
+/// A person to look up.
+struct Due {
+    account: AccountId,
+    person: PersonRef,
+    /// The event that the sealed part belongs to.
+    event: EventId,
+    sealed: Sealed,
+    etag: Option<String>,
+    failures: u32,
+}
+
+/// Takes note of the next stretch of the log: whom to look up. False at its end.
+///
+/// # Errors
+/// If storage fails; the notes and how far they go are written together.
+pub async fn follow(ingest: &Ingest) -> anyhow::Result<bool> {
+    let after = checkpoint(ingest).await?;
+    let page = ingest
+        .writer
+        .log
+        .read(Scope::All, after, STRETCH)
+        .await
+        .context("following the log")?;
+    if page.looked_to == after {
+        return Ok(false);
+    }
+    let mut statements: Vec<Statement> = page.events.iter().filter_map(note).collect();
+    statements.push(Statement::insert(
+        "follower (name, position)",
+        "ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+        vec![FOLLOWER.into(), page.looked_to.get().into()],
+    ));
+    ingest
+        .store
+        .write(statements)
+        .await
+        .context("taking note of new leads")?;
+    Ok(page.looked_to < page.head)
+}
+
+async fn checkpoint(ingest: &Ingest) -> anyhow::Result<Position> {
+    let query = Statement::sql("SELECT position FROM follower WHERE name = $1", vec![FOLLOWER.into()]);
+    let rows = ingest
+        .store
+        .read(query)
+        .await
+        .context("reading how far the log was followed")?;
+    let position = rows.first().map(|row| row.int(0)).transpose()?;
+    Ok(Position::new(u64::try_from(position.unwrap_or(0)).unwrap_or(0)))
+}
+
+/// A withheld person is not looked up before the release: nobody may see the answer.
+fn note(recorded: &Recorded) -> Option<Statement> {
+    let account = recorded.account();
+    let person = recorded.stream.person()?;
+    let (signal, due) = match &recorded.event {
+        Event::LeadCaptured(captured) => (&captured.signal, Some(recorded.recorded_at.micros())),
+        Event::LeadWithheld(withheld) => (&withheld.signal, None),
+        Event::LeadReleased(_) => {
+            let text = "UPDATE enrichment SET due_at = $1 WHERE account = $2 AND person = $3 AND due_at IS NULL";
+            let due = recorded.recorded_at.micros().into();
+            return Some(Statement::sql(
+                text,
+                vec![due, account_value(account), person_value(person)],
+            ));
+        }
+        _ => return None,
+    };
+    Some(Statement::insert(
+        "enrichment (account, person, event_id, sealed, due_at, etag, failures)",
+        "ON CONFLICT DO NOTHING",
+        vec![
+            account_value(account),
+            person_value(person),
+            Value::Blob(recorded.id.ulid().to_bytes().to_vec()),
+            signal.person.bytes().into(),
+            due.into(),
+            Value::Null,
+            0_u32.into(),
+        ],
+    ))
+}
+
+fn account_value(account: AccountId) -> Value {
+    Value::Blob(account.ulid().to_bytes().to_vec())
+}
+
+fn person_value(person: PersonRef) -> Value {
+    person.bytes().as_slice().into()
+}
+
+/// Looks up the person who has been due for longest. `None` if it did, otherwise when to look again.
+///
+/// # Errors
+/// If storage fails; the person stays due.
+pub async fn enrich_next(ingest: &Ingest, client: &Client) -> anyhow::Result<Option<Timestamp>> {
+    let now = ingest.writer.clock.now();
+    if let Some(until) = client.budget().reserved(now) {
+        return Ok(Some(until));
+    }
+    let Some(due) = next_due(ingest, now).await? else {
+        return Ok(Some(now.plus(NAP)));
+    };
+    let keys = ingest
+        .writer
+        .vault
+        .keys(due.account, &[due.person])
+        .await
+        .context("opening the vault")?;
+    if !keys.has(due.person) {
+        forget(ingest, &due).await?;
+        return Ok(None);
+    }
+    let person: SignalPerson = keys
+        .open(due.person, due.event, &due.sealed)
+        .context("opening whom to look up")?;
+    match look_up(client, person.user_id, due.etag.as_deref(), now).await {
+        Looked::Found { profile, etag } => {
+            let enriched = enrich_lead(&ingest.writer, due.account, due.person, *profile).await;
+            enriched.context("recording a profile")?;
+            again(ingest, &due, etag, 0, now.plus(REFRESH)).await?;
+        }
+        Looked::Same => again(ingest, &due, due.etag.clone(), 0, now.plus(REFRESH)).await?,
+        Looked::Gone => forget(ingest, &due).await?,
+        Looked::Later(until) => return Ok(Some(until)),
+        Looked::Failed(reason) => {
+            tracing::warn!(reason, "a profile could not be looked up");
+            let backoff = FIRST_BACKOFF
+                .saturating_mul(1 << due.failures.min(11))
+                .min(LONGEST_BACKOFF);
+            again(ingest, &due, due.etag.clone(), due.failures + 1, now.plus(backoff)).await?;
+        }
+    }
+    Ok(None)
+}
+
+async fn next_due(ingest: &Ingest, now: Timestamp) -> anyhow::Result<Option<Due>> {
+    let text = "SELECT account, person, event_id, sealed, etag, failures FROM enrichment WHERE due_at <= $1 \
+                ORDER BY due_at LIMIT 1";
+    let query = Statement::sql(text, vec![now.micros().into()]);
+    let rows = ingest.store.read(query).await.context("reading whom to look up")?;
+    Ok(rows.first().map(Due::load).transpose()?)
+}
+
+impl Due {
+    fn load(row: &Row) -> Result<Self, ColumnError> {
+        let bytes = |index| -> Result<[u8; 16], ColumnError> {
+            row.blob(index)?.try_into().map_err(|_| ColumnError {
+                index,
+                expected: "BLOB of 16 bytes",
+            })
+        };
+        Ok(Self {
+            account: AccountId::new(Ulid::from_bytes(bytes(0)?)),
+            person: PersonRef::new(bytes(1)?),
+            event: EventId::new(Ulid::from_bytes(bytes(2)?)),
+            sealed: Sealed::new(row.blob(3)?.to_vec()),
+            etag: row.find_text(4)?.map(str::to_owned),
+            failures: u32::try_from(row.int(5)?).unwrap_or(u32::MAX),
+        })
+    }
+}
+
+async fn again(ingest: &Ingest, due: &Due, etag: Option<String>, failures: u32, at: Timestamp) -> anyhow::Result<()> {
+    let update = Statement::sql(
+        "UPDATE enrichment SET due_at = $1, etag = $2, failures = $3 WHERE account = $4 AND person = $5",
+        vec![
+            at.micros().into(),
+            etag.into(),
+            failures.into(),
+            account_value(due.account),
+            person_value(due.person),
+        ],
+    );
+    ingest
+        .store
+        .write(vec![update])
+        .await
+        .context("taking note of a look-up")?;
+    Ok(())
+}
+
+async fn forget(ingest: &Ingest, due: &Due) -> anyhow::Result<()> {
+    let delete = Statement::sql(
+        "DELETE FROM enrichment WHERE account = $1 AND person = $2",
+        vec![account_value(due.account), person_value(due.person)],
+    );
+    ingest
+        .store
+        .write(vec![delete])
+        .await
+        .context("taking a person off the list")?;
+    Ok(())
+}
+
+/// Follows and looks up for as long as it is polled. Dropping it loses nothing.
+pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>) {
+    loop {
+        let pause = match step(&ingest, &client).await {
+            Ok(true) => continue,
+            Ok(false) => NAP,
+            Err(error) => {
+                tracing::warn!(error = format!("{error:#}"), "the enrichment rests for a minute");
+                FIRST_BACKOFF
+            }
+        };
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// Whether there is more to do at once.
+async fn step(ingest: &Ingest, client: &Client) -> anyhow::Result<bool> {
+    while follow(ingest).await? {}
+    Ok(enrich_next(ingest, client).await?.is_none())
+}

@@ -1,0 +1,199 @@
+//! A whole ingestion over real databases and a clock that is told the time; the stories are in the files beside this.
+
+mod backfills;
+mod door;
+mod enrichment;
+mod polls;
+mod webhooks;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::Duration;
+
+use database::Database;
+use database::migrate::{MIGRATIONS, migrate};
+use database::sqlite::{Durability, Sqlite};
+use domain::{AccountId, Collector, Event, Plan, Plans, ScanTarget, Timestamp};
+use event_log::memory::MemoryLog;
+use event_log::{EventLog, Position, Recorded, Scope};
+use projections::runner::Runner;
+use tokio::sync::Mutex;
+use tokio::task::JoinHandle;
+use vault::{RootKey, Vault};
+
+use super::*;
+use crate::clock::Clock;
+use crate::commands::{self, Writer};
+use crate::github::Client;
+
+/// Stands still until it is told to go on.
+pub struct TestClock {
+    micros: AtomicI64,
+    drawn: AtomicU64,
+}
+
+impl TestClock {
+    fn advance(&self, span: Duration) {
+        self.micros
+            .fetch_add(i64::try_from(span.as_micros()).unwrap(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros.load(Ordering::SeqCst))
+    }
+
+    fn entropy(&self) -> u128 {
+        u128::from(self.drawn.fetch_add(1, Ordering::SeqCst))
+    }
+}
+
+/// Everything the ingestion stands on.
+pub struct Room {
+    ingest: Arc<Ingest>,
+    writer: Arc<Writer>,
+    clock: Arc<TestClock>,
+    account: AccountId,
+    projecting: JoinHandle<anyhow::Result<()>>,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Room {
+    fn drop(&mut self) {
+        self.projecting.abort();
+    }
+}
+
+impl Room {
+    /// An account without a limit.
+    async fn new() -> Self {
+        Self::on_plan("agency").await
+    }
+
+    /// An account on that plan: `tiny` takes two leads a month, `small` three.
+    async fn on_plan(plan: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let open = |name: &str| Arc::new(Sqlite::open(&folder.path().join(name), Durability::Disposable).unwrap());
+        let (store, views) = (open("gitleads.db"), open("views.db"));
+        migrate(&*store, MIGRATIONS).await.unwrap();
+        let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
+        let clock = Arc::new(TestClock {
+            micros: AtomicI64::new("2026-04-10T12:00:00Z".parse::<Timestamp>().unwrap().micros()),
+            drawn: AtomicU64::new(1),
+        });
+        let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+        let writer = Arc::new(Writer {
+            log: Arc::clone(&log),
+            vault: Arc::new(Vault::new(store.clone(), &root)),
+            clock: clock.clone(),
+        });
+        let runner = Runner::open(Arc::clone(&log), views.clone(), projections::all()).await.unwrap();
+        let freshness = runner.freshness();
+        let projecting = tokio::spawn(crate::app::project(Arc::new(Mutex::new(runner)), log));
+        let ingest = Arc::new(Ingest::new(Arc::clone(&writer), views, freshness, Arc::new(plans()), store));
+        let opened = commands::open_account(&writer, "test".into(), plan.parse().unwrap()).await.unwrap();
+        let room = Self {
+            ingest,
+            writer,
+            clock,
+            account: opened.value,
+            projecting,
+            _folder: folder,
+        };
+        room.settle().await;
+        room
+    }
+
+    /// Waits until the read models hold what the log holds.
+    async fn settle(&self) {
+        self.ingest.caught_up(Duration::from_mins(1)).await.unwrap();
+    }
+
+    async fn track(&self, repo: &str) {
+        self.track_for(self.account, repo).await;
+    }
+
+    async fn track_for(&self, account: AccountId, repo: &str) {
+        commands::track_repo(&self.writer, account, repo.parse().unwrap(), None).await.unwrap();
+        self.settle().await;
+    }
+
+    async fn track_keyword(&self, keyword: &str) {
+        commands::track_keyword(&self.writer, self.account, keyword.parse().unwrap(), None)
+            .await
+            .unwrap();
+        self.settle().await;
+    }
+
+    async fn head(&self) -> Position {
+        self.writer.log.head().await.unwrap()
+    }
+
+    async fn events(&self) -> Vec<Recorded> {
+        let page = self.writer.log.read(Scope::All, Position::START, 10_000).await.unwrap();
+        page.events
+    }
+
+    /// How often each type of event about leads stands in the log.
+    async fn count(&self, kind: &str) -> usize {
+        self.events().await.iter().filter(|recorded| recorded.event.name() == kind).count()
+    }
+
+    fn client(&self, url: &str, token: Option<&str>) -> Arc<Client> {
+        Arc::new(Client::new(url.parse().unwrap(), token, self.clock.clone()).unwrap())
+    }
+
+    fn store(&self) -> &dyn Database {
+        &*self.ingest.store
+    }
+}
+
+fn plans() -> Plans {
+    let plan = |cap| Plan {
+        api: true,
+        requests_per_minute: 60,
+        leads_per_month: cap,
+    };
+    let named = [("agency", None), ("tiny", Some(2)), ("small", Some(3))];
+    Plans::new(named.map(|(name, cap)| (name.parse().unwrap(), plan(cap))).into())
+}
+
+/// Person number `id` stars `repo`.
+fn star(id: u64, repo: &str) -> Activity {
+    Activity {
+        act: Act::Starred,
+        repo: repo.into(),
+        actor: Actor {
+            id,
+            login: format!("fan-{id}"),
+            kind: ActorKind::User,
+        },
+        occurred_at: Timestamp::from_secs(1_775_000_000),
+        collector: Collector::Archive,
+    }
+}
+
+/// Person number `id` writes in issue number `id` of `acme/other`.
+fn wrote(id: u64, text: &str) -> Activity {
+    Activity {
+        act: Act::Wrote {
+            target: ScanTarget::Issues,
+            text: text.into(),
+            url: format!("https://github.com/acme/other/issues/{id}"),
+        },
+        ..star(id, "acme/other")
+    }
+}
+
+/// Whom an event is about, in the clear.
+async fn person_of(room: &Room, recorded: &Recorded) -> domain::SignalPerson {
+    let person = recorded.stream.person().unwrap();
+    let keys = room.writer.vault.keys(room.account, &[person]).await.unwrap();
+    let (Event::LeadCaptured(domain::event::LeadCaptured { signal, .. })
+    | Event::SignalRecorded(domain::event::SignalRecorded { signal, .. })) = &recorded.event
+    else {
+        panic!("no signal in {}", recorded.event.name());
+    };
+    keys.open(person, recorded.id, &signal.person).unwrap()
+}

@@ -1,0 +1,173 @@
+//! The events feeds of tracked repositories, at a GitHub that behaves and one that does not.
+
+use fake_github::{FakeGithub, Misbehaviour, Repo, User};
+
+use super::*;
+use crate::ingest::poll_repos::Polls;
+
+const FEED: &str = "/repos/acme/sdk/events";
+
+struct Story {
+    room: Room,
+    github: FakeGithub,
+    polls: Polls,
+}
+
+impl Story {
+    async fn new() -> Self {
+        let (room, github) = (Room::new().await, FakeGithub::start().await.unwrap());
+        github.change(|world| world.put_repo(Repo::new(1, "acme/sdk")));
+        room.track("Acme/sdk").await;
+        let client = room.client(github.url(), Some("token"));
+        let polls = Polls::open(Arc::clone(&room.ingest), client).await.unwrap();
+        Self { room, github, polls }
+    }
+
+    fn star(&self, ids: std::ops::RangeInclusive<u64>) {
+        self.github.change(|world| {
+            for id in ids {
+                let at = format!("2026-04-10T{:02}:{:02}:{:02}Z", id / 3600, id / 60 % 60, id % 60);
+                world.star("acme/sdk", &User::new(id, &format!("fan-{id}")), &at);
+            }
+        });
+    }
+
+    /// Lets the poll become due and runs it.
+    async fn poll(&mut self) {
+        self.room.clock.advance(Duration::from_mins(1));
+        assert_eq!(self.polls.step().await.unwrap(), None);
+    }
+
+    async fn state(&self) -> PollState {
+        poll_states(self.room.store()).await.unwrap().pop().unwrap()
+    }
+
+    async fn leads(&self) -> usize {
+        self.room.count("LeadCaptured").await
+    }
+}
+
+#[tokio::test]
+async fn a_new_repository_is_read_as_far_back_as_its_feed_goes_and_then_only_what_is_new() {
+    let mut story = Story::new().await;
+    story.star(1..=250);
+    story.poll().await;
+    assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (250, 3));
+
+    story.poll().await;
+    assert_eq!(story.github.requests_to(FEED).len(), 4, "304 and no further page");
+    assert!(story.github.requests_to(FEED)[3].header("if-none-match").is_some());
+
+    story.star(251..=253);
+    story.poll().await;
+    assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (253, 5));
+    let state = story.state().await;
+    assert_eq!((state.outcome, state.last_gap_at), (PollOutcome::Ok, None));
+}
+
+#[tokio::test]
+async fn githubs_pace_is_kept() {
+    let mut story = Story::new().await;
+    story.github.change(|world| world.poll_interval = 300);
+    story.poll().await;
+    let due = story.polls.step().await.unwrap();
+    assert_eq!(due, Some(story.room.clock.now().plus(Duration::from_mins(5))));
+    story.room.clock.advance(Duration::from_secs(299));
+    assert_eq!(story.polls.step().await.unwrap(), due);
+    assert_eq!(story.github.requests_to(FEED).len(), 1);
+}
+
+#[tokio::test]
+async fn more_than_the_feed_holds_leaves_a_gap_that_is_told() {
+    let mut story = Story::new().await;
+    story.star(1..=10);
+    story.poll().await;
+    story.star(11..=400);
+    story.poll().await;
+    assert_eq!(story.leads().await, 310);
+    assert_eq!(story.state().await.last_gap_at, Some(story.room.clock.now()));
+}
+
+#[tokio::test]
+async fn faults_move_no_cursor_and_are_tried_again_later() {
+    let mut story = Story::new().await;
+    story.star(1..=2);
+    for (misbehaviour, outcome, wait) in [
+        (Misbehaviour::Status(502), PollOutcome::Failed, 60),
+        (Misbehaviour::Truncated, PollOutcome::Failed, 120),
+        (Misbehaviour::Html, PollOutcome::Failed, 240),
+        (Misbehaviour::Status(404), PollOutcome::NotFound, 480),
+        (Misbehaviour::Status(451), PollOutcome::Denied, 960),
+        (Misbehaviour::TooManyRequests { retry_after: 33 }, PollOutcome::Limited, 33),
+        (Misbehaviour::SecondaryRateLimit { retry_after: None }, PollOutcome::Limited, 60),
+    ] {
+        story.github.change(|world| world.misbehave(FEED, misbehaviour));
+        story.poll().await;
+        let state = story.state().await;
+        let due = story.room.clock.now().plus(Duration::from_secs(wait));
+        assert_eq!((state.outcome, state.next_poll_at), (outcome, due), "{misbehaviour:?}");
+        story.room.clock.advance(Duration::from_secs(wait));
+    }
+    assert_eq!(story.leads().await, 0);
+    story.poll().await;
+    assert_eq!((story.leads().await, story.state().await.failures), (2, 0));
+}
+
+#[tokio::test]
+async fn a_renamed_repository_is_followed_under_the_name_that_is_tracked() {
+    let mut story = Story::new().await;
+    story.github.change(|world| world.put_repo(Repo::new(1, "acme/renamed")));
+    story.star(1..=1);
+    story.poll().await;
+    let Event::LeadCaptured(captured) = story.room.events().await.pop().unwrap().event else {
+        panic!("no lead");
+    };
+    assert_eq!(captured.signal.repo.as_str(), "Acme/sdk");
+}
+
+#[tokio::test]
+async fn a_second_account_gets_what_the_feed_still_has() {
+    let mut story = Story::new().await;
+    story.star(1..=3);
+    story.poll().await;
+    let other = commands::open_account(&story.room.writer, "other".into(), "agency".parse().unwrap());
+    let other = other.await.unwrap().value;
+    story.room.clock.advance(Duration::from_secs(1));
+    story.room.track_for(other, "acme/SDK").await;
+    assert_eq!(story.polls.step().await.unwrap(), None);
+    assert_eq!(story.leads().await, 6);
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() {
+    let mut story = Story::new().await;
+    story.star(1..=3);
+    story.poll().await;
+    let client = story.room.client(story.github.url(), Some("token"));
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client).await.unwrap();
+    story.poll().await;
+    assert!(story.github.requests_to(FEED)[1].header("if-none-match").is_some());
+
+    let tracked = story.room.events().await.into_iter().find_map(|recorded| match recorded.event {
+        Event::RepoTracked(tracked) => Some(tracked),
+        _ => None,
+    });
+    let tracked = tracked.unwrap();
+    commands::untrack_repo(&story.room.writer, story.room.account, &tracked.full_name, tracked.repo_id)
+        .await
+        .unwrap();
+    story.room.settle().await;
+    story.room.clock.advance(Duration::from_mins(1));
+    assert!(story.polls.step().await.unwrap().is_some());
+    assert_eq!(poll_states(story.room.store()).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn without_a_token_the_feeds_leave_room_in_the_hour() {
+    let mut story = Story::new().await;
+    let client = story.room.client(story.github.url(), None);
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client).await.unwrap();
+    story.poll().await;
+    let due = story.room.clock.now().plus(Duration::from_secs(90));
+    assert_eq!(story.polls.step().await.unwrap(), Some(due));
+}
