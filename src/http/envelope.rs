@@ -108,3 +108,36 @@ fn chain(error: &(dyn std::error::Error + 'static)) -> String {
         .collect::<Vec<_>>()
         .join(": ")
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::middleware::from_fn_with_state;
+    use axum::routing::get;
+    use http::StatusCode;
+    use tower::ServiceExt as _;
+
+    use super::*;
+
+    async fn status(at_most: Duration, router: Router) -> StatusCode {
+        let router = router.layer(from_fn_with_state(at_most, bounded));
+        router.oneshot(Request::new(Body::empty())).await.unwrap().status()
+    }
+
+    #[tokio::test]
+    async fn a_handler_that_panics_is_an_internal_error() {
+        async fn panics() {
+            panic!("as asked");
+        }
+        let router = Router::new().route("/", get(panics));
+        let answer = status(Duration::from_secs(30), router).await;
+        assert_eq!(answer, StatusCode::INTERNAL_SERVER_ERROR);
+    }
+
+    #[tokio::test]
+    async fn a_stuck_handler_is_given_up_on() {
+        let router = Router::new().route("/", get(std::future::pending::<()>));
+        assert_eq!(status(Duration::from_millis(20), router).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+}

@@ -1,13 +1,13 @@
-//! `POST /github/webhooks`: what GitHub itself tells us. The door of ingestion is the one thing behind it.
+//! `POST /github/webhooks`: what GitHub itself tells us, on its way to the one door of ingestion.
 
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use axum::Json;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use tokio::sync::Semaphore;
@@ -15,99 +15,88 @@ use tokio::sync::Semaphore;
 use super::Room;
 use super::error::ApiError;
 use super::json_body;
+use crate::ingest::{self, Ingest, Receipt};
 
 /// GitHub caps its payloads at 25 MB ("Webhook events and payloads", docs.github.com).
 const LIMIT: usize = 25 * 1024 * 1024;
 /// GitHub gives up on a delivery after 10 s, and so do we on its body.
 const AT_MOST: Duration = Duration::from_secs(10);
-/// Bodies held in memory at once: anyone may post here until the signature is checked.
-const AT_ONCE: usize = 16;
+/// Until its signature is checked a body may be anyone's: of those beyond the size of nearly all of GitHub's, so many
+/// are held in memory at once.
+const LARGE: usize = 64 * 1024;
+const LARGE_AT_ONCE: usize = 16;
 
-/// One delivery, as it came in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct GithubDelivery {
-    /// `X-GitHub-Delivery`: the same when GitHub sends it again.
-    pub id: String,
-    /// `X-GitHub-Event`.
-    pub event: String,
-    /// `X-Hub-Signature-256`.
-    pub signature: String,
-    /// `Content-Type`; GitHub sends JSON or a form.
-    pub content_type: String,
-    /// The body, byte for byte: the signature is over it.
-    pub body: Bytes,
+/// What takes GitHub's webhooks in.
+pub struct GithubWebhook {
+    /// The door.
+    pub ingest: Arc<Ingest>,
+    /// What GitHub signs its deliveries with.
+    pub secret: String,
 }
 
-/// What became of a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Reception {
-    /// It was taken in.
-    Accepted,
-    /// It was taken in before.
-    Duplicate,
-    /// It is genuine, and about nothing that we look at.
-    Ignored,
-    /// The signature is not that of the body.
-    WrongSignature,
-    /// It is genuine, and not what GitHub documents.
-    Malformed,
-}
+/// Room for large bodies.
+pub(super) struct LargeBodies(Semaphore);
 
-/// Takes deliveries in; what it accepts is durable when it answers.
-#[async_trait]
-pub trait GithubWebhook: Send + Sync {
-    /// Checks the signature, drops what was seen before, takes in the rest.
-    async fn receive(&self, delivery: GithubDelivery) -> anyhow::Result<Reception>;
-}
-
-/// Room for the bodies that are held at once.
-pub(super) struct Bodies(Semaphore);
-
-impl Default for Bodies {
+impl Default for LargeBodies {
     fn default() -> Self {
-        Self(Semaphore::new(AT_ONCE))
+        Self(Semaphore::new(LARGE_AT_ONCE))
     }
 }
 
-/// The error of a delivery that could not be taken in; GitHub shows it as failed and it can be sent again.
+/// A delivery that could not be taken in; GitHub shows it as failed, and it can be sent again.
 #[derive(Debug, thiserror::Error)]
-#[error("a delivery of GitHub could not be taken in: {0}")]
-struct NotTakenIn(String);
+#[error("a delivery of GitHub could not be taken in: {0:#}")]
+struct NotTakenIn(anyhow::Error);
 
 /// `POST /github/webhooks`: 202 for what is new, 200 for what needs nothing done.
 pub(super) async fn receive(State(room): State<Arc<Room>>, request: Request) -> Result<Response, ApiError> {
     let Some(webhook) = &room.api.github_webhook else {
-        return Err(ApiError::NotFound("path: GitHub webhooks are not configured"));
-    };
-    let Ok(_held) = room.github_bodies.0.try_acquire() else {
-        return Err(ApiError::Unavailable("Too many deliveries at once; try again"));
+        return Err(not_configured());
     };
     let (parts, body) = request.into_parts();
-    // Before the body is read: what carries no signature need not be read.
-    let signature = header(&parts.headers, "x-hub-signature-256").ok_or(ApiError::WrongSignature)?;
-    let delivery = GithubDelivery {
-        signature,
-        id: required(&parts.headers, "x-github-delivery")?,
-        event: required(&parts.headers, "x-github-event")?,
-        content_type: header(&parts.headers, "content-type").unwrap_or_default(),
-        body: json_body::read(&parts.headers, body, LIMIT, AT_MOST).await?,
+    // Before the body is read: without a signature there is nothing to check it by.
+    let signature = text(&parts.headers, "x-hub-signature-256").ok_or(ApiError::WrongSignature)?;
+    let _held = if is_small(&parts.headers) {
+        None
+    } else {
+        let busy = |_| ApiError::Unavailable("Too many large deliveries at once; try again");
+        Some(room.large_bodies.0.try_acquire().map_err(busy)?)
     };
-    let reception = webhook.receive(delivery).await;
-    let reception = reception.map_err(|error| ApiError::internal(NotTakenIn(format!("{error:#}"))))?;
-    let (status, word) = match reception {
-        Reception::Accepted => (StatusCode::ACCEPTED, "accepted"),
-        Reception::Duplicate => (StatusCode::OK, "duplicate"),
-        Reception::Ignored => (StatusCode::OK, "ignored"),
-        Reception::WrongSignature => return Err(ApiError::WrongSignature),
-        Reception::Malformed => return Err(ApiError::field("body", "not a payload of this event")),
+    let body: Bytes = json_body::read(&parts.headers, body, LIMIT, AT_MOST).await?;
+    let receipt = ingest::receive(
+        &webhook.ingest,
+        Some(&webhook.secret),
+        text(&parts.headers, "x-github-delivery"),
+        text(&parts.headers, "x-github-event"),
+        Some(signature),
+        &body,
+    )
+    .await
+    .map_err(|error| ApiError::internal(NotTakenIn(error)))?;
+    answer(receipt)
+}
+
+fn answer(receipt: Receipt) -> Result<Response, ApiError> {
+    let (status, word) = match receipt {
+        Receipt::Accepted(_) => (StatusCode::ACCEPTED, "accepted"),
+        Receipt::Duplicate => (StatusCode::OK, "duplicate"),
+        Receipt::Ignored => (StatusCode::OK, "ignored"),
+        Receipt::BadSignature => return Err(ApiError::WrongSignature),
+        Receipt::NotConfigured => return Err(not_configured()),
+        Receipt::Malformed(reason) => return Err(ApiError::field("body", reason)),
     };
     Ok((status, Json(json!({ "status": word }))).into_response())
 }
 
-fn header(headers: &HeaderMap, name: &str) -> Option<String> {
-    headers.get(name)?.to_str().ok().map(str::to_owned)
+const fn not_configured() -> ApiError {
+    ApiError::NotFound("path: GitHub webhooks are not configured")
 }
 
-fn required(headers: &HeaderMap, name: &str) -> Result<String, ApiError> {
-    header(headers, name).ok_or_else(|| ApiError::field(name, "the header is missing"))
+fn is_small(headers: &HeaderMap) -> bool {
+    let announced = text(headers, CONTENT_LENGTH.as_str()).and_then(|length| length.parse::<usize>().ok());
+    announced.is_some_and(|length| length <= LARGE)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
 }

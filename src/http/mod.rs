@@ -34,7 +34,7 @@ use projections::freshness::Freshness;
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
 
-pub use github_webhook::{GithubDelivery, GithubWebhook, Reception};
+pub use github_webhook::GithubWebhook;
 pub use health::{TaskReport, Tasks};
 
 /// What the API stands on.
@@ -50,7 +50,7 @@ pub struct Api {
     /// Which URLs a webhook endpoint may have.
     pub endpoint_policy: Policy,
     /// Where GitHub's own webhooks go; none: they are not configured.
-    pub github_webhook: Option<Arc<dyn GithubWebhook>>,
+    pub github_webhook: Option<GithubWebhook>,
     /// How the long-running tasks are.
     pub tasks: Tasks,
     /// How long an answer may take in all.
@@ -68,7 +68,7 @@ struct Room {
     cursors: cursor::Cursors,
     keys: auth::KnownKeys,
     windows: rate_limit::Windows,
-    github_bodies: github_webhook::Bodies,
+    large_bodies: github_webhook::LargeBodies,
 }
 
 /// Every route.
@@ -79,7 +79,7 @@ pub fn router(api: Api) -> Router {
         cursors: cursor::Cursors::new(&api.writer.vault.purpose_key("page cursors")),
         keys: auth::KnownKeys::default(),
         windows: rate_limit::Windows::default(),
-        github_bodies: github_webhook::Bodies::default(),
+        large_bodies: github_webhook::LargeBodies::default(),
         api,
     });
 

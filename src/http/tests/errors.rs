@@ -212,14 +212,23 @@ async fn every_answer_has_its_own_request_id_and_none_is_taken_from_outside() {
 }
 
 #[tokio::test]
-async fn a_fault_gets_500_with_the_request_id_and_no_internals() {
+async fn a_fault_gets_500_with_the_request_id_the_rate_headers_and_no_internals() {
     let house = house().await;
-    for signature in ["sha256=fault", "sha256=panic"] {
-        let answer = house.github(signature, "{}").await;
-        let id = answer.header("x-request-id").to_owned();
-        let message = format!("Something went wrong on our side; the request id is {id}");
-        answer.is(500, "internal_error", &message);
-    }
+    assert_eq!(house.get("/v1/leads").await.status, 200);
+    house.views.close().await;
+    let answer = house.get("/v1/leads").await;
+    let id = answer.header("x-request-id").to_owned();
+    let message = format!("Something went wrong on our side; the request id is {id}");
+    answer.is(500, "internal_error", &message);
+    assert_eq!(answer.header("x-ratelimit-remaining"), "298");
+}
+
+#[tokio::test]
+async fn without_its_read_models_the_server_is_not_ready() {
+    let house = house().await;
+    house.views.close().await;
+    let answer = house.call_openly("GET", "/readyz").await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["checks"]["views"]), (503, &json!("failed")));
 }
 
 #[tokio::test]

@@ -26,6 +26,9 @@ use vault::{RootKey, Vault};
 use super::*;
 use crate::clock::Clock;
 use crate::commands::{Allowance, IssuedKey, Sighting, issue_key, open_account, record_signals};
+use crate::ingest::Ingest;
+
+const GITHUB_SECRET: &str = "what GitHub and we know";
 
 /// 2026-04-24T10:31:00Z, the start of a minute.
 const NOON: i64 = 1_777_026_660;
@@ -49,13 +52,12 @@ impl Clock for TestClock {
 struct House {
     router: Router,
     writer: Arc<Writer>,
-    views: Arc<dyn Database>,
+    views: Arc<Sqlite>,
     freshness: Freshness,
     clock: Arc<TestClock>,
     account: AccountId,
     key: String,
     tasks: Arc<Mutex<Vec<TaskReport>>>,
-    deliveries: Arc<Mutex<Vec<GithubDelivery>>>,
     _folder: tempfile::TempDir,
 }
 
@@ -86,41 +88,16 @@ impl Answer {
     }
 }
 
-/// Takes deliveries as the ingestion would; the signature says what becomes of it.
-struct Ingestion(Arc<Mutex<Vec<GithubDelivery>>>);
-
-#[async_trait::async_trait]
-impl GithubWebhook for Ingestion {
-    async fn receive(&self, delivery: GithubDelivery) -> anyhow::Result<Reception> {
-        let reception = match delivery.signature.as_str() {
-            "sha256=new" => Reception::Accepted,
-            "sha256=again" => Reception::Duplicate,
-            "sha256=other" => Reception::Ignored,
-            "sha256=broken" => Reception::Malformed,
-            "sha256=panic" => panic!("as asked"),
-            "sha256=stuck" => std::future::pending().await,
-            "sha256=fault" => anyhow::bail!("the disk is full of secrets"),
-            _ => Reception::WrongSignature,
-        };
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(delivery);
-        Ok(reception)
-    }
-}
-
 /// A house with an account on `agency`.
 async fn house() -> House {
     house_on("agency").await
 }
 
 async fn house_on(plan: &str) -> House {
-    house_that(plan, Api::ANSWER_WITHIN).await
-}
-
-async fn house_that(plan: &str, answer_within: Duration) -> House {
     let folder = tempfile::tempdir().unwrap();
-    let store = Sqlite::open(&folder.path().join("gitleads.db"), Durability::Full).unwrap();
-    migrate(&store, MIGRATIONS).await.unwrap();
-    let views: Arc<dyn Database> =
+    let store = Arc::new(Sqlite::open(&folder.path().join("gitleads.db"), Durability::Full).unwrap());
+    migrate(&*store, MIGRATIONS).await.unwrap();
+    let views =
         Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
     let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
     let clock = Arc::new(TestClock {
@@ -129,21 +106,27 @@ async fn house_that(plan: &str, answer_within: Duration) -> House {
     });
     let writer = Arc::new(Writer {
         log: Arc::new(MemoryLog::new()),
-        vault: Arc::new(Vault::new(Arc::new(store), &root)),
+        vault: Arc::new(Vault::new(store.clone(), &root)),
         clock: clock.clone(),
     });
     let freshness = follow(&writer, views.clone()).await;
+    let ingest = Arc::new(Ingest::new(
+        writer.clone(),
+        views.clone(),
+        freshness.clone(),
+        Plans::default(),
+        store,
+    ));
     let tasks = Arc::new(Mutex::new(Vec::new()));
-    let deliveries = Arc::new(Mutex::new(Vec::new()));
     let api = Api {
         writer: writer.clone(),
         views: views.clone(),
         freshness: freshness.clone(),
         plans: Arc::new(Plans::default()),
         endpoint_policy: Policy::default(),
-        github_webhook: Some(Arc::new(Ingestion(deliveries.clone()))),
+        github_webhook: Some(GithubWebhook { ingest, secret: GITHUB_SECRET.into() }),
         tasks: reports(tasks.clone()),
-        answer_within,
+        answer_within: Api::ANSWER_WITHIN,
     };
     let mut house = House {
         router: router(api),
@@ -154,7 +137,6 @@ async fn house_that(plan: &str, answer_within: Duration) -> House {
         account: AccountId::default(),
         key: String::new(),
         tasks,
-        deliveries,
         _folder: folder,
     };
     (house.account, house.key) = house.another_account(plan).await;

@@ -181,8 +181,11 @@ async fn the_end_does_not_wait_for_ever() {
     };
     let mut server = run(short).await;
     let mut stuck = server.connect().await;
-    let head = "POST /github/webhooks HTTP/1.1\r\nhost: x\r\nx-hub-signature-256: sha256=stuck\r\nx-github-event: star\r\n\
-                x-github-delivery: 1\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+    let key = &server.house.key;
+    let head = format!(
+        "POST /v1/tracked-repos HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\n\
+         content-type: application/json\r\ncontent-length: 19\r\nexpect: 100-continue\r\n\r\n"
+    );
     stuck.write_all(head.as_bytes()).await.unwrap();
     let mut asked = [0; 12];
     stuck.read_exact(&mut asked).await.unwrap();
