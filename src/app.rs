@@ -11,6 +11,7 @@ use database::lock::DataDirLock;
 use database::migrate::{MIGRATIONS, migrate};
 use database::sqlite::{Durability, Sqlite};
 use domain::{AccountId, Plans};
+use event_log::Position;
 use event_log::sqlite::SqliteLog;
 use projections::accounts::{self, AccountRow};
 use projections::freshness::Freshness;
@@ -21,6 +22,7 @@ use vault::{RootKey, Vault};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
 use crate::config::Config;
+use crate::ingest::Ingest;
 
 /// An open data directory. Nobody else has it open meanwhile.
 pub struct App {
@@ -38,6 +40,8 @@ pub struct App {
     pub freshness: Freshness,
     /// What each plan grants.
     pub plans: Arc<Plans>,
+    /// The one door for activity.
+    pub ingest: Arc<Ingest>,
     _lock: DataDirLock,
 }
 
@@ -73,14 +77,25 @@ impl App {
             .catch_up()
             .await
             .context("cannot bring the views up to the log")?;
+        let plans = Arc::new(config.plans.clone());
+        let freshness = runner.freshness();
+        let writer = Arc::new(Writer { log, vault, clock });
+        let ingest = Ingest::new(
+            writer.clone(),
+            views.clone(),
+            freshness.clone(),
+            plans.clone(),
+            store.clone(),
+        );
         Ok(Some(Self {
-            plans: Arc::new(config.plans.clone()),
             config,
-            writer: Arc::new(Writer { log, vault, clock }),
+            writer,
             store,
             views,
-            freshness: runner.freshness(),
             runner: Arc::new(Mutex::new(runner)),
+            freshness,
+            plans,
+            ingest: Arc::new(ingest),
             _lock: lock,
         }))
     }
@@ -105,6 +120,11 @@ impl App {
         let issued = commands::issue_key(&self.writer, account, "first key".to_owned()).await?;
         self.runner.lock().await.catch_up().await?;
         Ok(Some(issued.value))
+    }
+
+    /// Waits, with a bound, until the views show what was written at `position`.
+    pub async fn settle(&self, position: Position) {
+        self.freshness.reached(position, Duration::from_secs(10)).await;
     }
 
     /// Closes the files; what was acknowledged is in them.

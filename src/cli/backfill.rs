@@ -1,6 +1,5 @@
 //! `gitleads backfill`: reads archive files into the log and tells what each of them came to.
 
-use std::io;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
@@ -71,14 +70,21 @@ pub(super) async fn backfill(
 fn lines(summary: &Summary) -> Vec<String> {
     let accepted = &summary.accepted;
     let events: u64 = summary.events.values().sum();
-    let kinds: Vec<String> = summary.events.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+    let kinds: Vec<String> = summary
+        .events
+        .iter()
+        .map(|(kind, count)| format!("{kind} {count}"))
+        .collect();
     let mut lines = vec![summary.name.clone()];
     let mut figure = |what: &str, count: u64| lines.push(format!("{count:>12}  {what}"));
     figure("lines", summary.lines);
     figure(&format!("events of kinds that matter: {}", kinds.join(", ")), events);
     figure("new leads", accepted.captured);
     if accepted.withheld > 0 {
-        figure("new leads withheld, since the month's quota is used up", accepted.withheld);
+        figure(
+            "new leads withheld, since the month's quota is used up",
+            accepted.withheld,
+        );
     }
     figure("further signals of known leads", accepted.joined);
     figure("signals that were recorded before", accepted.known);
@@ -139,6 +145,9 @@ mod tests {
         };
         let error = arguments.commands().err().unwrap();
         assert_eq!(error.to_string(), "cannot read /nowhere/hour.json");
-        assert_eq!(error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::NotFound);
+        assert_eq!(
+            error.downcast_ref::<io::Error>().unwrap().kind(),
+            io::ErrorKind::NotFound
+        );
     }
 }

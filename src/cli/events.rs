@@ -50,7 +50,10 @@ pub(super) async fn events(app: &App, asked: wire::Events, output: &Output) -> a
     if let Some(kind) = &asked.kind {
         let known = || Event::TYPES.iter().map(|(name, _)| *name);
         if !known().any(|name| name == kind) {
-            bail!("there is no event type {kind}; the types are {}", known().collect::<Vec<_>>().join(", "));
+            bail!(
+                "there is no event type {kind}; the types are {}",
+                known().collect::<Vec<_>>().join(", ")
+            );
         }
     }
     let mut after = Position::new(asked.after);
@@ -164,7 +167,10 @@ mod tests {
     fn a_line_for_machines_is_one_json_object_without_ciphertext() {
         let line = line(&recorded(), true).unwrap();
         let object: Value = serde_json::from_str(&line).unwrap();
-        assert_eq!((&object["position"], &object["type"]), (&json!(12), &json!("LeadEnriched")));
+        assert_eq!(
+            (&object["position"], &object["type"]),
+            (&json!(12), &json!("LeadEnriched"))
+        );
         assert_eq!(object["data"]["profile"], "(sealed)");
         assert!(!line.contains('\n'));
     }

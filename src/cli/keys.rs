@@ -62,11 +62,15 @@ pub(super) async fn revoke(app: &App, account: AccountId, key_id: ApiKeyId, outp
 fn table(keys: &[ApiKeyRow]) -> Vec<String> {
     let day = |time: Timestamp| time.date();
     let row = |id: &str, hint: &str, created: &str, state: &str, label: &str| {
-        format!("{id:<30}  {hint:<6}  {created:<10}  {state:<18}  {label}").trim_end().to_owned()
+        format!("{id:<30}  {hint:<6}  {created:<10}  {state:<18}  {label}")
+            .trim_end()
+            .to_owned()
     };
     let mut lines = vec![row("ID", "ENDS", "CREATED", "STATE", "LABEL")];
     lines.extend(keys.iter().map(|key| {
-        let state = key.revoked_at.map_or("active".to_owned(), |time| format!("revoked {}", day(time)));
+        let state = key
+            .revoked_at
+            .map_or("active".to_owned(), |time| format!("revoked {}", day(time)));
         let hint = format!("…{}", key.hint);
         row(&key.key_id.to_string(), &hint, &day(key.created_at), &state, &key.label)
     }));

@@ -68,7 +68,9 @@ fn show(bar: &mut Option<ProgressBar>, done: u64, total: Option<u64>, unit: Unit
     let bar = bar.get_or_insert_with(|| {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         let template = match (unit, total) {
-            (Unit::Bytes, Some(_)) => "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left",
+            (Unit::Bytes, Some(_)) => {
+                "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
+            }
             (Unit::Bytes, None) => "{spinner} {binary_bytes}, {binary_bytes_per_sec}",
             (Unit::Events, Some(_)) => "{bar:30} {human_pos} of {human_len} events, {eta} left",
             (Unit::Events, None) => "{spinner} {human_pos} events",
@@ -136,6 +138,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_command_that_ends_without_a_word_has_failed() {
-        assert!(matches!(print(&[Frame::Line("a".into())], &mut Vec::new()).await, Printed::Failed(_)));
+        assert!(matches!(
+            print(&[Frame::Line("a".into())], &mut Vec::new()).await,
+            Printed::Failed(_)
+        ));
     }
 }

@@ -41,5 +41,7 @@ pub(super) async fn replay(app: &App, projection: Option<String>, output: &Outpu
             told.progress(progress.position.get(), Some(head), Unit::Events);
         })
         .await?;
-    Ok(output.line(format!("Made anew from {head} events: {}.", names.join(", "))).await?)
+    Ok(output
+        .line(format!("Made anew from {head} events: {}.", names.join(", ")))
+        .await?)
 }

@@ -101,8 +101,9 @@ async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
 
 /// Prints the frames of a command. None: it is done, and the next one may come.
 async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
+    let mut stdout = std::io::stdout();
     tokio::select! {
-        printed = print::frames(frames, &mut std::io::stdout()) => match printed? {
+        printed = print::frames(frames, &mut stdout) => match printed? {
             print::Printed::All => Ok(None),
             print::Printed::NobodyReads => Ok(Some(Ended::Done)),
             print::Printed::Failed(fault) => bail!(fault),
@@ -128,7 +129,10 @@ impl Place {
             if let Some(app) = App::open(config.clone()).await? {
                 return Ok(Self::Here(Arc::new(app)));
             }
-            if tokio::net::UnixStream::connect(control::socket(&data_dir)).await.is_ok() {
+            if tokio::net::UnixStream::connect(control::socket(&data_dir))
+                .await
+                .is_ok()
+            {
                 return Ok(Self::Server(data_dir));
             }
             if Instant::now() >= patience {

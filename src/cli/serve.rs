@@ -1,8 +1,149 @@
 //! `gitleads serve`: starts the server and tells a person what to do next.
 
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context as _, bail};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::app::{self, App};
+use crate::config::Config;
+use crate::control;
+use crate::deliver;
+use crate::deliver::connector::Connector;
+use crate::deliver::guard::Policy;
+use crate::deliver::request::Sender;
+use crate::github::client::Client;
+use crate::http::{Api, GithubWebhook, TaskReport, router, server};
+use crate::ingest::{enrich, poll_repos, release};
+use crate::serve::{TaskState, TaskStates, Tasks, stop_signal};
+
+/// How long tasks may take to end; with what closing the files takes, well under the 10 s that supervisors grant.
+const END_WITHIN: Duration = Duration::from_secs(8);
+
+/// Serves until the process is told to end.
+pub async fn run(config: Config) -> anyhow::Result<()> {
+    control::server::check(&config.server.data_dir)?;
+    let data_dir = config.server.data_dir.clone();
+    let listen = config.server.listen;
+    // Bound first: a taken port is told before anything is made on disk.
+    let listener = TcpListener::bind(listen)
+        .await
+        .with_context(|| format!("cannot listen on {listen}"))?;
+    let Some(app) = App::open(config).await? else {
+        bail!("another process has the data directory {} open", data_dir.display());
+    };
+    let app = Arc::new(app);
+    let account = app.account().await?;
+    let first_key = app.first_key(account.account).await?;
+    let address = listener.local_addr().context("cannot tell the address")?;
+    let tasks = start(&app, listener)?;
+    let text = welcome(address, &data_dir, first_key.as_ref().map(|key| key.secret.as_str()));
+    // Somebody who closed the output does not want to read it.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    let _ = std::io::stdout().flush();
+    stop_signal().await.context("cannot wait for signals")?;
+    tracing::info!("ending");
+    for name in tasks.shutdown(END_WITHIN).await {
+        tracing::warn!(task = name, "did not end in time and was cut off");
+    }
+    app.close().await;
+    Ok(())
+}
+
+/// The closed list of long-running tasks.
+fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
+    let mut tasks = Tasks::new();
+    let github = &app.config.github;
+    let token = github.token.as_ref().map(crate::config::Secret::expose);
+    let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
+    let deliveries = deliveries(app)?;
+    let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+    tasks.spawn("projections", move |shutdown| {
+        let work = app::project(runner.clone(), log.clone());
+        async move { shutdown.cut_off(work).await }
+    });
+    tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
+    let (ingest, polled) = (app.ingest.clone(), client.clone());
+    tasks.spawn("polls", move |shutdown| {
+        let work = poll_repos::run(ingest.clone(), polled.clone());
+        async move { shutdown.cut_off(work).await }
+    });
+    let ingest = app.ingest.clone();
+    tasks.spawn("enrichment", move |shutdown| {
+        let work = enrich::run(ingest.clone(), client.clone());
+        async move { shutdown.cut_off(async { Ok(work.await) }).await }
+    });
+    let ingest = app.ingest.clone();
+    tasks.spawn("releases", move |shutdown| {
+        let work = release::run(ingest.clone());
+        async move { shutdown.cut_off(async { Ok(work.await) }).await }
+    });
+    let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
+    tasks.spawn("control", move |shutdown| {
+        let (execute, data_dir) = (execute.clone(), data_dir.clone());
+        async move { control::server::serve(&data_dir, execute, shutdown).await }
+    });
+    let router = router(api(app, tasks.states()));
+    let listener = Arc::new(listener);
+    tasks.spawn("http", move |shutdown| {
+        let (listener, router) = (listener.clone(), router.clone());
+        async move {
+            server::serve(&listener, router, server::Limits::default(), shutdown.requested()).await;
+            Ok(())
+        }
+    });
+    Ok(tasks)
+}
+
+fn policy(app: &App) -> Policy {
+    let webhooks = app.config.webhooks;
+    Policy {
+        allow_private: webhooks.allow_private,
+        allow_http: webhooks.allow_http,
+    }
+}
+
+fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
+    Ok(deliver::Deliveries {
+        writer: app.writer.clone(),
+        store: app.store.clone(),
+        views: app.views.clone(),
+        freshness: app.freshness.clone(),
+        sender: Sender::new(Connector::system(policy(app))?)?,
+        nudge: Arc::new(Notify::new()),
+    })
+}
+
+fn api(app: &App, states: TaskStates) -> Api {
+    let secret = app.config.github.webhook_secret.as_ref();
+    Api {
+        writer: app.writer.clone(),
+        views: app.views.clone(),
+        freshness: app.freshness.clone(),
+        plans: app.plans.clone(),
+        endpoint_policy: policy(app),
+        github_webhook: secret.map(|secret| GithubWebhook {
+            ingest: app.ingest.clone(),
+            secret: secret.expose().to_owned(),
+        }),
+        tasks: Arc::new(move || states.all().into_iter().map(report).collect()),
+        answer_within: Api::ANSWER_WITHIN,
+    }
+}
+
+fn report((name, state): (&'static str, TaskState)) -> TaskReport {
+    TaskReport {
+        name,
+        well: matches!(state, TaskState::Running),
+        state: state.as_str(),
+    }
+}
 
 /// What the start prints; the first start prints the first key as well, this once.
 pub fn welcome(address: SocketAddr, data_dir: &Path, first_key: Option<&str>) -> String {
@@ -43,8 +184,13 @@ mod tests {
     #[test]
     fn the_first_start_shows_the_key_and_a_line_to_go_on_with() {
         let text = welcome(([127, 0, 0, 1], 8080).into(), Path::new("./gitleads-data"), Some(KEY));
-        assert!(text.contains("curl http://127.0.0.1:8080/v1/tracked-repos -H 'Authorization: Bearer gl_live_example'"));
-        assert!(text.lines().any(|line| line.trim() == KEY), "alone on its line, to be copied");
+        assert!(
+            text.contains("curl http://127.0.0.1:8080/v1/tracked-repos -H 'Authorization: Bearer gl_live_example'")
+        );
+        assert!(
+            text.lines().any(|line| line.trim() == KEY),
+            "alone on its line, to be copied"
+        );
         assert!(text.contains(r#"{"full_name":"owner/name"}"#));
     }
 

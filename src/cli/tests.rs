@@ -35,8 +35,16 @@ fn no_command_is_serve_and_settings_stand_before_or_behind_a_command() {
 #[test]
 fn every_command_is_read_as_it_is_documented() {
     let label = "ci".to_owned();
-    assert_eq!(asked(&["keys", "create", "--label", "ci"]), Ok(Command::CreateKey { label }));
-    assert_eq!(asked(&["plan", "set", "pro"]), Ok(Command::SetPlan { plan: "pro".parse().unwrap() }));
+    assert_eq!(
+        asked(&["keys", "create", "--label", "ci"]),
+        Ok(Command::CreateKey { label })
+    );
+    assert_eq!(
+        asked(&["plan", "set", "pro"]),
+        Ok(Command::SetPlan {
+            plan: "pro".parse().unwrap()
+        })
+    );
     let repo = Command::TrackRepo {
         repo: "acme/sdk".parse().unwrap(),
         relation: "competitor".parse().ok(),
@@ -46,7 +54,10 @@ fn every_command_is_read_as_it_is_documented() {
         keyword: "docker compose".parse().unwrap(),
         scan_targets: "issues,prs".parse().ok(),
     };
-    assert_eq!(asked(&["track", "keyword", "docker compose", "--in", "issues,prs"]), Ok(keyword));
+    assert_eq!(
+        asked(&["track", "keyword", "docker compose", "--in", "issues,prs"]),
+        Ok(keyword)
+    );
     assert_eq!(asked(&["replay", "--all"]), Ok(Command::Replay { projection: None }));
     let follow = wire::Events {
         after: 3,
@@ -70,7 +81,10 @@ fn a_value_of_the_wrong_shape_is_refused_with_its_reason() {
         assert!(error.contains(reason), "{error}");
     };
     refused(&["track", "repo", "acme"], "must be owner/name");
-    refused(&["track", "repo", "a/b", "--type", "rival"], "own, competitor, ecosystem");
+    refused(
+        &["track", "repo", "a/b", "--type", "rival"],
+        "own, competitor, ecosystem",
+    );
     refused(&["track", "keyword", "x"], "must have 2 to 256 characters");
     refused(&["keys", "revoke", "7"], "key_");
     refused(&["replay"], "<NAME|--all>");

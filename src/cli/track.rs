@@ -50,7 +50,10 @@ pub(super) async fn repo(
     let tracked = track_repo(&app.writer, account, repo, relation).await?;
     app.settle(tracked.position).await;
     let (record, state) = (tracked.value, state(tracked.created));
-    let line = format!("{} is {state} as {} ({}).", record.full_name, record.relation, record.repo_id);
+    let line = format!(
+        "{} is {state} as {} ({}).",
+        record.full_name, record.relation, record.repo_id
+    );
     Ok(output.line(line).await?)
 }
 
@@ -64,10 +67,17 @@ pub(super) async fn keyword(
     let tracked = track_keyword(&app.writer, account, keyword, scan_targets).await?;
     app.settle(tracked.position).await;
     let (record, state) = (tracked.value, state(tracked.created));
-    let line = format!("“{}” is {state} in {} ({}).", record.keyword, record.scan_targets, record.keyword_id);
+    let line = format!(
+        "“{}” is {state} in {} ({}).",
+        record.keyword, record.scan_targets, record.keyword_id
+    );
     Ok(output.line(line).await?)
 }
 
 const fn state(created: bool) -> &'static str {
-    if created { "tracked from now on" } else { "tracked already" }
+    if created {
+        "tracked from now on"
+    } else {
+        "tracked already"
+    }
 }

@@ -138,6 +138,9 @@ mod tests {
     #[tokio::test]
     async fn a_stuck_handler_is_given_up_on() {
         let router = Router::new().route("/", get(std::future::pending::<()>));
-        assert_eq!(status(Duration::from_millis(20), router).await, StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(
+            status(Duration::from_millis(20), router).await,
+            StatusCode::SERVICE_UNAVAILABLE
+        );
     }
 }

@@ -50,7 +50,7 @@ impl Default for Limits {
 }
 
 /// Serves until `stop` comes true, then ends: no new connections, requests in flight finish within the bound.
-pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+pub async fn serve(listener: &TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
     let mut connections = JoinSet::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
@@ -58,7 +58,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
     loop {
         let (stream, permit) = tokio::select! {
             () = &mut stop => break,
-            accepted = accept(&listener, &permits) => accepted,
+            accepted = accept(listener, &permits) => accepted,
             // Finished connections are dropped as they come.
             Some(_) = connections.join_next() => continue,
         };
@@ -72,7 +72,6 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             drop(permit);
         });
     }
-    drop(listener);
     tokio::select! {
         () = graceful.shutdown() => {}
         () = tokio::time::sleep(limits.drain) => {

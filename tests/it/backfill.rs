@@ -19,7 +19,10 @@ fn gzip(path: &Path, text: &str) {
 }
 
 fn logins(leads: &[Value]) -> BTreeSet<String> {
-    leads.iter().map(|lead| lead["github_username"].as_str().unwrap().to_owned()).collect()
+    leads
+        .iter()
+        .map(|lead| lead["github_username"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 /// Tracks what the hour is about.
@@ -36,10 +39,16 @@ async fn expect_leads(server: &Server, hour: &Hour) {
     let stargazers = server.leads(&format!("repo={STARRED}")).await;
     assert_eq!(logins(&stargazers), hour.stargazers);
     assert_eq!(stargazers.len(), hour.stargazers.len(), "a person twice");
-    assert_eq!(logins(&server.leads("signal_type=keyword_issue").await), hour.issue_writers);
+    assert_eq!(
+        logins(&server.leads("signal_type=keyword_issue").await),
+        hour.issue_writers
+    );
     assert_eq!(logins(&server.leads("signal_type=keyword_pr").await), hour.pr_writers);
     let all = server.leads("").await.len();
-    assert_eq!(all, hour.stargazers.len() + hour.issue_writers.len() + hour.pr_writers.len());
+    assert_eq!(
+        all,
+        hour.stargazers.len() + hour.issue_writers.len() + hour.pr_writers.len()
+    );
 }
 
 #[tokio::test]
@@ -55,7 +64,10 @@ async fn an_archive_hour_gives_exactly_its_people_and_a_second_time_nothing() {
     assert!(first.status.success(), "{summary}");
     let lines = hour.text.lines().count();
     for broken in [lines - 1, lines] {
-        assert!(summary.contains(&format!("line {broken}")), "broken line {broken} is not reported: {summary}");
+        assert!(
+            summary.contains(&format!("line {broken}")),
+            "broken line {broken} is not reported: {summary}"
+        );
     }
     let events = count_events(&data);
     run(&data, &["backfill", file.to_str().unwrap()]);
@@ -63,7 +75,11 @@ async fn an_archive_hour_gives_exactly_its_people_and_a_second_time_nothing() {
     assert_eq!(count_events(&data), events);
     let config = generous(folder.path(), None);
     let key = run(&data, &["keys", "create"]);
-    let key = key.split_whitespace().find(|word| word.starts_with("gl_live_")).unwrap().to_owned();
+    let key = key
+        .split_whitespace()
+        .find(|word| word.starts_with("gl_live_"))
+        .unwrap()
+        .to_owned();
     let server = Server::start(&data, Some(&key), &["--config", config.to_str().unwrap()]);
     expect_leads(&server, &hour).await;
 }
@@ -113,7 +129,11 @@ async fn a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_wa
         let data = folder.path().join(format!("data-{kills}"));
         track(&data);
         let key = run(&data, &["keys", "create"]);
-        let key = key.split_whitespace().find(|word| word.starts_with("gl_live_")).unwrap().to_owned();
+        let key = key
+            .split_whitespace()
+            .find(|word| word.starts_with("gl_live_"))
+            .unwrap()
+            .to_owned();
         for kill in 0..kills {
             kill_in_the_middle(&data, &file, kill);
         }
@@ -129,7 +149,12 @@ async fn a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_wa
 fn kill_in_the_middle(data: &Path, file: &Path, nth: u64) {
     let database = data.join("gitleads.db-wal");
     let size = || std::fs::metadata(&database).map_or(0, |metadata| metadata.len());
-    let mut child = gitleads(data).args(["backfill", file.to_str().unwrap()]).stderr(std::process::Stdio::null()).stdout(std::process::Stdio::null()).spawn().unwrap();
+    let mut child = gitleads(data)
+        .args(["backfill", file.to_str().unwrap()])
+        .stderr(std::process::Stdio::null())
+        .stdout(std::process::Stdio::null())
+        .spawn()
+        .unwrap();
     let enough = 60_000 * (nth + 1);
     while child.try_wait().unwrap().is_none() && size() < enough {
         std::thread::yield_now();

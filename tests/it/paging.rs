@@ -12,13 +12,25 @@ async fn page_while_feeding(server: &Server, filter: &str, lines: &mut std::vec:
     let mut cursor = String::new();
     loop {
         let page = server.get(&format!("/v1/leads?limit=20{filter}{cursor}")).await;
-        ids.extend(page["data"].as_array().unwrap().iter().map(|lead| lead["id"].as_str().unwrap().to_owned()));
+        ids.extend(
+            page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|lead| lead["id"].as_str().unwrap().to_owned()),
+        );
         assert_eq!(page["has_more"].as_bool().unwrap(), page["next_cursor"].is_string());
-        let Some(next) = page["next_cursor"].as_str() else { return ids };
+        let Some(next) = page["next_cursor"].as_str() else {
+            return ids;
+        };
         cursor = format!("&cursor={next}");
         if ids.len() % 400 == 0 {
             let fed: String = lines.by_ref().take(40).collect();
-            assert!(output(server.data(), &["backfill", "-"], fed.as_bytes()).status.success());
+            assert!(
+                output(server.data(), &["backfill", "-"], fed.as_bytes())
+                    .status
+                    .success()
+            );
         }
     }
 }
@@ -29,19 +41,49 @@ async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_
     let data = folder.path().join("data");
     let config = generous(folder.path(), None);
     let server = Server::start(&data, None, &["--config", config.to_str().unwrap()]);
-    server.post("/v1/tracked-repos", serde_json::json!({"full_name": STARRED}), 201).await;
-    server.post("/v1/tracked-repos", serde_json::json!({"full_name": "acme-corp/unrelated"}), 201).await;
-    server.post("/v1/tracked-keywords", serde_json::json!({"keyword": "docker"}), 201).await;
+    server
+        .post("/v1/tracked-repos", serde_json::json!({"full_name": STARRED}), 201)
+        .await;
+    server
+        .post(
+            "/v1/tracked-repos",
+            serde_json::json!({"full_name": "acme-corp/unrelated"}),
+            201,
+        )
+        .await;
+    server
+        .post("/v1/tracked-keywords", serde_json::json!({"keyword": "docker"}), 201)
+        .await;
     let hour = hour(9_000);
     let lines: Vec<String> = hour.text.lines().map(|line| format!("{line}\n")).collect();
     let (first, later) = lines.split_at(8_200);
-    assert!(output(&data, &["backfill", "-"], first.concat().as_bytes()).status.success());
+    assert!(
+        output(&data, &["backfill", "-"], first.concat().as_bytes())
+            .status
+            .success()
+    );
     let mut later = later.to_vec().into_iter();
     let repo = format!("&repo={STARRED}");
-    let filters = ["", "&signal_type=stargazer", &repo, "&signal_type=keyword_issue", "&signal_type=keyword_pr&repo=globex/app", "&since=2020-01-01T00:00:00Z"];
+    let filters = [
+        "",
+        "&signal_type=stargazer",
+        &repo,
+        "&signal_type=keyword_issue",
+        "&signal_type=keyword_pr&repo=globex/app",
+        "&since=2020-01-01T00:00:00Z",
+    ];
     for filter in filters {
-        let before: BTreeSet<String> = server.leads(&filter.replacen('&', "", 1)).await.iter().map(|lead| lead["id"].as_str().unwrap().to_owned()).collect();
-        assert!(filter.contains("repo") || filter.contains("type") || before.len() >= 5_000, "{}", before.len());
+        let before: BTreeSet<String> = server
+            .leads(&filter.replacen('&', "", 1))
+            .await
+            .iter()
+            .map(|lead| lead["id"].as_str().unwrap().to_owned())
+            .collect();
+        assert!(
+            filter.contains("repo") || filter.contains("type") || before.len() >= 5_000,
+            "{}",
+            before.len()
+        );
         let paged = page_while_feeding(&server, filter, &mut later).await;
         let distinct: BTreeSet<String> = paged.iter().cloned().collect();
         assert_eq!(distinct.len(), paged.len(), "a row twice under {filter:?}");

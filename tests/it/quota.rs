@@ -18,12 +18,23 @@ async fn people_over_the_cap_are_withheld_and_a_raised_plan_releases_and_deliver
     std::fs::write(&config, text).unwrap();
     let server = Server::start(&data, None, &["--config", config.to_str().unwrap()]);
     let receiver = Receiver::start(200).await;
-    server.post("/v1/webhooks", json!({"url": receiver.url(), "events": ["lead.created"]}), 201).await;
-    server.post("/v1/tracked-repos", json!({"full_name": STARRED}), 201).await;
+    server
+        .post(
+            "/v1/webhooks",
+            json!({"url": receiver.url(), "events": ["lead.created"]}),
+            201,
+        )
+        .await;
+    server
+        .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
+        .await;
     let hour = hour(64);
     assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
     assert_eq!(server.leads("").await.len(), 5);
-    eventually("the five are delivered", || async { (receiver.received().len() == 5).then_some(()) }).await;
+    eventually("the five are delivered", || async {
+        (receiver.received().len() == 5).then_some(())
+    })
+    .await;
     run(&data, &["--config", config.to_str().unwrap(), "plan", "set", "large"]);
     eventually("all are released", || async {
         (server.leads("").await.len() == hour.stargazers.len()).then_some(())

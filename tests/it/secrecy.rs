@@ -33,21 +33,47 @@ async fn no_login_name_address_item_or_secret_stands_in_the_data_directory() {
     let config = generous(folder.path(), None);
     let github = FakeGithub::start().await.unwrap();
     github.change(|world| world.put_user(planted()));
-    let server = Server::start(&data, None, &["--config", config.to_str().unwrap(), "--github-api-url", github.url()]);
+    let server = Server::start(
+        &data,
+        None,
+        &["--config", config.to_str().unwrap(), "--github-api-url", github.url()],
+    );
     let receiver = Receiver::start(500).await;
     let hook = json!({"url": receiver.url(), "secret": "a-planted-hook-secret"});
     server.post("/v1/webhooks", hook, 201).await;
-    server.post("/v1/tracked-repos", json!({"full_name": STARRED}), 201).await;
-    server.post("/v1/tracked-keywords", json!({"keyword": "docker"}), 201).await;
-    assert!(output(&data, &["backfill", "-"], hour(40).text.as_bytes()).status.success());
+    server
+        .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
+        .await;
+    server
+        .post("/v1/tracked-keywords", json!({"keyword": "docker"}), 201)
+        .await;
+    assert!(
+        output(&data, &["backfill", "-"], hour(40).text.as_bytes())
+            .status
+            .success()
+    );
     eventually("the planted person is enriched", || async {
         let leads = server.leads("").await;
-        leads.iter().any(|lead| lead["email"] == "planted@example.com").then_some(())
+        leads
+            .iter()
+            .any(|lead| lead["email"] == "planted@example.com")
+            .then_some(())
     })
     .await;
-    eventually("a delivery failed and is kept", || async { (!receiver.received().is_empty()).then_some(()) }).await;
+    eventually("a delivery failed and is kept", || async {
+        (!receiver.received().is_empty()).then_some(())
+    })
+    .await;
     let key = server.key();
-    let needles = ["ada-example", "Planted Person", "planted@example.com", "We run it in", "globex/app/issues/", "a-planted-hook-secret", &key];
+    let needles = [
+        "ada-example",
+        "Planted Person",
+        "planted@example.com",
+        "We run it in",
+        "globex/app/issues/",
+        "a-planted-hook-secret",
+        &key,
+    ];
     scan(&data, &needles);
     assert!(server.terminate());
     scan(&data, &needles);

@@ -19,7 +19,12 @@ fn verify(received: &Received, secret: &str, signing_secret: &str) {
     library.verify(&received.body, &received.headers).unwrap();
     let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).unwrap();
     mac.update(&received.body);
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     assert_eq!(received.header("x-gitleads-signature"), format!("sha256={hex}"));
 }
 
@@ -29,7 +34,10 @@ fn body(received: &Received) -> Value {
 
 /// Who was delivered with success, by `webhook-id`.
 fn delivered(receiver: &Receiver) -> BTreeMap<String, String> {
-    let good = receiver.received().into_iter().filter(|received| received.answered == 200);
+    let good = receiver
+        .received()
+        .into_iter()
+        .filter(|received| received.answered == 200);
     good.map(|received| {
         let login = body(&received)["data"]["github_username"].as_str().unwrap().to_owned();
         (received.header("webhook-id").to_owned(), login)
@@ -50,16 +58,29 @@ async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery() 
     let endpoint = json!({"url": receiver.url(), "events": ["lead.created"], "secret": given});
     let endpoint = server.post("/v1/webhooks", endpoint, 201).await;
     let signing_secret = endpoint["signing_secret"].as_str().unwrap().to_owned();
-    server.post("/v1/tracked-repos", json!({"full_name": STARRED}), 201).await;
+    server
+        .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
+        .await;
     let hour = hour(160);
     let lines: Vec<&str> = hour.text.lines().collect();
     let (first, second) = lines.split_at(80);
-    assert!(output(&data, &["backfill", "-"], first.join("\n").as_bytes()).status.success());
-    eventually("the receiver was tried", || async { (receiver.received().len() >= 4).then_some(()) }).await;
+    assert!(
+        output(&data, &["backfill", "-"], first.join("\n").as_bytes())
+            .status
+            .success()
+    );
+    eventually("the receiver was tried", || async {
+        (receiver.received().len() >= 4).then_some(())
+    })
+    .await;
     server.kill();
     receiver.answer(200);
     let server = Server::start(&data, Some(&key), &arguments);
-    assert!(output(&data, &["backfill", "-"], second.join("\n").as_bytes()).status.success());
+    assert!(
+        output(&data, &["backfill", "-"], second.join("\n").as_bytes())
+            .status
+            .success()
+    );
     eventually("everybody was delivered", || async {
         let logins: BTreeSet<String> = delivered(&receiver).into_values().collect();
         (logins == hour.stargazers).then_some(())
@@ -70,10 +91,17 @@ async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery() 
     for received in receiver.received() {
         verify(&received, given, &signing_secret);
         let body = body(&received);
-        assert_eq!((body["event"].as_str(), body["data"]["signal_source"].as_str()), (Some("lead.created"), Some(STARRED)));
+        assert_eq!(
+            (body["event"].as_str(), body["data"]["signal_source"].as_str()),
+            (Some("lead.created"), Some(STARRED))
+        );
         let login = body["data"]["github_username"].as_str().unwrap();
         let id = received.header("webhook-id");
-        assert_eq!(delivered.get(id).map(String::as_str), Some(login), "the id of an event changed between attempts");
+        assert_eq!(
+            delivered.get(id).map(String::as_str),
+            Some(login),
+            "the id of an event changed between attempts"
+        );
     }
     let leads = server.leads("").await;
     assert_eq!(leads.len(), hour.stargazers.len());
@@ -91,20 +119,33 @@ async fn a_generated_secret_verifies_and_an_enriched_lead_is_announced() {
         ada.name = Some("Ada Example".into());
         world.put_user(ada);
     });
-    let server = Server::start(&data, None, &["--config", config.to_str().unwrap(), "--github-api-url", github.url()]);
+    let server = Server::start(
+        &data,
+        None,
+        &["--config", config.to_str().unwrap(), "--github-api-url", github.url()],
+    );
     let receiver = Receiver::start(200).await;
     let endpoint = server.post("/v1/webhooks", json!({"url": receiver.url()}), 201).await;
     let secret = endpoint["secret"].as_str().unwrap().to_owned();
     assert!(secret.starts_with("whsec_"));
-    server.post("/v1/tracked-repos", json!({"full_name": STARRED}), 201).await;
+    server
+        .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
+        .await;
     let hour = hour(1);
     assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
     let enriched = eventually("the lead is announced and its enrichment too", || async {
-        receiver.received().into_iter().find(|received| body(received)["event"] == "lead.enriched")
+        receiver
+            .received()
+            .into_iter()
+            .find(|received| body(received)["event"] == "lead.enriched")
     })
     .await;
     assert_eq!(body(&enriched)["data"]["name"], "Ada Example");
-    let events: Vec<Value> = receiver.received().iter().map(|received| body(received)["event"].clone()).collect();
+    let events: Vec<Value> = receiver
+        .received()
+        .iter()
+        .map(|received| body(received)["event"].clone())
+        .collect();
     assert_eq!(events, ["lead.created", "lead.enriched"]);
     for received in receiver.received() {
         verify(&received, &secret, &secret);

@@ -228,7 +228,10 @@ async fn without_its_read_models_the_server_is_not_ready() {
     let house = house().await;
     house.views.close().await;
     let answer = house.call_openly("GET", "/readyz").await;
-    assert_eq!((answer.status.as_u16(), &answer.json()["checks"]["views"]), (503, &json!("failed")));
+    assert_eq!(
+        (answer.status.as_u16(), &answer.json()["checks"]["views"]),
+        (503, &json!("failed"))
+    );
 }
 
 #[tokio::test]

@@ -13,7 +13,12 @@ const STAR: &str = r#"{"action":"created","starred_at":"2026-04-24T09:00:00Z",
 fn signature(body: &str) -> String {
     let mut mac = Hmac::<sha2::Sha256>::new_from_slice(GITHUB_SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256={hex}")
 }
 
@@ -32,7 +37,9 @@ impl House {
 #[tokio::test]
 async fn a_star_that_github_tells_of_becomes_a_lead_once() {
     let house = house().await;
-    let tracked = house.call("POST", "/v1/tracked-repos", Some(json!({ "full_name": "acme/sdk" }))).await;
+    let tracked = house
+        .call("POST", "/v1/tracked-repos", Some(json!({ "full_name": "acme/sdk" })))
+        .await;
     assert_eq!(tracked.status, 201);
     for (id, event, status, word) in [
         ("1", "star", 202, "accepted"),
@@ -40,7 +47,10 @@ async fn a_star_that_github_tells_of_becomes_a_lead_once() {
         ("2", "ping", 200, "ignored"),
     ] {
         let answer = house.github(id, event, STAR).await;
-        assert_eq!((answer.status.as_u16(), answer.json()), (status, json!({ "status": word })));
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (status, json!({ "status": word }))
+        );
     }
     let head = house.writer.log.head().await.unwrap();
     house.shown(head).await;
@@ -53,7 +63,12 @@ async fn a_star_that_github_tells_of_becomes_a_lead_once() {
 async fn a_wrong_or_missing_signature_gets_401() {
     let house = house().await;
     let message = "Invalid or missing webhook signature";
-    for given in [None, Some(signature("another body")), Some("sha256=".into()), Some("sha1=00".into())] {
+    for given in [
+        None,
+        Some(signature("another body")),
+        Some("sha256=".into()),
+        Some("sha1=00".into()),
+    ] {
         let mut request = Request::post("/github/webhooks").header("x-github-event", "star");
         if let Some(given) = given {
             request = request.header("x-hub-signature-256", given);
@@ -66,7 +81,10 @@ async fn a_wrong_or_missing_signature_gets_401() {
 #[tokio::test]
 async fn a_genuine_delivery_that_is_no_json_gets_400() {
     let answer = house().await.github("1", "star", "payload=%7B").await;
-    assert_eq!((answer.status.as_u16(), answer.json()["error"].as_str()), (400, Some("bad_request")));
+    assert_eq!(
+        (answer.status.as_u16(), answer.json()["error"].as_str()),
+        (400, Some("bad_request"))
+    );
     assert!(answer.body.contains("body: "), "{}", answer.body);
 }
 
@@ -74,5 +92,9 @@ async fn a_genuine_delivery_that_is_no_json_gets_400() {
 async fn a_body_beyond_what_github_sends_gets_413() {
     let house = house().await;
     let answer = house.github("1", "star", &"x".repeat(25 * 1024 * 1024 + 1)).await;
-    answer.is(413, "payload_too_large", "The body must not be larger than 26214400 bytes");
+    answer.is(
+        413,
+        "payload_too_large",
+        "The body must not be larger than 26214400 bytes",
+    );
 }

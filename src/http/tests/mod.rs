@@ -97,8 +97,7 @@ async fn house_on(plan: &str) -> House {
     let folder = tempfile::tempdir().unwrap();
     let store = Arc::new(Sqlite::open(&folder.path().join("gitleads.db"), Durability::Full).unwrap());
     migrate(&*store, MIGRATIONS).await.unwrap();
-    let views =
-        Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
+    let views = Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
     let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
     let clock = Arc::new(TestClock {
         micros: AtomicI64::new(NOON * 1_000_000),
@@ -114,7 +113,7 @@ async fn house_on(plan: &str) -> House {
         writer.clone(),
         views.clone(),
         freshness.clone(),
-        Plans::default(),
+        Arc::new(Plans::default()),
         store,
     ));
     let tasks = Arc::new(Mutex::new(Vec::new()));
@@ -124,7 +123,10 @@ async fn house_on(plan: &str) -> House {
         freshness: freshness.clone(),
         plans: Arc::new(Plans::default()),
         endpoint_policy: Policy::default(),
-        github_webhook: Some(GithubWebhook { ingest, secret: GITHUB_SECRET.into() }),
+        github_webhook: Some(GithubWebhook {
+            ingest,
+            secret: GITHUB_SECRET.into(),
+        }),
         tasks: reports(tasks.clone()),
         answer_within: Api::ANSWER_WITHIN,
     };

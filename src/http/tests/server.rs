@@ -23,9 +23,12 @@ async fn run(limits: Limits) -> Running {
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
     let router = house.router.clone();
-    let ended = tokio::spawn(serve(listener, router, limits, async {
-        let _ = stopped.await;
-    }));
+    let ended = tokio::spawn(async move {
+        let stop = async {
+            let _ = stopped.await;
+        };
+        serve(&listener, router, limits, stop).await;
+    });
     Running {
         address,
         stop: Some(stop),

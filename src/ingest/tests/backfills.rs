@@ -15,7 +15,12 @@ fn line(number: u64, kind: &str, login: &str, payload: &str) -> String {
 }
 
 fn watch(number: u64) -> String {
-    line(number, "WatchEvent", &format!("fan-{number}"), r#"{"action":"started"}"#)
+    line(
+        number,
+        "WatchEvent",
+        &format!("fan-{number}"),
+        r#"{"action":"started"}"#,
+    )
 }
 
 fn issue(number: u64, body: &str) -> String {
@@ -43,7 +48,9 @@ fn hour() -> Vec<u8> {
 }
 
 async fn run(room: &Room, file: Vec<u8>) -> Summary {
-    backfill(&room.ingest, Cursor::new(file), "hour.json.gz", |_| ()).await.unwrap()
+    backfill(&room.ingest, Cursor::new(file), "hour.json.gz", |_| ())
+        .await
+        .unwrap()
 }
 
 #[tokio::test]
@@ -58,7 +65,10 @@ async fn a_file_is_told_of_line_by_line_and_the_same_file_again_adds_no_event() 
     })
     .await
     .unwrap();
-    assert_eq!((summary.lines, summary.broken, summary.cut_short.as_deref()), (1_006, 1, None));
+    assert_eq!(
+        (summary.lines, summary.broken, summary.cut_short.as_deref()),
+        (1_006, 1, None)
+    );
     assert_eq!(summary.broken_lines[0].0, 1_002);
     assert_eq!(summary.events[&"WatchEvent"], 1_001);
     let expected = Accepted {
@@ -87,7 +97,10 @@ async fn a_file_that_is_cut_off_is_recorded_as_far_as_it_goes_and_says_so() {
     let summary = run(&room, cut).await;
     assert!(summary.cut_short.is_some());
     assert!(summary.accepted.captured > 0);
-    assert_eq!(run(&room, hour()).await.accepted.captured + summary.accepted.captured, 1_000);
+    assert_eq!(
+        run(&room, hour()).await.accepted.captured + summary.accepted.captured,
+        1_000
+    );
 }
 
 #[tokio::test]

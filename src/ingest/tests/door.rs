@@ -51,17 +51,29 @@ async fn stars_and_keywords_become_leads_and_the_same_again_changes_nothing() {
 #[tokio::test]
 async fn what_is_tracked_from_now_on_counts_from_now_on() {
     let room = Room::new().await;
-    assert_eq!(room.ingest.accept(vec![star(1, "acme/sdk")]).await.unwrap().unmatched, 1);
+    assert_eq!(
+        room.ingest.accept(vec![star(1, "acme/sdk")]).await.unwrap().unmatched,
+        1
+    );
     room.track("acme/sdk").await;
     assert_eq!(room.ingest.accept(vec![star(1, "acme/sdk")]).await.unwrap().captured, 1);
-    let untracked = room.events().await.into_iter().find_map(|recorded| match recorded.event {
-        Event::RepoTracked(tracked) => Some((tracked.full_name, tracked.repo_id)),
-        _ => None,
-    });
+    let untracked = room
+        .events()
+        .await
+        .into_iter()
+        .find_map(|recorded| match recorded.event {
+            Event::RepoTracked(tracked) => Some((tracked.full_name, tracked.repo_id)),
+            _ => None,
+        });
     let (name, id) = untracked.unwrap();
-    commands::untrack_repo(&room.writer, room.account, &name, id).await.unwrap();
+    commands::untrack_repo(&room.writer, room.account, &name, id)
+        .await
+        .unwrap();
     room.settle().await;
-    assert_eq!(room.ingest.accept(vec![star(2, "acme/sdk")]).await.unwrap().unmatched, 1);
+    assert_eq!(
+        room.ingest.accept(vec![star(2, "acme/sdk")]).await.unwrap().unmatched,
+        1
+    );
 }
 
 #[tokio::test]
@@ -69,9 +81,17 @@ async fn over_the_cap_new_people_are_withheld_and_known_ones_go_on() {
     let room = Room::on_plan("tiny").await;
     room.track("acme/sdk").await;
     room.track_keyword("docker").await;
-    let accepted = room.ingest.accept((1..=4).map(|id| star(id, "acme/sdk")).collect()).await.unwrap();
+    let accepted = room
+        .ingest
+        .accept((1..=4).map(|id| star(id, "acme/sdk")).collect())
+        .await
+        .unwrap();
     assert_eq!((accepted.captured, accepted.withheld), (2, 2));
-    let accepted = room.ingest.accept(vec![wrote(1, "docker"), wrote(4, "docker")]).await.unwrap();
+    let accepted = room
+        .ingest
+        .accept(vec![wrote(1, "docker"), wrote(4, "docker")])
+        .await
+        .unwrap();
     assert_eq!((accepted.joined, accepted.withheld), (2, 0));
 }
 
@@ -89,7 +109,10 @@ async fn batches_at_the_same_time_do_not_both_take_the_last_room() {
 async fn withheld_leads_are_released_oldest_first_when_the_month_turns_or_the_plan_is_raised() {
     let room = Room::on_plan("tiny").await;
     room.track("acme/sdk").await;
-    room.ingest.accept((1..=7).map(|id| star(id, "acme/sdk")).collect()).await.unwrap();
+    room.ingest
+        .accept((1..=7).map(|id| star(id, "acme/sdk")).collect())
+        .await
+        .unwrap();
     room.settle().await;
     assert_eq!(release(&room.ingest).await.unwrap(), 0);
 
@@ -101,11 +124,19 @@ async fn withheld_leads_are_released_oldest_first_when_the_month_turns_or_the_pl
         of_kind.map(|recorded| recorded.stream.clone()).collect()
     };
     assert_eq!(of_kind("LeadReleased"), of_kind("LeadWithheld")[..2]);
-    assert_eq!(release(&room.ingest).await.unwrap(), 0, "what was released counts in its month");
+    assert_eq!(
+        release(&room.ingest).await.unwrap(),
+        0,
+        "what was released counts in its month"
+    );
 
-    commands::change_plan(&room.writer, room.account, "small".parse().unwrap()).await.unwrap();
+    commands::change_plan(&room.writer, room.account, "small".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(release_after(&room).await, 1);
-    commands::change_plan(&room.writer, room.account, "agency".parse().unwrap()).await.unwrap();
+    commands::change_plan(&room.writer, room.account, "agency".parse().unwrap())
+        .await
+        .unwrap();
     assert_eq!(release_after(&room).await, 2);
 }
 

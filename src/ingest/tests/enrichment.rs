@@ -26,7 +26,11 @@ impl Story {
         let (room, github) = (Room::on_plan(plan).await, FakeGithub::start().await.unwrap());
         github.change(|world| {
             world.put_user(ada());
-            world.put_repo(Repo::new(1, "ada-example/engine").with_language("Rust", 700).with_language("C", 20));
+            world.put_repo(
+                Repo::new(1, "ada-example/engine")
+                    .with_language("Rust", 700)
+                    .with_language("C", 20),
+            );
             world.put_repo(Repo::new(2, "ada-example/loom").with_language("C", 90));
             world.put_repo(Repo {
                 fork: true,
@@ -71,7 +75,10 @@ async fn a_captured_person_is_looked_up_once_and_again_after_a_week_only_for_wha
     story.accept(1..=1).await;
     story.enrich().await;
     let (first, _) = story.profiles().await.pop().unwrap();
-    assert_eq!((first.login.as_str(), first.name.as_deref()), ("ada-example", Some("Ada Example")));
+    assert_eq!(
+        (first.login.as_str(), first.name.as_deref()),
+        ("ada-example", Some("Ada Example"))
+    );
     assert_eq!(first.top_languages, ["Rust", "C"]);
     assert_eq!(first.provenance[&ProfileField::Name].source, "github_rest");
     let asked = story.github.requests().len();
@@ -80,7 +87,10 @@ async fn a_captured_person_is_looked_up_once_and_again_after_a_week_only_for_wha
 
     story.room.clock.advance(Duration::from_hours(7 * 24));
     story.enrich().await;
-    assert_eq!((story.profiles().await.len(), story.github.requests().len()), (1, asked + 1));
+    assert_eq!(
+        (story.profiles().await.len(), story.github.requests().len()),
+        (1, asked + 1)
+    );
 
     story.github.change(|world| {
         world.put_user(User {
@@ -94,8 +104,13 @@ async fn a_captured_person_is_looked_up_once_and_again_after_a_week_only_for_wha
     let (second, changed) = story.profiles().await.pop().unwrap();
     assert!(changed.contains(&ProfileField::Login) && changed.contains(&ProfileField::Followers));
     assert!(!changed.contains(&ProfileField::Name));
-    assert_eq!(second.provenance[&ProfileField::Name], first.provenance[&ProfileField::Name]);
-    assert!(second.provenance[&ProfileField::Followers].observed_at > first.provenance[&ProfileField::Name].observed_at);
+    assert_eq!(
+        second.provenance[&ProfileField::Name],
+        first.provenance[&ProfileField::Name]
+    );
+    assert!(
+        second.provenance[&ProfileField::Followers].observed_at > first.provenance[&ProfileField::Name].observed_at
+    );
 }
 
 #[tokio::test]
@@ -122,7 +137,10 @@ async fn whoever_left_github_is_not_asked_for_again() {
     story.enrich().await;
     story.room.clock.advance(Duration::from_hours(30 * 24));
     story.enrich().await;
-    assert_eq!((story.github.requests_to("/user/9").len(), story.profiles().await.len()), (1, 0));
+    assert_eq!(
+        (story.github.requests_to("/user/9").len(), story.profiles().await.len()),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -131,7 +149,10 @@ async fn whoever_was_erased_is_not_looked_up() {
     story.accept(1..=1).await;
     while follow(&story.room.ingest).await.unwrap() {}
     let vault = &story.room.writer.vault;
-    vault.destroy(story.room.account, vault.person_ref(story.room.account, 1)).await.unwrap();
+    vault
+        .destroy(story.room.account, vault.person_ref(story.room.account, 1))
+        .await
+        .unwrap();
     story.enrich().await;
     assert_eq!(story.github.requests().len(), 0);
 }

@@ -88,11 +88,21 @@ impl Room {
             vault: Arc::new(Vault::new(store.clone(), &root)),
             clock: clock.clone(),
         });
-        let runner = Runner::open(Arc::clone(&log), views.clone(), projections::all()).await.unwrap();
+        let runner = Runner::open(Arc::clone(&log), views.clone(), projections::all())
+            .await
+            .unwrap();
         let freshness = runner.freshness();
         let projecting = tokio::spawn(crate::app::project(Arc::new(Mutex::new(runner)), log));
-        let ingest = Arc::new(Ingest::new(Arc::clone(&writer), views, freshness, Arc::new(plans()), store));
-        let opened = commands::open_account(&writer, "test".into(), plan.parse().unwrap()).await.unwrap();
+        let ingest = Arc::new(Ingest::new(
+            Arc::clone(&writer),
+            views,
+            freshness,
+            Arc::new(plans()),
+            store,
+        ));
+        let opened = commands::open_account(&writer, "test".into(), plan.parse().unwrap())
+            .await
+            .unwrap();
         let room = Self {
             ingest,
             writer,
@@ -115,7 +125,9 @@ impl Room {
     }
 
     async fn track_for(&self, account: AccountId, repo: &str) {
-        commands::track_repo(&self.writer, account, repo.parse().unwrap(), None).await.unwrap();
+        commands::track_repo(&self.writer, account, repo.parse().unwrap(), None)
+            .await
+            .unwrap();
         self.settle().await;
     }
 
@@ -137,7 +149,11 @@ impl Room {
 
     /// How often each type of event about leads stands in the log.
     async fn count(&self, kind: &str) -> usize {
-        self.events().await.iter().filter(|recorded| recorded.event.name() == kind).count()
+        self.events()
+            .await
+            .iter()
+            .filter(|recorded| recorded.event.name() == kind)
+            .count()
     }
 
     fn client(&self, url: &str, token: Option<&str>) -> Arc<Client> {

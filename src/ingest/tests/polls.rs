@@ -98,8 +98,16 @@ async fn faults_move_no_cursor_and_are_tried_again_later() {
         (Misbehaviour::Html, PollOutcome::Failed, 240),
         (Misbehaviour::Status(404), PollOutcome::NotFound, 480),
         (Misbehaviour::Status(451), PollOutcome::Denied, 960),
-        (Misbehaviour::TooManyRequests { retry_after: 33 }, PollOutcome::Limited, 33),
-        (Misbehaviour::SecondaryRateLimit { retry_after: None }, PollOutcome::Limited, 60),
+        (
+            Misbehaviour::TooManyRequests { retry_after: 33 },
+            PollOutcome::Limited,
+            33,
+        ),
+        (
+            Misbehaviour::SecondaryRateLimit { retry_after: None },
+            PollOutcome::Limited,
+            60,
+        ),
     ] {
         story.github.change(|world| world.misbehave(FEED, misbehaviour));
         story.poll().await;
@@ -116,7 +124,9 @@ async fn faults_move_no_cursor_and_are_tried_again_later() {
 #[tokio::test]
 async fn a_renamed_repository_is_followed_under_the_name_that_is_tracked() {
     let mut story = Story::new().await;
-    story.github.change(|world| world.put_repo(Repo::new(1, "acme/renamed")));
+    story
+        .github
+        .change(|world| world.put_repo(Repo::new(1, "acme/renamed")));
     story.star(1..=1);
     story.poll().await;
     let Event::LeadCaptured(captured) = story.room.events().await.pop().unwrap().event else {
@@ -148,14 +158,24 @@ async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() 
     story.poll().await;
     assert!(story.github.requests_to(FEED)[1].header("if-none-match").is_some());
 
-    let tracked = story.room.events().await.into_iter().find_map(|recorded| match recorded.event {
-        Event::RepoTracked(tracked) => Some(tracked),
-        _ => None,
-    });
-    let tracked = tracked.unwrap();
-    commands::untrack_repo(&story.room.writer, story.room.account, &tracked.full_name, tracked.repo_id)
+    let tracked = story
+        .room
+        .events()
         .await
-        .unwrap();
+        .into_iter()
+        .find_map(|recorded| match recorded.event {
+            Event::RepoTracked(tracked) => Some(tracked),
+            _ => None,
+        });
+    let tracked = tracked.unwrap();
+    commands::untrack_repo(
+        &story.room.writer,
+        story.room.account,
+        &tracked.full_name,
+        tracked.repo_id,
+    )
+    .await
+    .unwrap();
     story.room.settle().await;
     story.room.clock.advance(Duration::from_mins(1));
     assert!(story.polls.step().await.unwrap().is_some());

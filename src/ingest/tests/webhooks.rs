@@ -11,7 +11,12 @@ const STAR: &str = r#"{"action":"created","starred_at":"2026-04-09T01:02:03Z","r
 fn signed(body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
-    let hex: String = mac.finalize().into_bytes().iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex: String = mac
+        .finalize()
+        .into_bytes()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
     format!("sha256={hex}")
 }
 
@@ -58,16 +63,35 @@ async fn a_text_in_a_repository_that_nobody_tracks_counts_by_its_keyword() {
         panic!("not accepted");
     };
     assert_eq!(accepted.captured, 1);
-    assert_eq!(person_of(&room, room.events().await.last().unwrap()).await.login, "bob-example");
+    assert_eq!(
+        person_of(&room, room.events().await.last().unwrap()).await.login,
+        "bob-example"
+    );
 }
 
 #[tokio::test]
 async fn what_is_not_signed_with_the_secret_is_refused() {
     let room = Room::new().await;
-    let receipt = |secret, signature| receive(&room.ingest, secret, Some("d"), Some("star"), signature, STAR.as_bytes());
+    let receipt = |secret, signature| {
+        receive(
+            &room.ingest,
+            secret,
+            Some("d"),
+            Some("star"),
+            signature,
+            STAR.as_bytes(),
+        )
+    };
     let genuine = signed(STAR);
-    let foreign = genuine.replace("sha256=", "sha256=0").chars().take(71).collect::<String>();
-    assert_eq!(receipt(None, Some(genuine.as_str())).await.unwrap(), Receipt::NotConfigured);
+    let foreign = genuine
+        .replace("sha256=", "sha256=0")
+        .chars()
+        .take(71)
+        .collect::<String>();
+    assert_eq!(
+        receipt(None, Some(genuine.as_str())).await.unwrap(),
+        Receipt::NotConfigured
+    );
     for wrong in [None, Some("sha256=00"), Some(foreign.as_str())] {
         assert_eq!(receipt(Some(SECRET), wrong).await.unwrap(), Receipt::BadSignature);
     }
@@ -79,9 +103,20 @@ async fn strange_payloads_are_ignored_or_called_malformed_and_never_a_fault() {
     room.track("acme/sdk").await;
     let deleted = STAR.replace("created", "deleted");
     for (event, body) in [("ping", "{}"), ("push", "not json"), ("star", deleted.as_str())] {
-        assert_eq!(deliver(&room, "d", event, body).await, Receipt::Ignored, "{event} {body}");
+        assert_eq!(
+            deliver(&room, "d", event, body).await,
+            Receipt::Ignored,
+            "{event} {body}"
+        );
     }
-    for body in ["", "[]", "{}", "{\"action\":7}", "\u{0}", r#"{"action":"created","sender":"planted"}"#] {
+    for body in [
+        "",
+        "[]",
+        "{}",
+        "{\"action\":7}",
+        "\u{0}",
+        r#"{"action":"created","sender":"planted"}"#,
+    ] {
         match deliver(&room, "d", "star", body).await {
             Receipt::Malformed(reason) => assert!(!reason.contains("planted"), "{reason}"),
             other => panic!("{body}: {other:?}"),

@@ -41,10 +41,19 @@ fn user(id: u64, login: &str) -> Value {
 
 /// An hour of `people` people who each do one thing, some of them twice, among noise and two broken lines.
 pub fn hour(people: usize) -> Hour {
-    let mut hour = Hour { text: String::new(), stargazers: BTreeSet::new(), issue_writers: BTreeSet::new(), pr_writers: BTreeSet::new() };
+    let mut hour = Hour {
+        text: String::new(),
+        stargazers: BTreeSet::new(),
+        issue_writers: BTreeSet::new(),
+        pr_writers: BTreeSet::new(),
+    };
     for number in 0..people {
         let (id, login) = (700_000 + number as u64, format!("ada-example-{number}"));
-        let text = if number % 8 < 4 { "We run it in Docker, mostly." } else { "dockerised things only" };
+        let text = if number % 8 < 4 {
+            "We run it in Docker, mostly."
+        } else {
+            "dockerised things only"
+        };
         let matches = number % 8 < 4;
         let (kind, repo, payload) = match number % 4 {
             0 | 1 if number % 16 < 8 => {
@@ -52,7 +61,11 @@ pub fn hour(people: usize) -> Hour {
                 ("WatchEvent", STARRED, json!({"action": "started"}))
             }
             0 => ("WatchEvent", "acme-corp/unrelated", json!({"action": "started"})),
-            1 => ("PushEvent", "acme-corp/unrelated", json!({"size": 1, "commits": [{"message": "docker"}]})),
+            1 => (
+                "PushEvent",
+                "acme-corp/unrelated",
+                json!({"size": 1, "commits": [{"message": "docker"}]}),
+            ),
             2 => {
                 if matches {
                     hour.issue_writers.insert(login.clone());
@@ -68,7 +81,11 @@ pub fn hour(people: usize) -> Hour {
                 let url = page(&format!("globex/app/pull/1#issuecomment-{number}"));
                 let issue = json!({"title": "t", "html_url": page("globex/app/pull/1"), "pull_request": {}, "user": user(1, "globex-owner")});
                 let comment = json!({"body": text, "html_url": url, "user": user(id, &login), "created_at": "2026-01-01T00:00:02Z"});
-                ("IssueCommentEvent", "globex/app", json!({"action": "created", "issue": issue, "comment": comment}))
+                (
+                    "IssueCommentEvent",
+                    "globex/app",
+                    json!({"action": "created", "issue": issue, "comment": comment}),
+                )
             }
         };
         let text = line(number, kind, (id, &login), repo, &payload);
@@ -77,7 +94,17 @@ pub fn hour(people: usize) -> Hour {
             writeln!(hour.text, "{text}").unwrap();
         }
     }
-    let bot = line(people, "WatchEvent", (9, "helper[bot]"), STARRED, &json!({"action": "started"}));
-    writeln!(hour.text, "{bot}\n{{\"type\":\"WatchEvent\",\"actor\":\nnot json at all").unwrap();
+    let bot = line(
+        people,
+        "WatchEvent",
+        (9, "helper[bot]"),
+        STARRED,
+        &json!({"action": "started"}),
+    );
+    writeln!(
+        hour.text,
+        "{bot}\n{{\"type\":\"WatchEvent\",\"actor\":\nnot json at all"
+    )
+    .unwrap();
     hour
 }

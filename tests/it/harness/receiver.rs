@@ -42,8 +42,13 @@ pub struct Receiver {
 impl Receiver {
     /// Starts a receiver that answers `status`.
     pub async fn start(status: u16) -> Self {
-        let inbox = Arc::new(Mutex::new(Inbox { received: Vec::new(), status }));
-        let router = Router::new().route("/hook", post(receive)).with_state(Arc::clone(&inbox));
+        let inbox = Arc::new(Mutex::new(Inbox {
+            received: Vec::new(),
+            status,
+        }));
+        let router = Router::new()
+            .route("/hook", post(receive))
+            .with_state(Arc::clone(&inbox));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, router).await });
@@ -69,6 +74,10 @@ impl Receiver {
 async fn receive(State(inbox): State<Arc<Mutex<Inbox>>>, headers: HeaderMap, body: Bytes) -> StatusCode {
     let mut inbox = inbox.lock().unwrap();
     let answered = inbox.status;
-    inbox.received.push(Received { headers, body, answered });
+    inbox.received.push(Received {
+        headers,
+        body,
+        answered,
+    });
     StatusCode::from_u16(answered).unwrap()
 }

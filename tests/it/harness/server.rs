@@ -19,14 +19,22 @@ pub fn gitleads(data: &Path) -> Command {
 /// Runs a command line to its end and expects it to succeed.
 pub fn run(data: &Path, arguments: &[&str]) -> String {
     let output = output(data, arguments, &[]);
-    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
 /// Runs a command line to its end with `input` on its standard input.
 pub fn output(data: &Path, arguments: &[&str], input: &[u8]) -> Output {
     let mut command = gitleads(data);
-    command.args(arguments).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
     let mut stdin = child.stdin.take().unwrap();
     let input = input.to_vec();
@@ -49,8 +57,20 @@ impl Server {
     /// Starts a server on `data`; `key` is known from an earlier start, else the first start prints one.
     pub fn start(data: &Path, key: Option<&str>, arguments: &[&str]) -> Self {
         let mut command = gitleads(data);
-        command.args(["--listen", "127.0.0.1:0", "--github-api-url", "http://127.0.0.1:9", "--allow-private-webhooks", "--allow-http-webhooks"]);
-        let mut child = command.args(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        command.args([
+            "--listen",
+            "127.0.0.1:0",
+            "--github-api-url",
+            "http://127.0.0.1:9",
+            "--allow-private-webhooks",
+            "--allow-http-webhooks",
+        ]);
+        let mut child = command
+            .args(arguments)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut errors = child.stderr.take().unwrap();
         let complaints = std::thread::spawn(move || {
             let mut text = String::new();
@@ -76,7 +96,13 @@ impl Server {
         // Keep reading, so that the server never waits for us.
         std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
         let client = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { child, url: url.unwrap(), data: data.to_owned(), client, key: printed }
+        Self {
+            child,
+            url: url.unwrap(),
+            data: data.to_owned(),
+            client,
+            key: printed,
+        }
     }
 
     /// The key of the account.
@@ -98,7 +124,10 @@ impl Server {
     pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
         loop {
             let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-            let mut request = self.client.request(method, format!("{}{path}", self.url)).bearer_auth(self.key());
+            let mut request = self
+                .client
+                .request(method, format!("{}{path}", self.url))
+                .bearer_auth(self.key());
             if let Some(body) = &body {
                 request = request.json(body);
             }
