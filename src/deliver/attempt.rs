@@ -7,6 +7,7 @@ use domain::{Event, EventId, PersonRef, Sealed};
 use event_log::Recorded;
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
+use url::Url;
 use vault::Keyring;
 
 use super::body::{self, Unrenderable};
@@ -30,8 +31,10 @@ impl Target {
             .open_for_account(endpoint.account, endpoint.secret_event, &endpoint.secret)
             .context("open the endpoint's secret")?;
         let secret = std::str::from_utf8(&secret).context("read the endpoint's secret")?;
+        // Through the parser that judged it: the customer's spelling may not be a URI's.
+        let url = Url::parse(&endpoint.url).context("read the endpoint's URL")?;
         Ok(Self {
-            uri: endpoint.url.parse().context("read the endpoint's URL")?,
+            uri: url.as_str().parse().context("read the endpoint's URL")?,
             secret: Secret::try_new(secret).context("read the endpoint's secret")?,
         })
     }

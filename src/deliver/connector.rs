@@ -1,7 +1,7 @@
 //! Opens connections for deliveries, and only to addresses that [`super::guard`] allows: resolve, judge all answers,
 //! dial a judged one, judge the far end again.
 //!
-//! It stands below TLS in the HTTP client, where the address really connected to is known. Nothing here follows a
+//! It stands below [`super::tls`] in the HTTP client, where the address really connected to is known. Nothing here follows a
 //! redirect or asks a proxy.
 
 use std::io;
@@ -16,7 +16,6 @@ use async_trait::async_trait;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
 use http::Uri;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
@@ -117,18 +116,9 @@ impl Connector {
         ))
     }
 
-    /// This connector with TLS above it, trusting Mozilla's roots; plain http only where the policy allows it.
-    pub fn with_tls(self) -> anyhow::Result<HttpsConnector<Self>> {
-        let http = self.policy.allow_http;
-        let builder = HttpsConnectorBuilder::new()
-            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
-            .context("set up TLS")?;
-        let builder = if http {
-            builder.https_or_http()
-        } else {
-            builder.https_only()
-        };
-        Ok(builder.enable_http1().enable_http2().wrap_connector(self))
+    /// What it may connect to.
+    pub const fn policy(&self) -> Policy {
+        self.policy
     }
 
     async fn connect(self, uri: Uri) -> Result<TcpStream, ConnectError> {

@@ -65,6 +65,7 @@ pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<(
         workers: HashMap::new(),
         tasks: JoinSet::new(),
         looked_to: head,
+        listed_at: Position::START,
         pruned_at: Timestamp::default(),
     };
     dispatcher.reconcile().await?;
@@ -106,13 +107,14 @@ struct Dispatcher {
     workers: HashMap<WebhookEndpointId, Running>,
     tasks: JoinSet<()>,
     looked_to: Position,
+    /// The last change of the endpoints that the workers follow.
+    listed_at: Position,
     pruned_at: Timestamp,
 }
 
 impl Dispatcher {
     /// Waits for news and passes them on.
     async fn step(&mut self, shutdown: &Shutdown) -> anyhow::Result<()> {
-        let seen = self.deliveries.freshness.changed_at(ENDPOINTS);
         let (log, nudge) = (self.deliveries.writer.log.clone(), self.deliveries.nudge.clone());
         let mut ended = None;
         tokio::select! {
@@ -123,19 +125,19 @@ impl Dispatcher {
             () = nudge.notified() => self.workers.values().for_each(|worker| worker.nudge.notify_one()),
             () = log.wait(self.looked_to, TICK) => {}
         }
-        let has_endpoint_news = self.look().await?;
+        self.look().await?;
         if let Some(ended) = ended {
             self.workers.retain(|_, worker| worker.task != ended);
         }
-        if ended.is_some() || has_endpoint_news || self.deliveries.freshness.changed_at(ENDPOINTS) != seen {
+        if ended.is_some() || self.deliveries.freshness.changed_at(ENDPOINTS) != self.listed_at {
             self.reconcile().await?;
         }
         self.prune().await
     }
 
-    /// Looks at what is new in the log and nudges the workers whose account it concerns. True: endpoints changed, and
-    /// the read models know of it.
-    async fn look(&mut self) -> anyhow::Result<bool> {
+    /// Looks at what is new in the log and nudges the workers whose account it concerns. If endpoints changed, waits
+    /// for the read models to know of it.
+    async fn look(&mut self) -> anyhow::Result<()> {
         let mut endpoints_changed = false;
         loop {
             let page = self
@@ -160,11 +162,16 @@ impl Dispatcher {
                 break;
             }
         }
-        Ok(endpoints_changed && self.deliveries.freshness.reached(self.looked_to, TICK).await)
+        if endpoints_changed {
+            self.deliveries.freshness.reached(self.looked_to, TICK).await;
+        }
+        Ok(())
     }
 
     /// Makes the workers match the endpoints.
     async fn reconcile(&mut self) -> anyhow::Result<()> {
+        // Asked before the list is read: a change in between is looked at once more.
+        self.listed_at = self.deliveries.freshness.changed_at(ENDPOINTS);
         let active = webhook_endpoints::active(&*self.deliveries.views)
             .await
             .context("list the webhook endpoints")?;

@@ -13,6 +13,7 @@ mod lane;
 pub mod request;
 mod schedule;
 pub mod sign;
+mod tls;
 mod worker;
 
 pub use dispatcher::{Deliveries, run};

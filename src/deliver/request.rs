@@ -8,7 +8,6 @@ use domain::{EventId, Timestamp, WebhookEventType};
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
 use tokio::time::{Instant, timeout_at};
@@ -17,6 +16,7 @@ use ulid::Ulid;
 use super::connector::{ConnectError, Connector};
 use super::schedule::asked_to_wait;
 use super::sign::Secret;
+use super::tls::Tls;
 
 /// The time that a receiver has for everything, from the look-up of its name to the end of its answer.
 const DEADLINE: Duration = Duration::from_secs(15);
@@ -106,7 +106,7 @@ pub struct Outcome {
 /// Makes attempts over one pool of connections.
 #[derive(Clone)]
 pub struct Sender {
-    client: Client<HttpsConnector<Connector>, Full<Bytes>>,
+    client: Client<Tls, Full<Bytes>>,
     deadline: Duration,
 }
 
@@ -119,7 +119,7 @@ impl Sender {
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
-            .build(connector.with_tls()?);
+            .build(Tls::new(connector)?);
         Ok(Self {
             client,
             deadline: DEADLINE,

@@ -1,0 +1,59 @@
+//! TLS above [`super::connector`], with a bound of its own: the HTTP client may finish a handshake in the background,
+//! where no request's deadline reaches, and a hostile receiver could leave those open for ever.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use http::Uri;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tower::Service;
+
+use super::connector::Connector;
+
+/// The time that look-up, connecting and the handshake have together.
+const HANDSHAKE: Duration = Duration::from_secs(12);
+
+type BoxError = Box<dyn std::error::Error + Send + Sync>;
+
+/// Connects and encrypts.
+#[derive(Clone)]
+pub struct Tls(HttpsConnector<Connector>);
+
+impl Tls {
+    /// TLS that trusts Mozilla's roots; plain http only where the connector's policy allows it.
+    pub fn new(connector: Connector) -> anyhow::Result<Self> {
+        let builder = HttpsConnectorBuilder::new()
+            .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
+            .context("set up TLS")?;
+        let builder = if connector.policy().allow_http {
+            builder.https_or_http()
+        } else {
+            builder.https_only()
+        };
+        Ok(Self(builder.enable_http1().enable_http2().wrap_connector(connector)))
+    }
+}
+
+impl Service<Uri> for Tls {
+    type Response = MaybeHttpsStream<TokioIo<TcpStream>>;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let connecting = self.0.call(uri);
+        Box::pin(async move {
+            let late = |_| io::Error::from(io::ErrorKind::TimedOut);
+            timeout(HANDSHAKE, connecting).await.map_err(late)?
+        })
+    }
+}
