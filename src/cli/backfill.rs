@@ -146,8 +146,8 @@ mod tests {
         let error = arguments.commands().err().unwrap();
         assert_eq!(error.to_string(), "cannot read /nowhere/hour.json");
         assert_eq!(
-            error.downcast_ref::<io::Error>().unwrap().kind(),
-            io::ErrorKind::NotFound
+            error.downcast_ref::<std::io::Error>().unwrap().kind(),
+            std::io::ErrorKind::NotFound
         );
     }
 }
