@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use database::{Database, Durability, MIGRATIONS, Sqlite, Statement, Value, migrate};
+use database::{Database, Durability, MIGRATIONS, Sqlite, Statement, migrate};
 use domain::event::LeadCaptured;
 use domain::{
     AccountId, Collector, EventId, LeadId, PersonRef, RepoName, Sealed, Signal, SignalKey, SignalKind, StreamId,
@@ -20,8 +20,6 @@ use event_log::sqlite::SqliteLog;
 use event_log::{EventLog, NewEvent, Position, Scope, StreamAppend};
 use projections::leads::{self, LeadQuery, Leads};
 use projections::{Projection, Runner};
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ToSql};
 use ulid::Ulid;
 
 const BATCH: u64 = 1_000;
@@ -29,7 +27,7 @@ const BATCH: u64 = 1_000;
 #[tokio::main(worker_threads = 2)]
 async fn main() {
     let asked = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
-    let leads = asked.last().unwrap_or(100_000).min(5_000_000);
+    let leads = asked.max().unwrap_or(100_000).min(5_000_000);
     let folder = tempfile::tempdir().unwrap();
     println!("{leads} leads, {BATCH} a transaction, one account, 20 repositories");
 
@@ -134,11 +132,10 @@ fn ulid(number: u64) -> Ulid {
 
 /// What SQLite alone needs for the rows of `leads`: prepared inserts, a transaction a batch, and the indexes at the end.
 async fn bare_insert(log: &SqliteLog, path: &Path) -> Duration {
-    let connection = Connection::open(path).unwrap();
-    connection
-        .execute_batch("PRAGMA journal_mode = wal; PRAGMA synchronous = normal; PRAGMA cache_size = -65536")
+    let bare = Sqlite::open(path, Durability::Disposable).unwrap();
+    bare.write(vec![Statement::sql(Leads.schema(), Vec::new())])
+        .await
         .unwrap();
-    connection.execute_batch(Leads.schema()).unwrap();
     let mut spent = Duration::ZERO;
     let mut after = Position::START;
     loop {
@@ -151,43 +148,31 @@ async fn bare_insert(log: &SqliteLog, path: &Path) -> Duration {
         }
         let statements = Leads.apply_all(&page.events);
         let start = Instant::now();
-        connection.execute_batch("BEGIN").unwrap();
-        for statement in &statements {
-            insert(&connection, statement);
-        }
-        connection.execute_batch("COMMIT").unwrap();
+        let inserted = bare.with_writer(move |connection| {
+            for statement in &statements {
+                let Statement::Insert { into, rows, .. } = statement else {
+                    continue;
+                };
+                for row in rows {
+                    let values = vec!["?"; row.len()].join(",");
+                    let text = format!("INSERT INTO {into} VALUES ({values})");
+                    let mut prepared = connection.prepare_cached(&text).unwrap();
+                    for (index, value) in row.iter().enumerate() {
+                        prepared.raw_bind_parameter(index + 1, value).unwrap();
+                    }
+                    prepared.raw_execute().unwrap();
+                }
+            }
+        });
+        inserted.await.unwrap();
         spent += start.elapsed();
         after = page.looked_to;
     }
     let start = Instant::now();
-    connection.execute_batch(Leads.indexes()).unwrap();
+    bare.write(vec![Statement::sql(Leads.indexes(), Vec::new())])
+        .await
+        .unwrap();
     spent + start.elapsed()
-}
-
-fn insert(connection: &Connection, statement: &Statement) {
-    let Statement::Insert { into, rows, .. } = statement else {
-        return;
-    };
-    for row in rows {
-        let values = vec!["?"; row.len()].join(",");
-        let text = format!("INSERT INTO {into} VALUES ({values})");
-        let mut prepared = connection.prepare_cached(&text).unwrap();
-        let params = row.iter().map(Bare);
-        prepared.execute(rusqlite::params_from_iter(params)).unwrap();
-    }
-}
-
-struct Bare<'value>(&'value Value);
-
-impl ToSql for Bare<'_> {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(ToSqlOutput::Borrowed(match self.0 {
-            Value::Null => ValueRef::Null,
-            Value::Int(value) => ValueRef::Integer(*value),
-            Value::Text(value) => ValueRef::Text(value.as_bytes()),
-            Value::Blob(value) => ValueRef::Blob(value),
-        }))
-    }
 }
 
 /// Reads a page a millisecond until it is told to stop: how many, and how long the slowest took.
@@ -201,6 +186,7 @@ async fn read_pages(views: Arc<Sqlite>, stop: Arc<AtomicBool>) -> (u64, Duration
         limit: 20,
     };
     let views: &dyn Database = &*views;
+    let mut pace = tokio::time::interval(Duration::from_millis(1));
     let (mut pages, mut slowest) = (0, Duration::ZERO);
     while !stop.load(Ordering::Relaxed) {
         let start = Instant::now();
@@ -211,7 +197,7 @@ async fn read_pages(views: Arc<Sqlite>, stop: Arc<AtomicBool>) -> (u64, Duration
         );
         slowest = slowest.max(start.elapsed());
         pages += 1;
-        tokio::time::sleep(Duration::from_millis(1)).await;
+        pace.tick().await;
     }
     (pages, slowest)
 }
