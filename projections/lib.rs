@@ -9,8 +9,6 @@ pub mod api_keys;
 mod batch;
 mod checkpoint;
 mod columns;
-#[cfg(test)]
-mod fixtures;
 pub mod freshness;
 pub mod leads;
 pub mod monthly_usage;
@@ -60,3 +58,6 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::new(webhook_endpoints::WebhookEndpoints),
     ]
 }
+
+#[cfg(test)]
+mod tests;

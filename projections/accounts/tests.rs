@@ -1,7 +1,7 @@
 //! Given the events of accounts, then these accounts.
 
 use super::*;
-use crate::fixtures::{History, account, project};
+use crate::tests::{History, account, project};
 
 #[tokio::test]
 async fn an_account_is_on_the_plan_that_it_was_moved_to_last() {

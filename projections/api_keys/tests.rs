@@ -1,7 +1,7 @@
 //! Given the events of API keys, then these keys.
 
 use super::*;
-use crate::fixtures::{History, account, project, ulid};
+use crate::tests::{History, account, project, ulid};
 
 #[tokio::test]
 async fn a_key_is_found_by_its_hash_and_a_revoked_one_says_so() {

@@ -9,8 +9,8 @@ use domain::{AccountId, EventId, Sealed, Timestamp};
 use event_log::Position;
 
 use super::*;
-use crate::fixtures::{History, account, lead_id, open_views, person, project, repo, signal};
 use crate::runner::Runner;
+use crate::tests::{History, account, lead_id, open_views, person, project, repo, signal};
 
 /// A lead as the events tell it: its signals, and when it was released if it had been withheld.
 struct Told {

@@ -4,7 +4,7 @@ use domain::SignalKind;
 use domain::event::{LeadCaptured, LeadReleased, LeadWithheld};
 
 use super::*;
-use crate::fixtures::{History, account, lead_id, project, signal};
+use crate::tests::{History, account, lead_id, project, signal};
 
 async fn lead_events() -> Vec<Recorded> {
     let mut history = History::new();

@@ -7,9 +7,9 @@ use database::{Row, Sqlite};
 use event_log::memory::MemoryLog;
 
 use super::*;
-use crate::fixtures::{Dump, History, dump, open_views};
 use crate::leads::{self, LeadQuery};
 use crate::rebuild::Progress;
+use crate::tests::{Dump, History, dump, open_views};
 
 async fn open(log: &Arc<MemoryLog>, views: &Arc<Sqlite>) -> Runner {
     Runner::open(log.clone(), views.clone(), crate::all()).await.unwrap()
@@ -144,7 +144,7 @@ async fn readers_see_whole_lists_throughout_a_rebuild() {
     runner.catch_up().await.unwrap();
     runner.stretch = 20;
     let query = LeadQuery {
-        account: crate::fixtures::account(1),
+        account: crate::tests::account(1),
         signal_type: None,
         repo: None,
         since: None,

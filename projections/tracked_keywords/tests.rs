@@ -1,7 +1,7 @@
 //! Given the events of tracked keywords, then these are tracked.
 
 use super::*;
-use crate::fixtures::{History, account, project, ulid};
+use crate::tests::{History, account, project, ulid};
 
 #[tokio::test]
 async fn what_is_tracked_is_listed_with_its_newest_targets_and_what_was_untracked_is_gone() {

@@ -1,7 +1,7 @@
 //! Given the events of webhook endpoints, then these endpoints.
 
 use super::*;
-use crate::fixtures::{History, account, project, ulid};
+use crate::tests::{History, account, project, ulid};
 
 #[tokio::test]
 async fn an_endpoint_is_listed_until_it_is_removed_and_active_until_it_is_disabled() {

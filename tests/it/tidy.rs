@@ -91,6 +91,8 @@ impl Source {
     fn tests_from(&self) -> usize {
         let name = self.path.rsplit('/').next().unwrap_or_default();
         let whole = self.path.starts_with("tests/") || self.path.contains("/tests/") || name == "tests.rs";
+        // A bench fills a log and a database as a test does.
+        let whole = whole || self.path.contains("benches/");
         let marked = || self.code().find(|(_, line)| line.trim() == "#[cfg(test)]");
         if whole {
             1
