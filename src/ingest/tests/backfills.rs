@@ -80,7 +80,8 @@ async fn a_file_is_told_of_line_by_line_and_the_same_file_again_adds_no_event() 
         ..Accepted::default()
     };
     assert_eq!(summary.accepted, expected);
-    assert_eq!((last.lock().unwrap().read, last.lock().unwrap().lines), (size, 1_006));
+    let last = last.into_inner().unwrap();
+    assert_eq!((last.read, last.lines), (size, 1_006));
 
     let head = room.head().await;
     let again = run(&room, hour()).await;

@@ -77,7 +77,7 @@ impl Room {
         let open = |name: &str| Arc::new(Sqlite::open(&folder.path().join(name), Durability::Disposable).unwrap());
         let (store, views) = (open("gitleads.db"), open("views.db"));
         migrate(&*store, MIGRATIONS).await.unwrap();
-        let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
+        let root_key = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
         let clock = Arc::new(TestClock {
             micros: AtomicI64::new("2026-04-10T12:00:00Z".parse::<Timestamp>().unwrap().micros()),
             drawn: AtomicU64::new(1),
@@ -85,7 +85,7 @@ impl Room {
         let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
         let writer = Arc::new(Writer {
             log: Arc::clone(&log),
-            vault: Arc::new(Vault::new(store.clone(), &root)),
+            vault: Arc::new(Vault::new(store.clone(), &root_key)),
             clock: clock.clone(),
         });
         let runner = Runner::open(Arc::clone(&log), views.clone(), projections::all())

@@ -5,7 +5,8 @@ use fake_github::{FakeGithub, Misbehaviour, Repo, User};
 use super::*;
 use crate::ingest::poll_repos::Polls;
 
-const FEED: &str = "/repos/acme/sdk/events";
+/// As the customer spelt it.
+const FEED: &str = "/repos/Acme/sdk/events";
 
 struct Story {
     room: Room,
