@@ -54,9 +54,9 @@ async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_
     server
         .post("/v1/tracked-keywords", serde_json::json!({"keyword": "docker"}), 201)
         .await;
-    let hour = hour(9_000);
+    let hour = hour(10_400);
     let lines: Vec<String> = hour.text.lines().map(|line| format!("{line}\n")).collect();
-    let (first, later) = lines.split_at(8_200);
+    let (first, later) = lines.split_at(9_600);
     assert!(
         output(&data, &["backfill", "-"], first.concat().as_bytes())
             .status

@@ -22,7 +22,7 @@ async fn every_get_answers_as_before_after_the_views_were_deleted() {
     server
         .post("/v1/tracked-keywords", serde_json::json!({"keyword": "docker"}), 201)
         .await;
-    let hook = serde_json::json!({"url": "http://127.0.0.1:9/none", "events": ["lead.enriched"]});
+    let hook = serde_json::json!({"url": "http://127.0.0.1:9999/none", "events": ["lead.enriched"]});
     let hook = server.post("/v1/webhooks", hook, 201).await;
     assert!(
         output(&data, &["backfill", "-"], hour(120).text.as_bytes())
