@@ -44,11 +44,6 @@ impl Shutdown {
         }
     }
 
-    /// The same as a value to watch, true once it is time to end.
-    pub fn watch(&self) -> watch::Receiver<bool> {
-        self.0.clone()
-    }
-
     /// Whether it is time to end.
     pub fn is_requested(&self) -> bool {
         *self.0.borrow() || self.0.has_changed().is_err()

@@ -9,10 +9,10 @@ use crate::control::{Command, Output, Unit};
 
 /// Which read models.
 #[derive(Debug, Args)]
-#[group(skip)]
+#[group(id = "replay", required = true, multiple = false)]
 pub struct Arguments {
     /// The read model to make anew
-    #[arg(value_name = "NAME", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(value_name = "NAME")]
     name: Option<String>,
     /// All of them
     #[arg(long)]

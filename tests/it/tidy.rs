@@ -64,7 +64,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ),
     (concat!("#[ig", "nore"), &[], "a test that does not run tells nothing"),
     (
-        "super::super::",
+        "super::super::*",
         &[],
         "write it from crate::, so that the arrow can be seen",
     ),
@@ -90,9 +90,9 @@ impl Source {
     /// The first line of test code; every test file begins with it.
     fn tests_from(&self) -> usize {
         let name = self.path.rsplit('/').next().unwrap_or_default();
-        let whole = self.path.starts_with("tests/") || self.path.contains("/tests/") || name == "tests.rs";
         // A bench fills a log and a database as a test does.
-        let whole = whole || self.path.contains("benches/");
+        let folders = ["tests/", "benches/"].iter().any(|folder| self.path.contains(folder));
+        let whole = folders || ["tests.rs", "fixtures.rs"].contains(&name) || name.ends_with("_tests.rs");
         let marked = || self.code().find(|(_, line)| line.trim() == "#[cfg(test)]");
         if whole {
             1
@@ -195,7 +195,11 @@ fn arrows(source: &Source) -> Vec<String> {
         return Vec::new();
     }
     let mut found = Vec::new();
-    for (line, path) in named(source) {
+    // Tests may put together what they need.
+    for (line, path) in named(source)
+        .into_iter()
+        .filter(|(line, _)| *line < source.tests_from())
+    {
         let inside_of = |allowed: &str| path == allowed || path.starts_with(&format!("{allowed}::"));
         let allowed = rules
             .iter()
