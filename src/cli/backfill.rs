@@ -57,6 +57,8 @@ pub(super) async fn backfill(
     let told = output.clone();
     let progress = move |progress: &ingest::Progress| told.progress(progress.read, bytes, Unit::Bytes);
     let summary = ingest::backfill(&app.ingest, input, name, progress).await?;
+    // So that whoever asks the API next sees what was just recorded.
+    app.settle(app.writer.log.head().await?).await;
     for line in lines(&summary) {
         output.line(line).await?;
     }
