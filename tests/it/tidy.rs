@@ -78,6 +78,8 @@ struct Source {
     /// From the root of the tree, with slashes.
     path: String,
     text: String,
+    /// Whether all of it is test code; a bench fills a log and a database as a test does.
+    is_test: bool,
 }
 
 impl Source {
@@ -89,16 +91,39 @@ impl Source {
 
     /// The first line of test code; every test file begins with it.
     fn tests_from(&self) -> usize {
-        let name = self.path.rsplit('/').next().unwrap_or_default();
-        // A bench fills a log and a database as a test does.
-        let folders = ["tests/", "benches/"].iter().any(|folder| self.path.contains(folder));
-        let whole = folders || ["tests.rs", "fixtures.rs"].contains(&name) || name.ends_with("_tests.rs");
-        let marked = || self.code().find(|(_, line)| line.trim() == "#[cfg(test)]");
-        if whole {
+        let mut code = self.code();
+        let mut marked = || code.find(|(_, line)| line.trim() == "#[cfg(test)]");
+        if self.is_test {
             1
         } else {
             marked().map_or(usize::MAX, |(number, _)| number)
         }
+    }
+
+    /// The files, without their ending, of the modules that are declared for tests only.
+    fn test_modules(&self) -> Vec<String> {
+        let stem = self.path.trim_end_matches(".rs");
+        let folder = stem.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let root = ["/mod", "/lib", "/main"].iter().any(|name| stem.ends_with(name));
+        let below = if root { folder } else { stem };
+        let mut found = Vec::new();
+        for declared in self.text.split("#[cfg(test)]\n").skip(1) {
+            let (path, rest) = match declared.strip_prefix("#[path = \"") {
+                Some(named) => named.split_once("\"]\n").unwrap_or_default(),
+                None => ("", declared),
+            };
+            let name = rest
+                .trim_start_matches("pub")
+                .trim_start_matches("(crate)")
+                .trim_start()
+                .strip_prefix("mod ");
+            let name = name.and_then(|name| name.lines().next()?.strip_suffix(';'));
+            found.extend(name.map(|name| match path.strip_suffix(".rs") {
+                Some(path) => format!("{folder}/{path}"),
+                None => format!("{below}/{name}"),
+            }));
+        }
+        found
     }
 
     fn at(&self, line: usize, reason: &str) -> String {
@@ -113,6 +138,14 @@ fn sources() -> Vec<Source> {
         collect(root, &root.join(folder), &mut sources);
     }
     assert!(sources.len() > 50, "the tree was not found");
+    let modules: Vec<String> = sources.iter().flat_map(Source::test_modules).collect();
+    for source in &mut sources {
+        let within = |module: &String| {
+            let rest = source.path.strip_prefix(module.as_str());
+            rest.is_some_and(|rest| rest == ".rs" || rest.starts_with('/'))
+        };
+        source.is_test |= modules.iter().any(within);
+    }
     sources
 }
 
@@ -124,10 +157,10 @@ fn collect(root: &Path, folder: &Path, sources: &mut Vec<Source>) {
         if path.is_dir() && !path.ends_with("target") {
             collect(root, &path, sources);
         } else if path.extension().is_some_and(|extension| extension == "rs") {
-            sources.push(Source {
-                path: path.strip_prefix(root).unwrap().to_str().unwrap().replace('\\', "/"),
-                text: fs::read_to_string(&path).unwrap(),
-            });
+            let text = fs::read_to_string(&path).unwrap();
+            let path = path.strip_prefix(root).unwrap().to_str().unwrap().to_owned();
+            let is_test = path.contains("tests/") || path.contains("benches/");
+            sources.push(Source { path, text, is_test });
         }
     }
 }
@@ -313,10 +346,21 @@ fn each_rule_sees_what_it_is_there_for() {
     let at = |path: &str, text: &str| Source {
         path: path.to_owned(),
         text: text.to_owned(),
+        is_test: path.contains("tests"),
     };
     let seen = |rule: fn(&Source) -> Vec<String>, path: &str, text: &str| rule(&at(path, text)).len();
     assert_eq!(seen(first_sentence, "src/a.rs", "use std::fs;\n"), 1);
     assert_eq!(seen(first_sentence, "src/a.rs", "//! Reads a file.\n"), 0);
+    let declared = at(
+        "src/http/mod.rs",
+        "#[cfg(test)]\nmod sandbox;\n#[cfg(test)]\n#[path = \"a_tests.rs\"]\nmod tests;\n",
+    );
+    assert_eq!(declared.test_modules(), ["src/http/sandbox", "src/http/a_tests"]);
+    let inner = at(
+        "src/http/auth.rs",
+        "#[cfg(test)]\nmod tests;\n#[cfg(test)]\nmod more {\n",
+    );
+    assert_eq!(inner.test_modules(), ["src/http/auth/tests"]);
     assert_eq!(seen(size, "src/a.rs", &"\n".repeat(601)), 1);
     assert_eq!(
         seen(

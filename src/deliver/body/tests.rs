@@ -1,3 +1,5 @@
+//! What the bodies of deliveries hold, key by key.
+
 use std::slice;
 
 use domain::{Collector, Profile};

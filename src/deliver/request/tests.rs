@@ -1,3 +1,5 @@
+//! One attempt against a real receiver: what it sends, and how each answer is judged.
+
 use axum::body::Body;
 use axum::http::Response as Answer;
 use futures_util::stream;

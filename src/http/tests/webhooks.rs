@@ -1,4 +1,4 @@
-//! Webhook endpoints.
+//! Webhook endpoints over HTTP: added, listed, removed.
 
 use serde_json::{Value, json};
 
