@@ -77,12 +77,20 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
     let ingest = app.ingest.clone();
     tasks.spawn("enrichment", move |shutdown| {
         let work = enrich::run(ingest.clone(), client.clone());
-        async move { shutdown.cut_off(async { Ok(work.await) }).await }
+        let work = async {
+            work.await;
+            Ok(())
+        };
+        async move { shutdown.cut_off(work).await }
     });
     let ingest = app.ingest.clone();
     tasks.spawn("releases", move |shutdown| {
         let work = release::run(ingest.clone());
-        async move { shutdown.cut_off(async { Ok(work.await) }).await }
+        let work = async {
+            work.await;
+            Ok(())
+        };
+        async move { shutdown.cut_off(work).await }
     });
     let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
     tasks.spawn("control", move |shutdown| {
