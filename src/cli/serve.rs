@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures_util::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
@@ -77,12 +78,12 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
     let ingest = app.ingest.clone();
     tasks.spawn("enrichment", move |shutdown| {
         let work = enrich::run(ingest.clone(), client.clone());
-        async move { shutdown.cut_off(async { Ok(work.await) }).await }
+        async move { shutdown.cut_off(work.map(Ok)).await }
     });
     let ingest = app.ingest.clone();
     tasks.spawn("releases", move |shutdown| {
         let work = release::run(ingest.clone());
-        async move { shutdown.cut_off(async { Ok(work.await) }).await }
+        async move { shutdown.cut_off(work.map(Ok)).await }
     });
     let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
     tasks.spawn("control", move |shutdown| {
