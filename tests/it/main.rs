@@ -1,5 +1,8 @@
 //! Every test that needs more than one crate, in one binary: the stories and the tidiness of the tree.
 
+// Clippy knows test functions, but not the functions that they share.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
+
 mod backfill;
 mod harness;
 mod paging;

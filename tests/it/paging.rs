@@ -7,7 +7,7 @@ use crate::harness::config::generous;
 use crate::harness::server::{Server, output};
 
 /// Pages of 20 to the end; after each page some more of the lines are fed.
-async fn page_while_feeding(server: &Server, filter: &str, lines: &mut std::vec::IntoIter<String>) -> Vec<String> {
+async fn page_while_feeding(server: &Server, filter: &str, lines: &mut impl Iterator<Item = String>) -> Vec<String> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -62,7 +62,7 @@ async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_
             .status
             .success()
     );
-    let mut later = later.to_vec().into_iter();
+    let mut later = later.iter().cloned();
     let repo = format!("&repo={STARRED}");
     let filters = [
         "",

@@ -286,13 +286,11 @@ fn write_out<'a>(prefix: &str, text: &'a str, paths: &mut Vec<String>) -> &'a st
     } else {
         format!("{prefix}::{name}")
     };
-    match rest.strip_prefix("::") {
-        Some(more) => write_out(&path, more, paths),
-        None => {
-            paths.push(path);
-            rest.strip_prefix('*').unwrap_or(rest)
-        }
+    if let Some(more) = rest.strip_prefix("::") {
+        return write_out(&path, more, paths);
     }
+    paths.push(path);
+    rest.strip_prefix('*').unwrap_or(rest)
 }
 
 #[test]

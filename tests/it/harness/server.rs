@@ -7,6 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use serde_json::Value;
 
 /// A command line that no setting of the machine reaches.
+#[expect(clippy::disallowed_methods, reason = "to take away what the program would read")]
 pub fn gitleads(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gitleads"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GITLEADS_")) {
@@ -74,18 +75,18 @@ impl Server {
             .spawn()
             .unwrap();
         let mut errors = child.stderr.take().unwrap();
-        let complaints = std::thread::spawn(move || {
+        let mut complaints = Some(std::thread::spawn(move || {
             let mut text = String::new();
             drop(errors.read_to_string(&mut text));
             text
-        });
+        }));
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let (mut url, mut printed) = (None, key.map(str::to_owned));
         while url.is_none() || printed.is_none() {
             let mut line = String::new();
-            if lines.read_line(&mut line).unwrap() == 0 {
-                panic!("the server did not start: {}", complaints.join().unwrap());
-            }
+            let read = lines.read_line(&mut line).unwrap();
+            let mut complaint = || complaints.take().map(|said| said.join().unwrap()).unwrap_or_default();
+            assert!(read > 0, "the server did not start: {}", complaint());
             for word in line.split(|c: char| c.is_whitespace() || c == '"' || c == '\'') {
                 if word.starts_with("http://127.0.0.1:") && url.is_none() {
                     url = Some(word.trim_end_matches('/').to_owned());
