@@ -1,5 +1,6 @@
 //! Deliveries of GitHub's own webhooks: verified, taken once, recorded before they are answered.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -60,7 +61,7 @@ pub async fn receive(
         return Ok(Receipt::Duplicate);
     }
     let now = ingest.writer.clock.now();
-    let activity = match read(kind, body, &now.to_string()) {
+    let activity = match read(kind, &json(body), &now.to_string()) {
         Ok(Some(activity)) => activity,
         Ok(None) => return Ok(Receipt::Ignored),
         Err(reason) => return Ok(Receipt::Malformed(reason)),
@@ -70,6 +71,19 @@ pub async fn receive(
         remember(ingest, delivery).await?;
     }
     Ok(Receipt::Accepted(accepted))
+}
+
+/// GitHub sends JSON as it is or, if the webhook was made with its default settings, as the form field `payload`.
+fn json(body: &[u8]) -> Cow<'_, [u8]> {
+    if !body.starts_with(b"payload=") {
+        return Cow::Borrowed(body);
+    }
+    let payload = url::form_urlencoded::parse(body).next();
+    Cow::Owned(
+        payload
+            .map(|(_, json)| json.into_owned().into_bytes())
+            .unwrap_or_default(),
+    )
 }
 
 /// The activity, `None` if there is none in it, or why it cannot be read.

@@ -55,6 +55,23 @@ async fn a_star_is_taken_once_whatever_number_of_times_it_is_delivered() {
 }
 
 #[tokio::test]
+async fn a_delivery_as_a_form_field_is_read_like_one_in_json() {
+    let room = Room::new().await;
+    room.track("acme/sdk").await;
+    let form: String = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("payload", STAR)
+        .finish();
+    let Receipt::Accepted(accepted) = deliver(&room, "d-1", "star", &form).await else {
+        panic!("not accepted");
+    };
+    assert_eq!(accepted.captured, 1);
+    assert!(matches!(
+        deliver(&room, "d-2", "star", "payload=").await,
+        Receipt::Malformed(_)
+    ));
+}
+
+#[tokio::test]
 async fn a_text_in_a_repository_that_nobody_tracks_counts_by_its_keyword() {
     let room = Room::new().await;
     room.track_keyword("docker").await;
