@@ -68,10 +68,9 @@ fn show(bar: &mut Option<ProgressBar>, done: u64, total: Option<u64>, unit: Unit
     let bar = bar.get_or_insert_with(|| {
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
         let template = match (unit, total) {
-            (Unit::Bytes, Some(_)) => {
-                "{bar:30} {binary_bytes} of {binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
-            }
-            (Unit::Bytes, None) => "{spinner} {binary_bytes}, {binary_bytes_per_sec}",
+            // No rate: the first figure after the start is absurd, and the time left says what it is wanted for.
+            (Unit::Bytes, Some(_)) => "{bar:30} {binary_bytes} of {binary_total_bytes}, {eta} left",
+            (Unit::Bytes, None) => "{spinner} {binary_bytes}",
             (Unit::Events, Some(_)) => "{bar:30} {human_pos} of {human_len} events, {eta} left",
             (Unit::Events, None) => "{spinner} {human_pos} events",
         };
