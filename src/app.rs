@@ -134,19 +134,6 @@ impl App {
     }
 }
 
-/// Keeps the views up to the log, a stretch at a time, so that a rebuild can have the runner in between.
-pub async fn project(runner: Arc<Mutex<Runner>>, log: Arc<dyn event_log::EventLog>) -> anyhow::Result<()> {
-    loop {
-        let (more, applied) = {
-            let mut runner = runner.lock().await;
-            (runner.step().await?, runner.freshness().applied())
-        };
-        if !more {
-            log.wait(applied, Duration::from_secs(1)).await;
-        }
-    }
-}
-
 /// Nobody but the owner may look into the directory: it holds the root key and the control socket.
 fn make_folder(folder: &Path) -> std::io::Result<()> {
     use std::os::unix::fs::DirBuilderExt as _;

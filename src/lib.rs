@@ -11,5 +11,6 @@ pub mod gharchive;
 pub mod github;
 pub mod http;
 pub mod ingest;
+pub mod project;
 pub mod serve;
 pub mod telemetry;

@@ -9,9 +9,10 @@ use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
 use super::print;
-use crate::app::{self, App};
+use crate::app::App;
 use crate::config::Config;
 use crate::control::{self, Command, Execute, Frame, Input};
+use crate::project;
 use crate::serve::{Tasks, stop_signal};
 
 /// How long a server that has the directory, but does not answer yet or any more, is waited for.
@@ -77,7 +78,7 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
             let mut tasks = Tasks::new();
             let (runner, log) = (app.runner.clone(), app.writer.log.clone());
             tasks.spawn("projections", move |shutdown| {
-                let work = app::project(runner.clone(), log.clone());
+                let work = project::run(runner.clone(), log.clone());
                 async move { shutdown.cut_off(work).await }
             });
             let ended = here(&app, asked).await;

@@ -11,7 +11,7 @@ use anyhow::{Context as _, bail};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
-use crate::app::{self, App};
+use crate::app::App;
 use crate::config::Config;
 use crate::control;
 use crate::deliver;
@@ -21,6 +21,7 @@ use crate::deliver::request::Sender;
 use crate::github::client::Client;
 use crate::http::{Api, GithubWebhook, TaskReport, router, server};
 use crate::ingest::{enrich, poll_repos, release};
+use crate::project;
 use crate::serve::{TaskState, TaskStates, Tasks, stop_signal};
 
 /// How long tasks may take to end; with what closing the files takes, well under the 10 s that supervisors grant.
@@ -65,7 +66,7 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
     let deliveries = deliveries(app)?;
     let (runner, log) = (app.runner.clone(), app.writer.log.clone());
     tasks.spawn("projections", move |shutdown| {
-        let work = app::project(runner.clone(), log.clone());
+        let work = project::run(runner.clone(), log.clone());
         async move { shutdown.cut_off(work).await }
     });
     tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));

@@ -198,7 +198,7 @@ impl Sandbox {
             sender: self.sender.clone(),
             nudge: self.nudge.clone(),
         };
-        let projecting = crate::app::project(self.runner.clone(), self.writer.log.clone());
+        let projecting = crate::project::run(self.runner.clone(), self.writer.log.clone());
         let ended = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {
