@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Collector, EventId, LeadId, PersonRef, Profile, ProfileField, RepoName, Sealed, SignalKind, SignalPerson, Timestamp,
+    Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed, SignalKind,
+    SignalPerson, Timestamp,
 };
 use projections::leads::{LeadDetail, LeadRow, SignalRow};
 use serde::Serialize;
@@ -94,12 +95,23 @@ impl Opener<'_> {
             .profile
             .as_ref()
             .and_then(|(event, sealed)| self.open(*event, sealed));
-        enriched.or_else(|| {
-            self.signal(&row.signal).map(|person| Profile {
-                login: person.login,
-                ..Profile::default()
-            })
-        })
+        enriched.or_else(|| Some(of_signal(self.signal(&row.signal)?, &row.signal)))
+    }
+}
+
+/// What a signal alone tells of a person: the login.
+fn of_signal(person: SignalPerson, signal: &SignalRow) -> Profile {
+    let seen = Provenance {
+        source: signal.collector.to_string(),
+        url: person
+            .url
+            .unwrap_or_else(|| format!("https://github.com/{}", person.login)),
+        observed_at: signal.recorded_at,
+    };
+    Profile {
+        login: person.login,
+        provenance: [(ProfileField::Login, seen)].into(),
+        ..Profile::default()
     }
 }
 

@@ -319,3 +319,17 @@ async fn an_erased_person_is_a_row_of_nulls() {
     assert_eq!(lead["signals"][0]["url"], Value::Null);
     assert_eq!(lead["provenance"], json!({}));
 }
+
+#[tokio::test]
+async fn before_the_profile_is_read_the_signal_is_where_the_login_comes_from() {
+    let house = house().await;
+    house.record([sighting(7, KeywordIssue, "acme/sdk")]).await;
+    let row = house.get("/v1/leads").await.json()["data"][0].clone();
+    let path = format!("/v1/leads/{}", row["id"].as_str().unwrap());
+    let lead = house.get(&path).await.json();
+    let (signal, source) = (&lead["signals"][0], &lead["provenance"]["github_username"]);
+    assert_eq!(source["source"], signal["collector"]);
+    assert_eq!(source["url"], signal["url"]);
+    assert_eq!(source["observed_at"], signal["recorded_at"]);
+    assert_eq!(lead["provenance"].as_object().unwrap().len(), 1);
+}
