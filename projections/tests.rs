@@ -11,8 +11,9 @@ use domain::event::{
     SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
 };
 use domain::{
-    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoName,
-    RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp, WebhookEndpointId, WebhookEventType,
+    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoKey,
+    RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp, WebhookEndpointId,
+    WebhookEventType,
 };
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
@@ -36,6 +37,15 @@ pub fn lead_id(number: u64) -> LeadId {
     LeadId::new(ulid(number))
 }
 
+/// A name's stand-in, whatever its letter case; the vault's is a keyed hash.
+pub fn repo_key(name: &str) -> RepoKey {
+    let mut bytes = [0_u8; 16];
+    for (at, byte) in name.to_ascii_lowercase().bytes().enumerate() {
+        bytes[at % 16] = byte.wrapping_add(bytes[at % 16].rotate_left(3));
+    }
+    RepoKey::new(bytes)
+}
+
 pub fn repo(name: &str) -> RepoName {
     name.parse().unwrap()
 }
@@ -44,7 +54,7 @@ pub fn signal(number: u64, kind: SignalKind, repo_name: &str) -> Signal {
     Signal {
         key: SignalKey::new(u128::from(number).to_be_bytes()),
         kind,
-        repo: repo(repo_name),
+        repo: repo_key(repo_name),
         keyword: (kind != SignalKind::Stargazer).then(|| "docker".parse().unwrap()),
         occurred_at: Timestamp::from_secs(1_000_000 + i64::try_from(number).unwrap()),
         collector: Collector::Archive,

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use database::{Database, Durability, MIGRATIONS, Sqlite, Statement, migrate};
 use domain::event::LeadCaptured;
 use domain::{
-    AccountId, Collector, EventId, LeadId, PersonRef, RepoName, Sealed, Signal, SignalKey, SignalKind, StreamId,
+    AccountId, Collector, EventId, LeadId, PersonRef, RepoKey, Sealed, Signal, SignalKey, SignalKind, StreamId,
     Timestamp,
 };
 use event_log::sqlite::SqliteLog;
@@ -102,7 +102,7 @@ fn captured(number: u64) -> StreamAppend {
             .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
             .to_be_bytes(),
     );
-    let repo: RepoName = format!("acme-corp/rival-sdk-{}", number % 20).parse().unwrap();
+    let repo = RepoKey::new(u128::from(number % 20).to_be_bytes());
     let kinds = SignalKind::ALL.iter().copied();
     let signal = Signal {
         key: SignalKey::new(*person.bytes()),

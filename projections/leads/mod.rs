@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use database::{Statement, Value};
 use domain::event::{LeadEnriched, LeadReleased};
-use domain::{Event, LeadId, RepoName, Signal, SignalKind};
+use domain::{Event, LeadId, RepoKey, Signal, SignalKind};
 use event_log::Recorded;
 
 pub use queries::{LeadDetail, LeadQuery, LeadRow, SignalRow, accounts_with_withheld, find, page, withheld};
@@ -89,13 +89,12 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
     let account = columns::id(recorded.account().ulid());
     let lead = columns::id(lead_id.ulid());
     let timeline = Statement::insert(
-        "lead_signals (lead_id, number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, person)",
+        "lead_signals (lead_id, number, kind, keyword, occurred_at, recorded_at, collector, event_id, person)",
         "ON CONFLICT DO NOTHING",
         vec![
             lead.clone(),
             recorded.version.into(),
             signal.kind.as_str().into(),
-            signal.repo.as_str().into(),
             signal.keyword.as_ref().map(domain::Keyword::as_str).into(),
             columns::time(signal.occurred_at),
             columns::time(recorded.recorded_at),
@@ -159,7 +158,7 @@ fn profiles(rows: Vec<Vec<Value>>) -> Statement {
 
 /// The facets that a signal has, one for each combination of filters that it matches.
 fn facets_of(signal: &Signal) -> [String; 4] {
-    let (kind, repo) = (Some(signal.kind), Some(&signal.repo));
+    let (kind, repo) = (Some(signal.kind), Some(signal.repo));
     [
         facet(None, None),
         facet(kind, None),
@@ -169,12 +168,12 @@ fn facets_of(signal: &Signal) -> [String; 4] {
 }
 
 /// The facet that a combination of filters asks for.
-fn facet(kind: Option<SignalKind>, repo: Option<&RepoName>) -> String {
+fn facet(kind: Option<SignalKind>, repo: Option<RepoKey>) -> String {
     match (kind, repo) {
         (None, None) => String::new(),
         (Some(kind), None) => format!("t:{kind}"),
-        (None, Some(repo)) => format!("r:{}", repo.key()),
-        (Some(kind), Some(repo)) => format!("t:{kind} r:{}", repo.key()),
+        (None, Some(repo)) => format!("r:{repo}"),
+        (Some(kind), Some(repo)) => format!("t:{kind} r:{repo}"),
     }
 }
 

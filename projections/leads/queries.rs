@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
-use domain::{AccountId, Collector, EventId, LeadId, PersonRef, RepoName, Sealed, SignalKind, Timestamp};
+use domain::{AccountId, Collector, EventId, LeadId, PersonRef, RepoKey, Sealed, SignalKind, Timestamp};
 use event_log::Position;
 
 use super::facet;
@@ -17,7 +17,7 @@ pub struct LeadQuery {
     /// Those with a signal of this kind.
     pub signal_type: Option<SignalKind>,
     /// Those with a signal in this repository.
-    pub repo: Option<RepoName>,
+    pub repo: Option<RepoKey>,
     /// Those captured strictly after this time.
     pub since: Option<Timestamp>,
     /// Those that stand after this row, `(captured_at, position)`: where the former page ended.
@@ -33,8 +33,6 @@ pub struct SignalRow {
     pub number: u32,
     /// What kind of act it was.
     pub kind: SignalKind,
-    /// The repository it happened in.
-    pub repo: RepoName,
     /// The customer's keyword that matched, for keyword kinds.
     pub keyword: Option<String>,
     /// When it happened on GitHub.
@@ -85,7 +83,7 @@ macro_rules! leads_by_facet {
     ($facets:literal) => {
         concat!(
             "SELECT f.lead_id, l.person, f.captured_at, f.position, p.event_id, p.profile, p.recorded_at, l.status, ",
-            "s.number, s.kind, s.repo, s.keyword, s.occurred_at, s.recorded_at, s.collector, s.event_id, s.person ",
+            "s.number, s.kind, s.keyword, s.occurred_at, s.recorded_at, s.collector, s.event_id, s.person ",
             "FROM (SELECT lead_id, captured_at, position, number FROM lead_facets WHERE ",
             $facets,
             ") AS f CROSS JOIN leads AS l CROSS JOIN lead_signals AS s LEFT JOIN lead_profiles AS p ",
@@ -105,7 +103,7 @@ const PAGE: &str = leads_by_facet!(
 
 const FIND: &str = leads_by_facet!("lead_id = $2 AND facet = '' AND account = $1 AND visible = 1");
 
-const TIMELINE: &str = "SELECT number, kind, repo, keyword, occurred_at, recorded_at, collector, event_id, person \
+const TIMELINE: &str = "SELECT number, kind, keyword, occurred_at, recorded_at, collector, event_id, person \
                         FROM lead_signals WHERE lead_id = $1 ORDER BY number";
 
 pub(super) fn page_statement(query: &LeadQuery) -> Statement {
@@ -117,7 +115,7 @@ pub(super) fn page_statement(query: &LeadQuery) -> Statement {
         });
     let params = vec![
         columns::id(query.account.ulid()),
-        facet(query.signal_type, query.repo.as_ref()).into(),
+        facet(query.signal_type, query.repo).into(),
         since.into(),
         time,
         position,
@@ -214,13 +212,12 @@ fn signal_row(row: &Row, first: usize) -> Result<SignalRow, ColumnError> {
             expected: "number of a signal",
         })?,
         kind: columns::parsed(row, first + 1, "kind of signal")?,
-        repo: columns::parsed(row, first + 2, "repository's name")?,
-        keyword: row.find_text(first + 3)?.map(str::to_owned),
-        occurred_at: columns::timestamp(row, first + 4)?,
-        recorded_at: columns::timestamp(row, first + 5)?,
-        collector: columns::parsed(row, first + 6, "collector")?,
-        event_id: EventId::new(columns::ulid(row, first + 7)?),
-        person: Sealed::new(row.blob(first + 8)?.to_vec()),
+        keyword: row.find_text(first + 2)?.map(str::to_owned),
+        occurred_at: columns::timestamp(row, first + 3)?,
+        recorded_at: columns::timestamp(row, first + 4)?,
+        collector: columns::parsed(row, first + 5, "collector")?,
+        event_id: EventId::new(columns::ulid(row, first + 6)?),
+        person: Sealed::new(row.blob(first + 7)?.to_vec()),
     })
 }
 

@@ -23,7 +23,6 @@ CREATE TABLE lead_signals (
     lead_id     BLOB   NOT NULL,
     number      BIGINT NOT NULL,
     kind        TEXT   NOT NULL,
-    repo        TEXT   NOT NULL,
     keyword     TEXT,
     occurred_at BIGINT NOT NULL,
     recorded_at BIGINT NOT NULL,
@@ -33,8 +32,8 @@ CREATE TABLE lead_signals (
     PRIMARY KEY (lead_id, number)
 );
 
--- A row per lead and facet, for the first signal that has the facet: '' (any), 't:stargazer', 'r:acme/sdk' (lower
--- case), 't:stargazer r:acme/sdk'. visible: 0 while the lead is withheld.
+-- A row per lead and facet, for the first signal that has the facet: '' (any), 't:stargazer', 'r:<repository>',
+-- 't:stargazer r:<repository>', the repository by its keyed hash. visible: 0 while the lead is withheld.
 CREATE TABLE lead_facets (
     lead_id     BLOB   NOT NULL,
     facet       TEXT   NOT NULL,

@@ -10,7 +10,7 @@ use event_log::Position;
 
 use super::*;
 use crate::runner::Runner;
-use crate::tests::{History, account, lead_id, open_views, person, project, repo, signal};
+use crate::tests::{History, account, lead_id, open_views, person, project, repo_key, signal};
 
 /// A lead as the events tell it: its signals, and when it was released if it had been withheld.
 struct Told {
@@ -82,7 +82,7 @@ fn shown(row: &LeadRow) -> (LeadId, Timestamp, Position, EventlessSignal) {
     (row.lead_id, row.captured_at, row.position, signal)
 }
 
-fn query(signal_type: Option<SignalKind>, repo: Option<RepoName>) -> LeadQuery {
+fn query(signal_type: Option<SignalKind>, repo: Option<RepoKey>) -> LeadQuery {
     LeadQuery {
         account: account(1),
         signal_type,
@@ -97,7 +97,9 @@ fn query(signal_type: Option<SignalKind>, repo: Option<RepoName>) -> LeadQuery {
 fn filters() -> Vec<LeadQuery> {
     let kinds = [None, Some(SignalKind::Stargazer), Some(SignalKind::KeywordPr)];
     let repos = [None, Some("ACME/sdk"), Some("rival/docs"), Some("nobody/nothing")];
-    let pairs = kinds.iter().flat_map(|kind| repos.map(|name| (*kind, name.map(repo))));
+    let pairs = kinds
+        .iter()
+        .flat_map(|kind| repos.map(|name| (*kind, name.map(repo_key))));
     pairs.map(|(kind, repo)| query(kind, repo)).collect()
 }
 
@@ -202,7 +204,7 @@ async fn a_withheld_lead_enters_every_list_at_the_top_once_it_is_released() {
     let released = (lead_id(1), released_at);
     assert_eq!(listed(query(None, None)).await, [released, (lead_id(2), of_second)]);
     assert_eq!(listed(query(Some(SignalKind::KeywordPr), None)).await, [released]);
-    assert_eq!(listed(query(None, Some(repo("RIVAL/kit")))).await, [released]);
+    assert_eq!(listed(query(None, Some(repo_key("RIVAL/kit")))).await, [released]);
     let found = find(&*views, account(1), lead_id(1)).await.unwrap().unwrap();
     assert_eq!((found.lead.captured_at, found.updated_at), (released_at, released_at));
     assert_eq!(found.signals[0].recorded_at, recorded[0].recorded_at);
@@ -240,7 +242,6 @@ async fn a_lead_is_found_with_its_timeline_and_its_latest_profile_and_by_its_own
     assert_eq!(found.lead.profile, Some((recorded[2].id, Sealed::new(vec![2]))));
     assert_eq!(found.lead.signal, found.signals[0]);
     assert_eq!(found.lead.signal.keyword.as_deref(), Some("docker"));
-    assert_eq!(found.lead.signal.repo.as_str(), "Acme/SDK");
     let ids: Vec<EventId> = found.signals.iter().map(|signal| signal.event_id).collect();
     assert_eq!(ids, [recorded[0].id, recorded[3].id]);
     assert_eq!(found.updated_at, recorded[3].recorded_at);
@@ -333,6 +334,12 @@ async fn every_listing_is_one_range_of_one_index_with_and_without_statistics() {
 #[test]
 fn a_signal_has_a_facet_for_every_combination_of_filters_that_it_matches() {
     let facets: BTreeSet<String> = facets_of(&signal(1, SignalKind::Stargazer, "Acme/SDK")).into();
-    let expected = ["", "r:acme/sdk", "t:stargazer", "t:stargazer r:acme/sdk"];
+    let repo = repo_key("acme/sdk");
+    let expected = [
+        "",
+        "t:stargazer",
+        &format!("r:{repo}"),
+        &format!("t:stargazer r:{repo}"),
+    ];
     assert_eq!(facets, expected.map(str::to_owned).into());
 }

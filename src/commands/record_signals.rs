@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use cqrs_es::Aggregate as _;
 use domain::lead::{Lead, LeadCommand, LeadRefusal, Quota};
 use domain::{
-    AccountId, Collector, Decide, Event, EventId, Keyword, LeadId, PersonRef, RepoName, Signal, SignalKey, SignalKind,
+    AccountId, Collector, Decide, Event, EventId, Keyword, LeadId, PersonRef, Signal, SignalKey, SignalKind,
     SignalPerson, StreamId, Timestamp,
 };
 use event_log::{AppendError, NewEvent, Position, StreamAppend};
@@ -19,8 +19,6 @@ use super::{CommandError, Writer};
 pub struct Sighting {
     /// What kind of act it was.
     pub kind: SignalKind,
-    /// The repository it happened in.
-    pub repo: RepoName,
     /// The keyword that matched, for keyword kinds.
     pub keyword: Option<Keyword>,
     /// When it happened on GitHub.
@@ -152,7 +150,7 @@ fn by_person(writer: &Writer, account: AccountId, sightings: Vec<Sighting>) -> V
         let url = sighting.person.url.as_deref();
         let key = writer
             .vault
-            .signal_key(account, sighting.kind, &sighting.repo, user_id, url);
+            .signal_key(account, sighting.kind, &sighting.person.repo, user_id, url);
         let at = *index.entry(user_id).or_insert_with(|| {
             shares.push(Share {
                 person: writer.vault.person_ref(account, user_id),
@@ -196,7 +194,7 @@ fn plan(
             signal: Signal {
                 key: *key,
                 kind: sighting.kind,
-                repo: sighting.repo.clone(),
+                repo: writer.vault.repo_key(stream.account(), &sighting.person.repo),
                 keyword: sighting.keyword.clone(),
                 occurred_at: sighting.occurred_at,
                 collector: sighting.collector,

@@ -53,13 +53,13 @@ fn account() -> domain::AccountId {
 fn star(user_id: u64, repo: &str) -> Sighting {
     Sighting {
         kind: SignalKind::Stargazer,
-        repo: repo.parse().unwrap(),
         keyword: None,
         occurred_at: Timestamp::from_secs(1),
         collector: Collector::Archive,
         person: SignalPerson {
             user_id,
             login: format!("ada-example-{user_id}"),
+            repo: repo.parse().unwrap(),
             url: None,
             snippet: None,
         },

@@ -167,7 +167,7 @@ fn data<'a>(known: &Known<'_>, signal: &'a Signal, person: &'a SignalPerson, pro
     Data {
         id: known.lead_id,
         signal_type: signal.kind,
-        signal_source: &signal.repo,
+        signal_source: &person.repo,
         signal_context: if starred {
             Some(format!("Starred on {}", signal.occurred_at.date()))
         } else {

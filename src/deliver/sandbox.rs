@@ -144,13 +144,13 @@ impl Sandbox {
     pub async fn star_within(&self, user_id: u64, allowance: Allowance) {
         let sighting = Sighting {
             kind: SignalKind::Stargazer,
-            repo: "acme-corp/rival-sdk".parse().unwrap(),
             keyword: None,
             occurred_at: "2026-04-24T09:00:00Z".parse().unwrap(),
             collector: Collector::Archive,
             person: SignalPerson {
                 user_id,
                 login: format!("ada-example-{user_id}"),
+                repo: "acme-corp/rival-sdk".parse().unwrap(),
                 url: None,
                 snippet: None,
             },

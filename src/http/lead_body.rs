@@ -16,7 +16,7 @@ use vault::{Keyring, OpenError};
 pub(super) struct Summary {
     id: LeadId,
     signal_type: SignalKind,
-    signal_source: RepoName,
+    signal_source: Option<RepoName>,
     github_username: Option<String>,
     name: Option<String>,
     email: Option<String>,
@@ -48,7 +48,7 @@ pub(super) struct Detail {
 #[derive(Debug, Serialize)]
 struct TimelineEntry {
     r#type: SignalKind,
-    source: RepoName,
+    source: Option<RepoName>,
     url: Option<String>,
     keyword: Option<String>,
     snippet: Option<String>,
@@ -90,26 +90,27 @@ impl Opener<'_> {
     }
 
     /// The profile; of a person who is not enriched yet, the login alone.
-    fn profile(&self, row: &LeadRow) -> Option<Profile> {
+    fn profile(&self, row: &LeadRow, seen: Option<&SignalPerson>) -> Option<Profile> {
         let enriched = row
             .profile
             .as_ref()
             .and_then(|(event, sealed)| self.open(*event, sealed));
-        enriched.or_else(|| Some(of_signal(self.signal(&row.signal)?, &row.signal)))
+        enriched.or_else(|| Some(of_signal(seen?, &row.signal)))
     }
 }
 
 /// What a signal alone tells of a person: the login.
-fn of_signal(person: SignalPerson, signal: &SignalRow) -> Profile {
+fn of_signal(person: &SignalPerson, signal: &SignalRow) -> Profile {
     let seen = Provenance {
         source: signal.collector.to_string(),
         url: person
             .url
+            .clone()
             .unwrap_or_else(|| format!("https://github.com/{}", person.login)),
         observed_at: signal.recorded_at,
     };
     Profile {
-        login: person.login,
+        login: person.login.clone(),
         provenance: [(ProfileField::Login, seen)].into(),
         ..Profile::default()
     }
@@ -125,18 +126,20 @@ const fn opener<'a>(keys: &'a Keyring, row: &LeadRow) -> Opener<'a> {
 
 impl Summary {
     /// A row of the list, opened with the keys of its page.
-    pub(super) fn open(keys: &Keyring, row: LeadRow) -> Self {
-        let profile = opener(keys, &row).profile(&row);
-        Self::new(row, profile)
+    pub(super) fn open(keys: &Keyring, row: &LeadRow) -> Self {
+        let opener = opener(keys, row);
+        let seen = opener.signal(&row.signal);
+        let profile = opener.profile(row, seen.as_ref());
+        Self::new(row, seen.map(|person| person.repo), profile)
     }
 
-    fn new(row: LeadRow, profile: Option<Profile>) -> Self {
+    fn new(row: &LeadRow, signal_source: Option<RepoName>, profile: Option<Profile>) -> Self {
         let github_username = profile.as_ref().map(|profile| profile.login.clone());
         let profile = profile.unwrap_or_default();
         Self {
             id: row.lead_id,
             signal_type: row.signal.kind,
-            signal_source: row.signal.repo,
+            signal_source,
             github_username,
             name: profile.name,
             email: profile.email,
@@ -155,8 +158,9 @@ impl Detail {
     pub(super) fn open(keys: &Keyring, detail: LeadDetail) -> Self {
         let row = detail.lead;
         let opener = opener(keys, &row);
-        let profile = opener.profile(&row);
-        let capturing = opener.signal(&row.signal).unwrap_or_else(nobody);
+        let seen = opener.signal(&row.signal);
+        let profile = opener.profile(&row, seen.as_ref());
+        let (signal_source, snippet) = seen.map(|person| (person.repo, person.snippet)).unzip();
         let signals = detail
             .signals
             .into_iter()
@@ -164,7 +168,7 @@ impl Detail {
             .collect();
         let known = profile.clone().unwrap_or_default();
         Self {
-            signal_context: context(&row.signal, capturing.snippet),
+            signal_context: context(&row.signal, snippet.flatten()),
             github_profile_url: profile
                 .as_ref()
                 .map(|profile| format!("https://github.com/{}", profile.login)),
@@ -175,19 +179,21 @@ impl Detail {
             signals,
             provenance: provenance(known),
             updated_at: detail.updated_at,
-            summary: Summary::new(row, profile),
+            summary: Summary::new(&row, signal_source, profile),
         }
     }
 }
 
 fn entry(opener: &Opener<'_>, signal: SignalRow) -> TimelineEntry {
-    let person = opener.signal(&signal).unwrap_or_else(nobody);
+    let person = opener.signal(&signal);
+    let (source, found) = person.map(|person| (person.repo, (person.url, person.snippet))).unzip();
+    let (url, snippet) = found.unwrap_or_default();
     TimelineEntry {
         r#type: signal.kind,
-        source: signal.repo,
-        url: person.url,
+        source,
+        url,
         keyword: signal.keyword,
-        snippet: person.snippet,
+        snippet,
         occurred_at: signal.occurred_at,
         recorded_at: signal.recorded_at,
         collector: signal.collector,
@@ -216,14 +222,4 @@ fn provenance(profile: Profile) -> BTreeMap<ProfileField, Source> {
             (field, source)
         })
         .collect()
-}
-
-/// What is left of the person's part of a signal once the person is erased.
-const fn nobody() -> SignalPerson {
-    SignalPerson {
-        user_id: 0,
-        login: String::new(),
-        url: None,
-        snippet: None,
-    }
 }

@@ -43,7 +43,7 @@ pub(super) async fn list(
     // One row more than asked for tells whether there is a next page.
     let mut rows = leads::page(
         room.api.views.as_ref(),
-        &lead_query(account, &filters, before, limit + 1),
+        &lead_query(&room, account, &filters, before, limit + 1),
     )
     .await?;
     let has_more = rows.len() > limit as usize;
@@ -54,7 +54,7 @@ pub(super) async fn list(
     let people: Vec<PersonRef> = rows.iter().map(|row| row.person).collect();
     let keys = room.api.writer.vault.keys(account, &people).await?;
     Ok(Json(Page {
-        data: rows.into_iter().map(|row| Summary::open(&keys, row)).collect(),
+        data: rows.iter().map(|row| Summary::open(&keys, row)).collect(),
         next_cursor,
         has_more,
     }))
@@ -113,11 +113,14 @@ fn place(room: &Room, account: AccountId, filters: &Filters, query: &Query) -> R
     place.map(Some).ok_or_else(refused)
 }
 
-fn lead_query(account: AccountId, filters: &Filters, before: Option<Place>, limit: u32) -> LeadQuery {
+fn lead_query(room: &Room, account: AccountId, filters: &Filters, before: Option<Place>, limit: u32) -> LeadQuery {
     LeadQuery {
         account,
         signal_type: filters.signal_type,
-        repo: filters.repo.clone(),
+        repo: filters
+            .repo
+            .as_ref()
+            .map(|repo| room.api.writer.vault.repo_key(account, repo)),
         since: filters.since,
         before,
         limit,

@@ -255,13 +255,13 @@ fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)
         let (keyword, snippet) = found.map(|found| (found.keyword, found.snippet)).unzip();
         let sighting = Sighting {
             kind,
-            repo: repo.clone(),
             keyword,
             occurred_at: activity.occurred_at,
             collector: activity.collector,
             person: SignalPerson {
                 user_id: activity.actor.id,
                 login: activity.actor.login.clone(),
+                repo: repo.clone(),
                 url: url.cloned(),
                 snippet,
             },

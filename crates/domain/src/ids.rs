@@ -161,6 +161,11 @@ keyed_hash!(
     PersonRef
 );
 keyed_hash!(
+    /// A repository within an account: a keyed hash of account and lower-case name. People write in repositories of
+    /// their own, so the name of one is personal data; lists are filtered by this instead.
+    RepoKey
+);
+keyed_hash!(
     /// The identity of a signal: a keyed hash of account, kind, source, person and (for keywords) the item's URL.
     SignalKey
 );

@@ -147,7 +147,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
-    use crate::{Collector, SignalKind, Timestamp};
+    use crate::{Collector, RepoKey, SignalKind, Timestamp};
 
     fn id(number: u128) -> LeadId {
         LeadId::new(Ulid::from_parts(1, number))
@@ -157,7 +157,7 @@ mod tests {
         Signal {
             key: SignalKey::new([number; 16]),
             kind: SignalKind::Stargazer,
-            repo: "acme/sdk".parse().unwrap(),
+            repo: RepoKey::new([9; 16]),
             keyword: None,
             occurred_at: Timestamp::from_secs(i64::from(number)),
             collector: Collector::Archive,

@@ -23,7 +23,9 @@ pub mod webhook_endpoint;
 
 pub use aggregate::Decide;
 pub use event::Event;
-pub use ids::{AccountId, ApiKeyId, EventId, KeywordId, LeadId, PersonRef, RepoId, SignalKey, WebhookEndpointId};
+pub use ids::{
+    AccountId, ApiKeyId, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoKey, SignalKey, WebhookEndpointId,
+};
 pub use keyword::Keyword;
 pub use personal::{Profile, ProfileField, Provenance, SignalPerson};
 pub use plan::{Plan, PlanName, Plans};

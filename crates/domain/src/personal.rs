@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Timestamp, signal::words};
+use crate::{RepoName, Timestamp, signal::words};
 
 /// The person's part of a signal.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -13,6 +13,8 @@ pub struct SignalPerson {
     pub user_id: u64,
     /// The login at the time.
     pub login: String,
+    /// The repository it happened in; `signal_source` in the API. Personal, since people have repositories of their own.
+    pub repo: RepoName,
     /// The page of the item that the keyword was found in. A link to a comment names its author, so it is personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,

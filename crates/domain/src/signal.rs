@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Keyword, RepoName, Sealed, SignalKey, Timestamp};
+use crate::{Keyword, RepoKey, Sealed, SignalKey, Timestamp};
 
 /// A word that is none of a closed list's.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -187,8 +187,8 @@ pub struct Signal {
     pub key: SignalKey,
     /// What kind of act it was.
     pub kind: SignalKind,
-    /// The repository it happened in; `signal_source` in the API.
-    pub repo: RepoName,
+    /// The repository it happened in, for filters; its name is in the sealed part.
+    pub repo: RepoKey,
     /// The customer's keyword that matched, for keyword kinds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keyword: Option<Keyword>,

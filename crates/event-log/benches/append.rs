@@ -176,7 +176,7 @@ fn new_event(number: u64) -> Outcome<NewEvent> {
         signal: Signal {
             key: SignalKey::new(scattered(number)),
             kind: "stargazer".parse()?,
-            repo: "acme-corp/rival-sdk".parse()?,
+            repo: domain::RepoKey::new([7; 16]),
             keyword: None,
             occurred_at: Timestamp::from_secs(1_777_026_600),
             collector: Collector::EventsFeed,

@@ -3,7 +3,7 @@
 //!
 //! Never change what is derived here: every stored key, stream name and signal identity depends on it.
 
-use domain::{AccountId, PersonRef, RepoName, SignalKey, SignalKind};
+use domain::{AccountId, PersonRef, RepoKey, RepoName, SignalKey, SignalKind};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -50,6 +50,11 @@ impl Derived {
     /// See [`crate::Vault::person_ref`].
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         PersonRef::new(self.hash(&[b"person", &account.ulid().to_bytes(), &user_id.to_be_bytes()]))
+    }
+
+    /// See [`crate::Vault::repo_key`].
+    pub fn repo_key(&self, account: AccountId, repo: &RepoName) -> RepoKey {
+        RepoKey::new(self.hash(&[b"repo", &account.ulid().to_bytes(), repo.key().as_bytes()]))
     }
 
     /// See [`crate::Vault::signal_key`].

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use database::{Database, DatabaseError};
-use domain::{AccountId, EventId, PersonRef, RepoName, Sealed, SignalKey, SignalKind};
+use domain::{AccountId, EventId, PersonRef, RepoKey, RepoName, Sealed, SignalKey, SignalKind};
 
 use cache::Cache;
 use cipher::{Key, Place};
@@ -79,6 +79,11 @@ impl Vault {
     /// Who a person is within an account, without naming them. The same `user_id` always gives the same answer.
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         self.derived.person_ref(account, user_id)
+    }
+
+    /// Which repository it is, within an account, without naming it. Letter case does not count.
+    pub fn repo_key(&self, account: AccountId, repo: &RepoName) -> RepoKey {
+        self.derived.repo_key(account, repo)
     }
 
     /// The identity of a signal. Letter case of `repo` does not count; `item_url` is taken as it is given.

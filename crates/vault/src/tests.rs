@@ -106,6 +106,7 @@ fn ada() -> SignalPerson {
     SignalPerson {
         user_id: 1001,
         login: "ada-example".into(),
+        repo: "acme/sdk".parse().unwrap(),
         url: None,
         snippet: Some("is there a hosted version?".into()),
     }

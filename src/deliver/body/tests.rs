@@ -57,13 +57,13 @@ fn profile() -> Profile {
 fn comment() -> Sighting {
     Sighting {
         kind: SignalKind::KeywordIssue,
-        repo: "acme-corp/rival-sdk".parse().unwrap(),
         keyword: Some("event sourcing".parse().unwrap()),
         occurred_at: "2026-04-24T09:00:00Z".parse().unwrap(),
         collector: Collector::EventsFeed,
         person: SignalPerson {
             user_id: 7,
             login: "ada-example-7".into(),
+            repo: "acme-corp/rival-sdk".parse().unwrap(),
             url: Some("https://github.com/acme-corp/rival-sdk/issues/1".into()),
             snippet: Some("we do event sourcing here".into()),
         },

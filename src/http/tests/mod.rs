@@ -169,13 +169,13 @@ fn sighting(user_id: u64, kind: SignalKind, repo: &str) -> Sighting {
     let wrote = kind != SignalKind::Stargazer;
     Sighting {
         kind,
-        repo: repo.parse().unwrap(),
         keyword: wrote.then(|| "event sourcing".parse::<Keyword>().unwrap()),
         occurred_at: Timestamp::from_secs(NOON - 3_600),
         collector: Collector::Archive,
         person: SignalPerson {
             user_id,
             login: format!("ada-example-{user_id}"),
+            repo: repo.parse().unwrap(),
             url: wrote.then(|| format!("https://github.com/{repo}/issues/{user_id}")),
             snippet: wrote.then(|| "we love event sourcing here".to_owned()),
         },

@@ -133,7 +133,9 @@ async fn a_renamed_repository_is_followed_under_the_name_that_is_tracked() {
     let Event::LeadCaptured(captured) = story.room.events().await.pop().unwrap().event else {
         panic!("no lead");
     };
-    assert_eq!(captured.signal.repo.as_str(), "Acme/sdk");
+    let tracked = &"Acme/sdk".parse().unwrap();
+    let vault = &story.room.writer.vault;
+    assert_eq!(captured.signal.repo, vault.repo_key(story.room.account, tracked));
 }
 
 #[tokio::test]

@@ -55,6 +55,7 @@ pub fn hour(people: usize) -> Hour {
             "dockerised things only"
         };
         let matches = number % 8 < 4;
+        let own;
         let (kind, repo, payload) = match number % 4 {
             0 | 1 if number % 16 < 8 => {
                 hour.stargazers.insert(login.clone());
@@ -72,7 +73,10 @@ pub fn hour(people: usize) -> Hour {
                 }
                 let url = page(&format!("globex/app/issues/{number}"));
                 let issue = json!({"title": "A question", "body": text, "html_url": url, "user": user(id, &login), "created_at": "2026-01-01T00:00:01Z"});
-                ("IssuesEvent", "globex/app", json!({"action": "opened", "issue": issue}))
+                // People write in repositories of their own, too.
+                own = format!("{login}/dotfiles");
+                let repo = if number % 16 == 2 { own.as_str() } else { "globex/app" };
+                ("IssuesEvent", repo, json!({"action": "opened", "issue": issue}))
             }
             _ => {
                 if matches {
