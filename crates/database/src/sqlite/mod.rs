@@ -1,4 +1,4 @@
-//! One SQLite file: a writer thread with group commit and read-only connections beside it. Whoever stores opens one.
+//! One SQLite file: a writer thread with group commit and threads that read beside it. Whoever stores opens one.
 
 mod readers;
 mod statements;
@@ -84,7 +84,8 @@ impl Sqlite {
     }
 
     /// Runs `work` on a read-only connection, off the async threads. Several queries that belong together need a
-    /// transaction of their own inside; keep it short, since a long reader pins the write-ahead log.
+    /// transaction of their own inside; keep it short, since a long reader pins the write-ahead log. A caller that does
+    /// not poll what it waits for, or drops it, keeps nobody else waiting.
     pub async fn with_reader<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> T + Send + 'static,
@@ -95,11 +96,15 @@ impl Sqlite {
     /// Answers everything that is queued, moves the write-ahead log into the file and closes it.
     pub async fn close(&self) {
         let writer = self.parts.writer.lock().unwrap_or_else(PoisonError::into_inner).take();
-        self.parts.readers.close().await;
-        if let Some(writer) = writer {
-            // Fails only if the runtime is going down, which ends the process anyway.
-            let _ = spawn_blocking(move || writer.finish()).await;
-        }
+        let parts = Arc::clone(&self.parts);
+        let finish = move || {
+            parts.readers.finish();
+            if let Some(writer) = writer {
+                writer.finish();
+            }
+        };
+        // Fails only if the runtime is going down, which ends the process anyway.
+        let _ = spawn_blocking(finish).await;
     }
 }
 

@@ -1,6 +1,9 @@
 //! What the SQLite adapter promises to those who write and read through it.
 
-use std::sync::mpsc;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::{Barrier, mpsc};
+use std::task::Poll;
 
 use super::*;
 use crate::Value;
@@ -150,6 +153,47 @@ async fn a_reader_cannot_write() {
 }
 
 #[tokio::test]
+async fn reads_that_are_not_polled_again_keep_no_other_waiting() {
+    let (_dir, database) = with_table().await;
+    let (mut never_again, unblock) = block_readers(&database).await;
+    for _ in 0..2 * readers::CONNECTIONS {
+        let mut read: Read = Box::pin(database.with_reader(|_| ()));
+        poll_once(&mut read).await;
+        never_again.push(read);
+    }
+    unblock.wait();
+    assert_eq!(count(&database).await, 0);
+    drop(never_again);
+    assert_eq!(count(&database).await, 0);
+}
+
+#[tokio::test]
+async fn a_read_that_was_given_up_is_not_run() {
+    let (_dir, database) = with_table().await;
+    let (blocking, unblock) = block_readers(&database).await;
+    let (runs, ran) = mpsc::channel();
+    let mut given_up: Read = Box::pin(database.with_reader(move |_| runs.send(()).unwrap()));
+    poll_once(&mut given_up).await;
+    drop(given_up);
+    unblock.wait();
+    for read in blocking {
+        read.await.unwrap();
+    }
+    database.close().await;
+    assert_eq!(ran.iter().count(), 0);
+}
+
+#[tokio::test]
+async fn a_read_that_panics_fails_alone() {
+    let (_dir, database) = with_table().await;
+    for _ in 0..2 * readers::CONNECTIONS {
+        let failed = database.with_reader(|_| panic!("a fault of the program")).await;
+        assert!(matches!(failed.map(|(): ()| ()), Err(DatabaseError::Engine(_))));
+    }
+    assert_eq!(count(&database).await, 0);
+}
+
+#[tokio::test]
 async fn a_precious_file_syncs_every_commit_and_a_disposable_one_does_not() {
     let dir = tempfile::tempdir().unwrap();
     for (durability, expected) in [(Durability::Full, 2), (Durability::Disposable, 1)] {
@@ -178,4 +222,29 @@ fn block_writer(database: &Sqlite) -> mpsc::Sender<()> {
     database.submit(work, drop).unwrap();
     runs.recv().unwrap();
     block
+}
+
+type Read<'a> = Pin<Box<dyn Future<Output = Result<(), DatabaseError>> + Send + 'a>>;
+
+/// Holds all threads that read inside a query until the barrier is waited at.
+async fn block_readers(database: &Sqlite) -> (Vec<Read<'_>>, Arc<Barrier>) {
+    let barrier = Arc::new(Barrier::new(readers::CONNECTIONS + 1));
+    let mut reads: Vec<Read> = Vec::new();
+    for _ in 0..readers::CONNECTIONS {
+        let barrier = Arc::clone(&barrier);
+        let mut read: Read = Box::pin(database.with_reader(move |_| {
+            barrier.wait();
+        }));
+        poll_once(&mut read).await;
+        reads.push(read);
+    }
+    (reads, barrier)
+}
+
+async fn poll_once(read: &mut Read<'_>) {
+    poll_fn(|context| {
+        assert!(read.as_mut().poll(context).is_pending());
+        Poll::Ready(())
+    })
+    .await;
 }
