@@ -6,13 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use database::lock::DataDirLock;
 use database::migrate::{MIGRATIONS, migrate};
 use database::sqlite::{Durability, Sqlite};
 use domain::{AccountId, Plans};
-use event_log::Position;
 use event_log::sqlite::SqliteLog;
+use event_log::{EventLog as _, Position};
 use projections::accounts::{self, AccountRow};
 use projections::freshness::Freshness;
 use projections::runner::Runner;
@@ -61,18 +61,24 @@ impl App {
         migrate(&*store, MIGRATIONS)
             .await
             .context("cannot bring gitleads.db up to date")?;
-        let root = root_key(&config, &*clock)?;
-        let vault = Arc::new(Vault::new(store.clone(), &root));
-        vault.check().await.context("the root key does not fit gitleads.db")?;
         let log = Arc::new(
             SqliteLog::open(Sqlite::clone(&store))
                 .await
                 .context("cannot open the event log")?,
         );
-        let views = open_database(&folder.join("views.db"), Durability::Disposable)?;
+        let is_new = log.head().await.context("cannot read the event log")? == Position::START;
+        let root = root_key(&config, is_new, &*clock)?;
+        let vault = Arc::new(Vault::new(store.clone(), &root));
+        vault.check().await.context("the root key does not fit gitleads.db")?;
+        let views_path = folder.join("views.db");
+        let damaged = || {
+            let path = views_path.display();
+            format!("{path} cannot be used; if it is damaged, delete it: it is built again from the log")
+        };
+        let views = open_database(&views_path, Durability::Disposable).with_context(damaged)?;
         let mut runner = Runner::open(log.clone(), views.clone(), projections::all())
             .await
-            .context("cannot open the views")?;
+            .with_context(damaged)?;
         runner
             .catch_up()
             .await
@@ -140,14 +146,35 @@ fn make_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// The file is made here, since the engine would make it readable to others; its companions get the same mode.
 fn open_database(path: &Path, durability: Durability) -> anyhow::Result<Arc<Sqlite>> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    std::fs::OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(path)
+        .with_context(|| format!("cannot open {}", path.display()))?;
     let database = Sqlite::open(path, durability).with_context(|| format!("cannot open {}", path.display()))?;
     Ok(Arc::new(database))
 }
 
-fn root_key(config: &Config, clock: &dyn Clock) -> anyhow::Result<RootKey> {
+/// The configured key, or else the file's, which is made for a new installation only: under another key than the lost
+/// one nothing that is in the log could ever be read.
+fn root_key(config: &Config, is_new: bool, clock: &dyn Clock) -> anyhow::Result<RootKey> {
     if let Some(text) = &config.vault.root_key {
         return RootKey::from_base64(text.expose()).context("root_key");
+    }
+    let path = config.server.data_dir.join("root.key");
+    if !is_new
+        && !path
+            .try_exists()
+            .with_context(|| format!("cannot look for {}", path.display()))?
+    {
+        bail!(
+            "{} is not there, but gitleads.db holds data that only this key opens; restore it from the backup",
+            path.display()
+        );
     }
     let mut entropy = [0; 32];
     for (chunk, draw) in entropy.chunks_mut(8).zip(std::iter::repeat_with(|| clock.entropy())) {
@@ -155,8 +182,93 @@ fn root_key(config: &Config, clock: &dyn Clock) -> anyhow::Result<RootKey> {
             *byte = random;
         }
     }
-    Ok(RootKey::load_or_create(
-        &config.server.data_dir.join("root.key"),
-        entropy,
-    )?)
+    Ok(RootKey::load_or_create(&path, entropy)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use clap::Parser as _;
+
+    use super::*;
+    use crate::config::Flags;
+
+    #[derive(clap::Parser)]
+    struct Line {
+        #[command(flatten)]
+        flags: Flags,
+    }
+
+    fn config(folder: &Path, root_key: Option<&str>) -> Config {
+        let folder = folder.to_str().unwrap();
+        let line = Line::try_parse_from(["gitleads", "--data-dir", folder]).unwrap();
+        let variable = |name: &str| root_key.filter(|_| name == "GITLEADS_ROOT_KEY").map(Into::into);
+        Config::from_layers(&line.flags, &variable).unwrap()
+    }
+
+    async fn open(folder: &Path, root_key: Option<&str>) -> anyhow::Result<App> {
+        let opened = App::open(config(folder, root_key)).await?;
+        Ok(opened.expect("nobody else has it"))
+    }
+
+    async fn complaint(folder: &Path, root_key: Option<&str>) -> String {
+        format!("{:#}", open(folder, root_key).await.err().expect("a refusal"))
+    }
+
+    #[tokio::test]
+    async fn a_lost_root_key_is_told_and_no_other_is_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = open(folder.path(), None).await.unwrap();
+        app.account().await.unwrap();
+        app.close().await;
+        drop(app);
+        let key = folder.path().join("root.key");
+        let backup = folder.path().join("backup");
+        std::fs::rename(&key, &backup).unwrap();
+        let told = complaint(folder.path(), None).await;
+        assert!(
+            told.contains("root.key is not there") && told.contains("backup"),
+            "{told}"
+        );
+        assert!(!key.exists());
+        std::fs::rename(&backup, &key).unwrap();
+        open(folder.path(), None).await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn a_wrong_root_key_is_noticed_though_nobody_was_captured() {
+        let folder = tempfile::tempdir().unwrap();
+        let (right, wrong) = ("A".repeat(43) + "=", "B".repeat(42) + "A=");
+        open(folder.path(), Some(&right)).await.unwrap().close().await;
+        let told = complaint(folder.path(), Some(&wrong)).await;
+        assert!(told.starts_with("the root key does not fit gitleads.db"), "{told}");
+        open(folder.path(), Some(&right)).await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn the_files_are_for_their_owner_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let app = open(folder.path(), None).await.unwrap();
+        app.account().await.unwrap();
+        for entry in std::fs::read_dir(folder.path()).unwrap() {
+            let entry = entry.unwrap();
+            let mode = entry.metadata().unwrap().permissions().mode();
+            assert_eq!(mode & 0o077, 0, "{}", entry.path().display());
+        }
+        app.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_damaged_views_file_is_told_with_the_way_out() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("views.db"), "no database, ".repeat(1_000)).unwrap();
+        let told = complaint(folder.path(), None).await;
+        assert!(
+            told.contains("views.db") && told.contains("delete it: it is built again from the log"),
+            "{told}"
+        );
+        std::fs::remove_file(folder.path().join("views.db")).unwrap();
+        open(folder.path(), None).await.unwrap().close().await;
+    }
 }

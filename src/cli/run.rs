@@ -63,6 +63,13 @@ pub enum Ended {
 
 /// Runs the commands, one after the other.
 pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended> {
+    let data_dir = &config.server.data_dir;
+    if asked.iter().all(|asked| needs_data(&asked.command)) && !data_dir.join("gitleads.db").exists() {
+        bail!(
+            "there is no GitLeads data in {}; is --data-dir right?",
+            data_dir.display()
+        );
+    }
     match Place::find(config).await? {
         Place::Server(data_dir) => {
             for Asked { command, input } in asked {
@@ -86,6 +93,21 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
             app.close().await;
             ended
         }
+    }
+}
+
+/// Whether a command has nothing to do in a new installation: there it rather looks at the wrong directory.
+const fn needs_data(command: &Command) -> bool {
+    match command {
+        Command::ListKeys
+        | Command::RevokeKey { .. }
+        | Command::SetPlan { .. }
+        | Command::Replay { .. }
+        | Command::Events(_) => true,
+        Command::CreateKey { .. }
+        | Command::TrackRepo { .. }
+        | Command::TrackKeyword { .. }
+        | Command::Backfill { .. } => false,
     }
 }
 

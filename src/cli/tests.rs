@@ -74,6 +74,27 @@ fn every_command_is_read_as_it_is_documented() {
     assert_eq!(asked(&["backfill", "-"]), Ok(stdin));
 }
 
+#[tokio::test]
+async fn a_command_that_needs_data_makes_no_new_installation() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("typo");
+    for arguments in [
+        &["keys", "list"][..],
+        &["keys", "revoke", "key_00000000000000000000000000"],
+        &["plan", "set", "pro"],
+        &["replay", "--all"],
+        &["events"],
+    ] {
+        let data_dir = data.to_str().unwrap();
+        let line = Line::try_parse_from(["gitleads", "--data-dir", data_dir]).unwrap();
+        let config = Config::from_layers(&line.settings, &|_| None).unwrap();
+        let refused = run::commands(config, vec![asked(arguments).unwrap().into()]).await;
+        let expected = format!("there is no GitLeads data in {data_dir}; is --data-dir right?");
+        assert_eq!(refused.unwrap_err().to_string(), expected, "{arguments:?}");
+        assert!(!data.exists());
+    }
+}
+
 #[test]
 fn a_value_of_the_wrong_shape_is_refused_with_its_reason() {
     let refused = |arguments: &[&str], reason: &str| {

@@ -28,6 +28,9 @@ pub enum UrlRefusal {
     /// It does not parse, or is too long.
     #[error("must be an absolute URL of at most 2048 characters")]
     Malformed,
+    /// What URL parsers drop or turn into something else without a word.
+    #[error("must not contain white space, control characters or backslashes")]
+    Character,
     /// Another scheme than https, or http where that is allowed.
     #[error("must begin with https://")]
     Scheme,
@@ -53,6 +56,9 @@ impl Policy {
     pub fn check_url(self, text: &str) -> Result<Url, UrlRefusal> {
         if text.len() > LONGEST_URL {
             return Err(UrlRefusal::Malformed);
+        }
+        if text.chars().any(is_altered) {
+            return Err(UrlRefusal::Character);
         }
         let url = Url::parse(text).map_err(|_| UrlRefusal::Malformed)?;
         match url.scheme() {
@@ -90,6 +96,11 @@ impl Policy {
     const fn allows_port(self, port: u16) -> bool {
         port == 443 || port > 1_023 || (self.allow_http && port == 80)
     }
+}
+
+/// The parser strips some of these and takes a backslash for a slash: what is kept would not be what was given.
+fn is_altered(letter: char) -> bool {
+    letter.is_whitespace() || letter.is_control() || letter == '\\'
 }
 
 /// Whether a name can be one of public DNS: at least two labels, the last not one of a private network's.
@@ -332,6 +343,14 @@ mod tests {
             ("hooks.example.com", UrlRefusal::Malformed),
             ("https://", UrlRefusal::Malformed),
             ("https://hooks.example.com:99999/", UrlRefusal::Malformed),
+            (" https://hooks.example.com/", UrlRefusal::Character),
+            ("https://hooks.example.com/\n", UrlRefusal::Character),
+            ("ht\ttps://hooks.example.com/", UrlRefusal::Character),
+            ("https://hooks.example.com/a b", UrlRefusal::Character),
+            ("https://hooks.example.com/\u{a0}", UrlRefusal::Character),
+            ("https://hooks.example.com/\0", UrlRefusal::Character),
+            ("https:\\\\hooks.example.com/", UrlRefusal::Character),
+            ("https://hooks.example.com\\@example.org/", UrlRefusal::Character),
             ("http://hooks.example.com/", UrlRefusal::Scheme),
             ("ftp://hooks.example.com/", UrlRefusal::Scheme),
             ("file:///etc/passwd", UrlRefusal::Scheme),

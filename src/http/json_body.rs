@@ -70,25 +70,32 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     if let Err(error) = serde_json::from_slice::<IgnoredAny>(bytes) {
         return Err(ApiError::field("body", format_args!("not valid JSON: {error}")));
     }
+    // A struct would also be read from an array, field by field in their order.
+    if bytes.trim_ascii_start().first() != Some(&b'{') {
+        return Err(ApiError::field("body", "must be a JSON object"));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| refused(&error.path().to_string(), &error.inner().to_string()))
 }
 
 fn refused(path: &str, fault: &str) -> ApiError {
-    let field = if path == "." { "body" } else { path };
     // The place in the text says less than the field's name, which stands before it.
     let fault = fault
         .rfind(" at line ")
         .and_then(|end| fault.get(..end))
         .unwrap_or(fault);
-    // What serde_json has to say of a number where one of several words belongs.
-    let fault = if fault == "expected value" {
-        "must be a string"
-    } else {
-        fault
-    };
+    let field = if path == "." { "body" } else { path };
+    let (field, fault) = quoted(fault, "missing field")
+        .map(|name| (name, "is missing"))
+        .or_else(|| quoted(fault, "duplicate field").map(|name| (name, "is given more than once")))
+        .unwrap_or((field, fault));
     ApiError::BadRequest(format!("{field}: {fault}").chars().take(MESSAGE).collect())
+}
+
+/// The field's name in serde's words for a fault of the object as a whole.
+fn quoted<'a>(fault: &'a str, what: &str) -> Option<&'a str> {
+    fault.strip_prefix(what)?.strip_prefix(" `")?.strip_suffix('`')
 }
 
 #[cfg(test)]
@@ -119,7 +126,7 @@ mod tests {
         let cases = [
             ("", "body: must be a JSON object; it is empty"),
             ("  \n", "body: must be a JSON object; it is empty"),
-            ("{}", "body: missing field `full_name`"),
+            ("{}", "full_name: is missing"),
             (r#"{"full_name":"acme"}"#, "full_name: must be owner/name"),
             (
                 r#"{"full_name":7}"#,
@@ -127,7 +134,7 @@ mod tests {
             ),
             (
                 r#"{"full_name":"a/b","type":"enemy"}"#,
-                "type: unknown variant `enemy`, expected one of `own`, `competitor`, `ecosystem`",
+                "type: must be one of own, competitor, ecosystem",
             ),
             (
                 r#"{"full_name":"a/b","scan_targets":[]}"#,
@@ -135,11 +142,11 @@ mod tests {
             ),
             (
                 r#"{"full_name":"a/b","scan_targets":["issues",1]}"#,
-                "scan_targets[1]: must be a string",
+                "scan_targets[1]: invalid type: integer `1`, expected a string",
             ),
             (
                 r#"{"full_name":"a/b","full_name":"a/b"}"#,
-                "body: duplicate field `full_name`",
+                "full_name: is given more than once",
             ),
         ];
         for (body, expected) in cases {
@@ -148,8 +155,18 @@ mod tests {
         for (body, start) in [
             ("{", "body: not valid JSON: EOF"),
             (r#"{"full_name":"a/b"} x"#, "body: not valid JSON: trailing characters"),
-            ("[]", "body: invalid"),
-            ("null", "body: invalid type: null"),
+            (r#"["a/b",null,null]"#, "body: must be a JSON object"),
+            (r#"[["a/b"]]"#, "body: must be a JSON object"),
+            (" null", "body: must be a JSON object"),
+            (r#""x""#, "body: must be a JSON object"),
+            (
+                r#"{"full_name":"a/b","type":{"own":null}}"#,
+                "type: invalid type: map, expected a string",
+            ),
+            (
+                r#"{"full_name":"a/b","scan_targets":[{"issues":null}]}"#,
+                "scan_targets[0]: invalid type: map, expected a string",
+            ),
             (r#"{"full_name":"a/b","colour":1}"#, "colour: unknown field `colour`"),
         ] {
             assert!(message(body).starts_with(start), "{body}: {}", message(body));

@@ -2,6 +2,7 @@
 
 use std::fs::{File, TryLockError};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// Held until it is dropped, or until the process ends in whatever way.
@@ -17,6 +18,7 @@ impl DataDirLock {
             .create(true)
             .truncate(false)
             .write(true)
+            .mode(0o600)
             .open(dir.join("lock"))?;
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { _file: file })),

@@ -17,7 +17,7 @@ pub enum InvalidRepoName {
     #[error("must be owner/name")]
     Shape,
     /// The owner breaks GitHub's rules for logins.
-    #[error("the owner must be 1 to 39 letters, digits or single inner hyphens")]
+    #[error("the owner must be 1 to 39 letters, digits, underscores or single inner hyphens")]
     Owner,
     /// The name breaks GitHub's rules for repositories.
     #[error("the name must be 1 to 100 letters, digits, '.', '-' or '_', and not '.' or '..' nor end in '.git'")]
@@ -46,14 +46,14 @@ impl RepoName {
     }
 }
 
-/// GitHub's rule for new logins, and beside it the underscore of enterprise-managed users and the trailing hyphen of
-/// some old ones.
+/// GitHub's rule for logins, and beside it the underscore of enterprise-managed users.
 fn is_owner(owner: &str) -> bool {
     (1..=39).contains(&owner.len())
         && owner
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
         && !owner.starts_with('-')
+        && !owner.ends_with('-')
         && !owner.contains("--")
 }
 
@@ -147,6 +147,7 @@ mod tests {
             ("https://github.com/a/b", InvalidRepoName::Shape),
             ("/b", InvalidRepoName::Owner),
             ("-a/b", InvalidRepoName::Owner),
+            ("a-/b", InvalidRepoName::Owner),
             ("a--b/c", InvalidRepoName::Owner),
             ("ä/b", InvalidRepoName::Owner),
             (long_owner.as_str(), InvalidRepoName::Owner),

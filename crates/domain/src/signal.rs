@@ -16,7 +16,7 @@ pub struct NotOneOf(pub &'static str);
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $text:literal),+ $(,)? } all = $all:literal) => {
         $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
         pub enum $name { $($(#[$variant_doc])* #[serde(rename = $text)] $variant),+ }
 
         impl $name {
@@ -40,6 +40,14 @@ macro_rules! words {
 
             fn from_str(text: &str) -> Result<Self, $crate::signal::NotOneOf> {
                 match text { $($text => Ok(Self::$variant),)+ _ => Err($crate::signal::NotOneOf($all)) }
+            }
+        }
+
+        /// From a string and nothing else: the derived form would also take `{"word": null}`.
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
     };
@@ -223,6 +231,24 @@ mod tests {
         for kind in SignalKind::ALL {
             assert_eq!(kind.as_str().parse(), Ok(*kind));
             assert_eq!(serde_json::to_string(kind).unwrap(), format!("\"{kind}\""));
+            assert_eq!(
+                serde_json::from_str::<SignalKind>(&format!("\"{kind}\"")).unwrap(),
+                *kind
+            );
         }
+    }
+
+    #[test]
+    fn a_word_is_read_from_a_string_only_and_may_be_a_key() {
+        for wrong in [r#"{"issues":null}"#, "1", "null", r#"["issues"]"#, r#""Issues""#] {
+            assert!(serde_json::from_str::<ScanTarget>(wrong).is_err(), "{wrong}");
+        }
+        let keyed: std::collections::BTreeMap<ScanTarget, u8> = serde_json::from_str(r#"{"issues":1}"#).unwrap();
+        assert_eq!(keyed[&ScanTarget::Issues], 1);
+        let told = serde_json::from_str::<ScanTarget>(r#""wiki""#).unwrap_err().to_string();
+        assert!(
+            told.starts_with("must be one of issues, prs, discussions, code"),
+            "{told}"
+        );
     }
 }

@@ -96,10 +96,47 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// Whether the text has the shape of RFC 3339's `date-time`, with at most nine digits of a fraction and upper-case
+/// letters. The calendar library reads more than that: other separators, short forms, time zones in brackets.
+fn is_rfc_3339(text: &str) -> bool {
+    let Some((date_time, rest)) = text.as_bytes().split_at_checked(19) else {
+        return false;
+    };
+    let fits = |(byte, place): (&u8, &u8)| {
+        if *place == b'0' {
+            byte.is_ascii_digit()
+        } else {
+            byte == place
+        }
+    };
+    let offset = match rest {
+        [b'.', rest @ ..] => {
+            let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            rest.get(digits..).filter(|_| (1..=9).contains(&digits))
+        }
+        _ => Some(rest),
+    };
+    date_time.iter().zip(b"0000-00-00T00:00:00").all(fits) && offset.is_some_and(is_offset)
+}
+
+/// `Z`, or hours up to 23 and minutes up to 59 behind a sign.
+fn is_offset(text: &[u8]) -> bool {
+    match text {
+        [b'Z'] => true,
+        [b'+' | b'-', h1, h2, b':', m1, m2] => {
+            [h1, h2, m1, m2].iter().all(|byte| byte.is_ascii_digit()) && (*h1, *h2) <= (b'2', b'3') && *m1 <= b'5'
+        }
+        _ => false,
+    }
+}
+
 impl FromStr for Timestamp {
     type Err = InvalidTimestamp;
 
     fn from_str(text: &str) -> Result<Self, InvalidTimestamp> {
+        if !is_rfc_3339(text) {
+            return Err(InvalidTimestamp);
+        }
         let instant: Instant = text.parse().map_err(|_| InvalidTimestamp)?;
         Ok(Self::from_micros(instant.as_microsecond()))
     }
@@ -148,6 +185,45 @@ mod tests {
     #[test]
     fn a_time_without_an_offset_is_refused() {
         for wrong in ["2026-04-24T10:31:00", "2026-04-24", "yesterday", "", "1777026660"] {
+            assert_eq!(wrong.parse::<Timestamp>(), Err(InvalidTimestamp), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn only_rfc_3339_is_taken() {
+        for right in [
+            "2026-04-24T10:31:00Z",
+            "2026-04-24T10:31:00.1Z",
+            "2026-04-24T10:31:00.123456789-07:30",
+            "2026-04-24T10:31:00+23:59",
+            "0000-01-01T00:00:00Z",
+        ] {
+            assert!(right.parse::<Timestamp>().is_ok(), "{right}");
+        }
+        for wrong in [
+            "2026-04-24T10:31:00Z[UTC]",
+            "2026-04-24T10:31:00+02:00[Europe/Berlin]",
+            "2026-04-24 10:31:00Z",
+            "2026-04-24t10:31:00Z",
+            "2026-04-24T10:31:00z",
+            "20260424T103100Z",
+            "2026-04-24T10:31Z",
+            "2026-04-24T10Z",
+            "+002026-04-24T10:31:00Z",
+            "-000001-04-24T10:31:00Z",
+            "2026-04-24T10:31:00.Z",
+            "2026-04-24T10:31:00,5Z",
+            "2026-04-24T10:31:00.1234567891Z",
+            "2026-04-24T10:31:00+02",
+            "2026-04-24T10:31:00+0200",
+            "2026-04-24T10:31:00+24:00",
+            "2026-04-24T10:31:00+23:60",
+            "2026-04-24T10:31:00+02:00:00",
+            "2026-02-30T10:31:00Z",
+            "2026-04-24T25:31:00Z",
+            " 2026-04-24T10:31:00Z",
+            "2026-04-24T10:31:0\u{660}Z",
+        ] {
             assert_eq!(wrong.parse::<Timestamp>(), Err(InvalidTimestamp), "{wrong}");
         }
     }

@@ -181,6 +181,15 @@ async fn keys_survive_a_restart_and_need_the_same_root_key() {
 }
 
 #[tokio::test]
+async fn another_root_key_is_noticed_though_nobody_has_a_key_yet() {
+    let database = TestDatabase::new().await;
+    vault(&database).check().await.unwrap();
+    let stranger = Vault::new(database.clone(), &root(8));
+    assert!(matches!(stranger.check().await, Err(VaultError::WrongRootKey)));
+    vault(&database).check().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_wrapped_key_moved_to_another_person_does_not_open() {
     let database = TestDatabase::new().await;
     let [from, to] = [1001, 1002].map(|user| vault(&database).person_ref(account(1), user));

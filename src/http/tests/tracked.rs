@@ -71,11 +71,11 @@ async fn what_another_account_tracks_is_not_there() {
 async fn a_refused_repo_or_keyword_names_the_field() {
     let house = house().await;
     let repos = [
-        (json!({}), "body: missing field `full_name`"),
+        (json!({}), "full_name: is missing"),
         (json!({ "full_name": "acme" }), "full_name: must be owner/name"),
         (
             json!({ "full_name": "a/b", "type": "enemy" }),
-            "type: unknown variant `enemy`, expected one of `own`, `competitor`, `ecosystem`",
+            "type: must be one of own, competitor, ecosystem",
         ),
         (
             json!({ "full_name": "a/b", "colour": 1 }),
@@ -99,7 +99,7 @@ async fn a_refused_repo_or_keyword_names_the_field() {
         ),
         (
             json!({ "keyword": "rust", "scan_targets": ["wiki"] }),
-            "scan_targets[0]: unknown variant `wiki`, expected one of `issues`, `prs`, `discussions`, `code`",
+            "scan_targets[0]: must be one of issues, prs, discussions, code",
         ),
     ];
     for (body, message) in keywords {
