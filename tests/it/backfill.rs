@@ -108,6 +108,11 @@ async fn digest(data: &Path, key: &str, config: &str) -> Vec<Value> {
         for field in ["id", "captured_at", "updated_at"] {
             detail.as_object_mut().unwrap().remove(field);
         }
+        // Before the profile is read, the login's provenance is the signal, with the time at which it was recorded.
+        detail["provenance"]["github_username"]
+            .as_object_mut()
+            .unwrap()
+            .remove("observed_at");
         for signal in detail["signals"].as_array_mut().unwrap() {
             signal.as_object_mut().unwrap().remove("recorded_at");
         }
@@ -142,7 +147,11 @@ async fn a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_wa
     }
     let expected = hour.stargazers.len() + hour.issue_writers.len() + hour.pr_writers.len();
     assert_eq!(outcomes[0].len(), expected);
-    assert_eq!(outcomes[0], outcomes[1]);
+    let differing = outcomes[0].iter().zip(&outcomes[1]).find(|(a, b)| a != b);
+    assert!(
+        outcomes[0].len() == outcomes[1].len() && differing.is_none(),
+        "{differing:?}"
+    );
 }
 
 /// Starts a backfill, waits until the log grew past a point that moves on from kill to kill, and kills it.
