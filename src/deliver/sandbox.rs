@@ -10,7 +10,7 @@ use database::{Database, Row, Statement};
 use domain::{
     AccountId, Collector, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId, WebhookEventType,
 };
-use event_log::memory::MemoryLog;
+use event_log::SqliteLog;
 use projections::runner::Runner;
 use projections::webhook_endpoints::{self, WebhookEndpointRow};
 use tempfile::TempDir;
@@ -59,7 +59,7 @@ pub struct Sandbox {
     pub clock: Arc<HandClock>,
     pub sender: Sender,
     pub nudge: Arc<Notify>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 /// A worker under test.
@@ -75,14 +75,19 @@ pub fn account() -> AccountId {
 
 pub const BOTH: &[WebhookEventType] = &[WebhookEventType::LeadCreated, WebhookEventType::LeadEnriched];
 
+/// A vault that has opened nothing yet.
+fn vault(folder: &TempDir, store: &Arc<Sqlite>) -> Arc<Vault> {
+    let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
+    Arc::new(Vault::new(store.clone(), &root))
+}
+
 impl Sandbox {
     pub async fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let store = Arc::new(Sqlite::open(&folder.path().join("gitleads.db"), Durability::Disposable).unwrap());
         migrate(&*store, MIGRATIONS).await.unwrap();
         let views = Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
-        let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
-        let log = Arc::new(MemoryLog::new());
+        let log = Arc::new(SqliteLog::open((*store).clone()).await.unwrap());
         let clock = Arc::new(HandClock {
             micros: AtomicI64::new(Timestamp::from_secs(1_777_026_660).micros()),
             drawn: AtomicU64::new(1),
@@ -97,7 +102,7 @@ impl Sandbox {
         Self {
             writer: Arc::new(Writer {
                 log,
-                vault: Arc::new(Vault::new(store.clone(), &root)),
+                vault: vault(&folder, &store),
                 clock: clock.clone(),
             }),
             store,
@@ -106,8 +111,17 @@ impl Sandbox {
             clock,
             sender: Sender::new(Connector::system(lax).unwrap()).unwrap(),
             nudge: Arc::new(Notify::new()),
-            _folder: folder,
+            folder,
         }
+    }
+
+    /// Has a restart behind it: no key of a person is at hand any more.
+    pub fn restart(&mut self) {
+        self.writer = Arc::new(Writer {
+            log: self.writer.log.clone(),
+            vault: vault(&self.folder, &self.store),
+            clock: self.clock.clone(),
+        });
     }
 
     pub fn secret() -> Secret {

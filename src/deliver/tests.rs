@@ -195,6 +195,20 @@ async fn what_was_written_down_is_not_sent_again_after_a_crash() {
 }
 
 #[tokio::test]
+async fn a_backlog_of_many_pages_is_delivered_after_a_restart() {
+    let mut sandbox = Sandbox::new().await;
+    let receiver = shaky(0, 500).await;
+    let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    tell_of(&sandbox, 150).await;
+    sandbox.restart();
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(DELIVERED_EVENTS, 450).await;
+    job.stop().await;
+    assert_eq!(receiver.heard().len(), 450);
+    assert_all_in_order(&receiver.heard(), 150);
+}
+
+#[tokio::test]
 async fn a_receiver_that_is_gone_disables_its_endpoint_and_what_it_missed_is_kept() {
     let sandbox = Sandbox::new().await;
     let receiver = shaky(usize::MAX, 410).await;

@@ -2,6 +2,9 @@
 //!
 //! Outcomes, retries and the cursor go to the store in one transaction, while further requests are under way. A crash at
 //! any point repeats at most what was in flight or not yet written, with the same `webhook-id`; nothing is lost.
+//!
+//! Requests, the reading of the log and the write are polled together: none of them waits for another, so that whatever
+//! one of them holds, such as a turn in a queue, is used or given back.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -10,7 +13,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use database::{Database, DatabaseError, Statement};
 use domain::{DisabledReason, StreamId};
-use event_log::{Position, Scope};
+use event_log::{Page, Position, ReadError, Scope};
 use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use projections::webhook_endpoints::WebhookEndpointRow;
@@ -44,6 +47,7 @@ const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
 type Sending = FuturesUnordered<BoxFuture<'static, (Item, anyhow::Result<Turn>)>>;
+type Reading = BoxFuture<'static, Result<Page, ReadError>>;
 type Flush = BoxFuture<'static, Result<Vec<u64>, DatabaseError>>;
 
 /// Why a worker came to its end.
@@ -119,38 +123,33 @@ impl Worker {
     /// Delivers until it is time to end, or the endpoint is disabled. A `nudge` says that the log or the time has moved.
     pub async fn run(mut self, nudge: &Notify, shutdown: &Shutdown) -> anyhow::Result<Ended> {
         let mut sending = Sending::new();
-        let mut flushing: OptionFuture<Flush> = None.into();
-        let mut is_flushing = false;
+        let mut reading: Option<Reading> = None;
+        let mut flushing: Option<Flush> = None;
         loop {
-            if self.wants_more() {
-                self.read_more().await?;
+            if reading.is_none() && self.wants_more() {
+                reading = Some(self.read_more());
             }
             self.start_due(&mut sending);
-            if !is_flushing && let Some(flush) = self.flush() {
-                flushing = Some(flush).into();
-                is_flushing = true;
+            if flushing.is_none() {
+                flushing = self.flush();
             }
             let until_due = self.until_due();
             tokio::select! {
                 biased;
                 () = shutdown.requested() => break,
                 Some((item, turn)) = sending.next() => self.note(item, turn?),
-                written = &mut flushing, if is_flushing => {
-                    written.transpose().context("write the outcomes")?;
-                    is_flushing = false;
+                written = finished(&mut flushing) => {
+                    written.context("write the outcomes")?;
                 }
+                page = finished(&mut reading) => self.take_in(page.context("read the log")?),
                 () = nudge.notified() => self.more = true,
                 () = sleep(until_due.unwrap_or_default()), if until_due.is_some() => {}
-                () = std::future::ready(()), if self.wants_more() => {}
             }
             if self.verdict.is_some() {
                 break;
             }
         }
-        if is_flushing {
-            flushing.await.transpose().context("write the outcomes")?;
-        }
-        self.wind_down(sending).await?;
+        self.wind_down(sending, flushing).await?;
         match self.verdict {
             Some(reason) => self.disable(reason).await.map(Ended::Disabled),
             None => Ok(Ended::Stopped),
@@ -161,15 +160,17 @@ impl Worker {
         self.more && self.lanes.unstored() < AHEAD && self.lanes.unsettled() < WAITING
     }
 
-    /// Reads the next page of the account's part of the log into the lanes.
-    async fn read_more(&mut self) -> anyhow::Result<()> {
+    /// Begins to read the next page of the account's part of the log.
+    fn read_more(&mut self) -> Reading {
+        // Before the reading: news that come meanwhile may be missing in it.
+        self.more = false;
+        let (log, from) = (self.writer.log.clone(), self.read_to);
         let scope = Scope::Account(self.endpoint.account);
-        let page = self
-            .writer
-            .log
-            .read(scope, self.read_to, PAGE)
-            .await
-            .context("read the log")?;
+        Box::pin(async move { log.read(scope, from, PAGE).await })
+    }
+
+    /// Takes a page into the lanes.
+    fn take_in(&mut self, page: Page) {
         let now = self.writer.clock.now();
         let mut before = self.read_to;
         for recorded in page.events {
@@ -192,8 +193,7 @@ impl Worker {
             before = position;
         }
         self.read_to = page.looked_to.max(self.read_to);
-        self.more = self.read_to < page.head;
-        Ok(())
+        self.more |= self.read_to < page.head;
     }
 
     fn start_due(&mut self, sending: &mut Sending) {
@@ -340,20 +340,22 @@ impl Worker {
     }
 
     /// Lets requests under way come to their end, within a bound, and writes what came of them.
-    async fn wind_down(&mut self, mut sending: Sending) -> anyhow::Result<()> {
+    async fn wind_down(&mut self, mut sending: Sending, flushing: Option<Flush>) -> anyhow::Result<()> {
         let finish = async {
             while let Some((item, turn)) = sending.next().await {
                 self.note(item, turn?);
             }
             anyhow::Ok(())
         };
+        let (finished, written) = tokio::join!(timeout(WIND_DOWN, finish), OptionFuture::from(flushing));
         // What is abandoned was not written as settled, so it is sent again.
-        let finished = timeout(WIND_DOWN, finish).await.unwrap_or(Ok(()));
+        drop(sending);
+        written.transpose().context("write the outcomes")?;
         self.moved = true;
         if let Some(flush) = self.flush() {
             flush.await.context("write the outcomes")?;
         }
-        finished
+        finished.unwrap_or(Ok(()))
     }
 
     async fn disable(&mut self, reason: DisabledReason) -> anyhow::Result<Position> {
@@ -371,5 +373,18 @@ impl Worker {
             flush.await.context("write the cursor")?;
         }
         Ok(position)
+    }
+}
+
+/// Waits for the future, if there is one, and takes it away once it has ended. What waits may stop at any time and
+/// begin again.
+async fn finished<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
+    match future {
+        Some(running) => {
+            let outcome = running.await;
+            *future = None;
+            outcome
+        }
+        None => std::future::pending().await,
     }
 }
