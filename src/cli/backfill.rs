@@ -62,8 +62,11 @@ pub(super) async fn backfill(
     for line in lines(&summary) {
         output.line(line).await?;
     }
-    if let Some(reason) = summary.cut_short {
+    if let Some(reason) = &summary.cut_short {
         bail!("{name} could not be read to its end ({reason}); what stands before that is recorded");
+    }
+    if let Some(reason) = summary.unreadable() {
+        bail!("nothing in {name} could be read as GH Archive lines: {reason}");
     }
     Ok(())
 }

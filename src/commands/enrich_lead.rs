@@ -1,12 +1,31 @@
 //! Puts down what the public profile says of a lead, only when a field's value changed.
 
 use domain::lead::{Lead, LeadCommand, LeadRefusal};
-use domain::{AccountId, Event, EventId, PersonRef, Profile, SignalPerson, StreamId};
+use domain::{AccountId, Event, EventId, PersonRef, Profile, ProfileField, SignalPerson, StreamId};
 use event_log::{Position, Recorded};
 use vault::{Keyring, OpenError};
 
 use super::execute::execute;
 use super::{CommandError, Writer};
+
+/// What a look-up observed.
+#[derive(Debug, Clone)]
+pub struct Observed {
+    /// The profile.
+    pub profile: Profile,
+    /// Whether its languages were found out; if not, those known before stay.
+    pub languages_known: bool,
+}
+
+impl From<Profile> for Observed {
+    /// A profile of which everything was found out.
+    fn from(profile: Profile) -> Self {
+        Self {
+            profile,
+            languages_known: true,
+        }
+    }
+}
 
 /// Records `observed` if a value differs from what is known. The position of the event, if there was one; none too for
 /// a person who was erased.
@@ -14,7 +33,7 @@ pub async fn enrich_lead(
     writer: &Writer,
     account: AccountId,
     person: PersonRef,
-    observed: Profile,
+    observed: impl Into<Observed>,
 ) -> Result<Option<Position>, CommandError<LeadRefusal>> {
     let keys = writer.vault.keys(account, &[person]).await?;
     if !keys.has(person) {
@@ -28,6 +47,13 @@ pub async fn enrich_lead(
         .pop()
         .unwrap_or_default();
     let known = known_profile(&keys, person, &history).map_err(|error| CommandError::Sealed(error.into()))?;
+    let Observed {
+        profile: mut observed,
+        languages_known,
+    } = observed.into();
+    if !languages_known {
+        keep_languages(&known, &mut observed);
+    }
     let changed = known.changed_fields(&observed);
     let event_id = EventId::new(writer.clock.ulid());
     let profile = keys
@@ -54,6 +80,14 @@ fn known_profile(keys: &Keyring, person: PersonRef, history: &[Recorded]) -> Res
         }
     }
     Ok(Profile::default())
+}
+
+fn keep_languages(known: &Profile, observed: &mut Profile) {
+    let field = ProfileField::TopLanguages;
+    observed.top_languages.clone_from(&known.top_languages);
+    if let Some(provenance) = known.provenance.get(&field) {
+        observed.provenance.insert(field, provenance.clone());
+    }
 }
 
 /// A value that did not change keeps the time at which it was first seen.

@@ -28,7 +28,7 @@ use crate::clock::Clock;
 pub use add_webhook_endpoint::{AddedEndpoint, NewEndpoint, add_webhook_endpoint};
 pub use change_plan::change_plan;
 pub use disable_webhook_endpoint::disable_webhook_endpoint;
-pub use enrich_lead::enrich_lead;
+pub use enrich_lead::{Observed, enrich_lead};
 pub use error::CommandError;
 pub use issue_key::{IssuedKey, issue_key};
 pub use open_account::open_account;

@@ -28,20 +28,32 @@ pub struct Lines<R> {
     ended: bool,
 }
 
+/// A file's content, whether or not it was packed.
+pub struct Unpacked {
+    content: Box<dyn Read + Send>,
+    /// Whether the file is gzip.
+    pub packed: bool,
+}
+
+impl Read for Unpacked {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        self.content.read(into)
+    }
+}
+
 /// Unpacks what begins with gzip's two magic bytes, also of several members, and passes on everything else.
-pub fn unpack<R: Read + Send + 'static>(mut reader: R) -> io::Result<Box<dyn Read + Send>> {
+pub fn unpack<R: Read + Send + 'static>(mut reader: R) -> io::Result<Unpacked> {
     let mut magic = Vec::with_capacity(2);
     reader.by_ref().take(2).read_to_end(&mut magic)?;
     let packed = magic == [0x1f, 0x8b];
     let whole = io::Cursor::new(magic).chain(reader);
-    Ok(if packed {
-        Box::new(MultiGzDecoder::new(io::BufReader::with_capacity(
-            READ_AT_ONCE / 8,
-            whole,
-        )))
+    let content: Box<dyn Read + Send> = if packed {
+        let buffered = io::BufReader::with_capacity(READ_AT_ONCE / 8, whole);
+        Box::new(MultiGzDecoder::new(buffered))
     } else {
         Box::new(whole)
-    })
+    };
+    Ok(Unpacked { content, packed })
 }
 
 impl<R: Read> Lines<R> {

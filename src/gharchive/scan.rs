@@ -142,7 +142,7 @@ where
         if self.head(line) == Head::NotUsed {
             return Ok(());
         }
-        let event: Event<'_> = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let event: Event<'_> = serde_json::from_slice(line).map_err(|error| place(&error))?;
         if let Some(count) =
             EventKind::of_event(event.kind.as_str()).and_then(|kind| self.counts.get_mut(kind as usize))
         {
@@ -212,6 +212,15 @@ where
             tally: self.tally.clone(),
         })
     }
+}
+
+/// Where the parser stopped. What it says itself may quote the value, and with it a person.
+fn place(error: &serde_json::Error) -> String {
+    let reason = match error.classify() {
+        serde_json::error::Category::Data => "a value is of another kind than GitHub's",
+        _ => "it is no JSON",
+    };
+    format!("{reason}, column {}", error.column())
 }
 
 #[derive(PartialEq, Eq)]
@@ -294,6 +303,27 @@ mod tests {
         assert_eq!(tally.broken, 4);
         let numbers: Vec<u64> = tally.broken_lines.iter().map(|(number, _)| *number).collect();
         assert_eq!(numbers, [2, 4, 5, 6]);
+    }
+
+    #[test]
+    fn the_reason_of_a_broken_line_quotes_nothing_of_it() {
+        let text = [
+            r#"{"type":"WatchEvent","actor":"ada-example"}"#,
+            r#"{"type":"WatchEvent","actor":{"id":"ada-example"}}"#,
+            r#"{"type":"WatchEvent",ada-example}"#,
+            r#"{"type":"WatchEvent","created_at":"ada-example","actor":{"id":5,"login":"a"},"repo":{"name":"a/b"},"payload":{"action":"started"}}"#,
+        ];
+        let (_, tally) = scanned(&text.join("\n"), true);
+        let expected = [
+            (1, "a value is of another kind than GitHub's, column 42"),
+            (2, "a value is of another kind than GitHub's, column 48"),
+            (3, "it is no JSON, column 22"),
+            (4, "its time is none"),
+        ];
+        assert_eq!(
+            tally.broken_lines,
+            expected.map(|(number, reason)| (number, reason.to_owned()))
+        );
     }
 
     #[test]

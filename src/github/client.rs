@@ -170,7 +170,7 @@ impl Client {
         match self.note(status, &headers, &text) {
             Verdict::Limited(until) => return Answer::Limited { until },
             Verdict::Denied => return Answer::Denied(status),
-            Verdict::Granted => {}
+            Verdict::Granted | Verdict::Silent => {}
         }
         match status {
             StatusCode::OK => Answer::Fresh(Fresh {

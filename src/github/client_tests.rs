@@ -124,7 +124,7 @@ async fn a_body_beyond_the_bound_is_not_read_to_its_end() {
 async fn a_profile_holds_what_is_public_and_where_it_was_read() {
     let (client, _) = github(Some("secret")).await;
     let now = Timestamp::from_secs(1_000_000);
-    let Looked::Found { profile, etag } = look_up(&client, 7, None, now).await else {
+    let Looked::Found { profile, etag, .. } = look_up(&client, 7, None, now).await else {
         panic!("not found");
     };
     assert_eq!(

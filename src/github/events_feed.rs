@@ -3,7 +3,6 @@
 //! The feed goes back 300 events or 30 days at most
 //! (<https://docs.github.com/rest/activity/events#list-repository-events>).
 
-use anyhow::Context as _;
 use domain::{Collector, RepoName, Timestamp};
 use serde_json::value::RawValue;
 
@@ -60,7 +59,11 @@ pub fn path(repo: &RepoName, page: u32) -> String {
 /// # Errors
 /// If the body is no JSON list; an event that cannot be read is only counted.
 pub fn read(body: &[u8], repo: &RepoName) -> anyhow::Result<Page> {
-    let items: Vec<&RawValue> = serde_json::from_slice(body).context("the events feed is no JSON list")?;
+    // What serde says may quote the body.
+    let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| {
+        let (line, column) = (error.line(), error.column());
+        anyhow::anyhow!("the events feed is no JSON list, line {line} column {column}")
+    })?;
     let mut page = Page {
         items: items.len(),
         ..Page::default()
@@ -132,6 +135,13 @@ mod tests {
 
     #[test]
     fn what_is_no_list_is_an_error() {
-        assert!(read(br#"{"message":"Not Found"}"#, &"a/b".parse().unwrap()).is_err());
+        for body in [r#"{"message":"Not Found"}"#, r#""ada-example""#] {
+            let error = read(body.as_bytes(), &"a/b".parse().unwrap()).unwrap_err();
+            let told = format!("{error:#}");
+            assert!(
+                told.starts_with("the events feed is no JSON list, line 1") && !told.contains("ada"),
+                "{told}"
+            );
+        }
     }
 }

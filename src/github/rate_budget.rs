@@ -1,7 +1,7 @@
 //! What GitHub grants one token: read from its answers, obeyed by the client, shown to the operator.
 //!
 //! The order in which a refusal is read is GitHub's: `Retry-After`, else a used-up primary limit and its reset, else a
-//! minute that doubles from one refusal to the next
+//! minute. Where one refusal follows another, or the time that it names is over already, the minute doubles each time
 //! (<https://docs.github.com/rest/using-the-rest-api/best-practices-for-using-the-rest-api>).
 
 use std::time::Duration;
@@ -29,7 +29,7 @@ pub struct Budget {
     pub resets_at: Option<Timestamp>,
     /// No request is sent before.
     pub blocked_until: Option<Timestamp>,
-    /// Refusals in a row without a time to wait.
+    /// What the next refusal in a row is waited out at least: a minute, doubled so many times less one.
     #[serde(skip)]
     strikes: u32,
 }
@@ -37,8 +37,10 @@ pub struct Budget {
 /// What an answer means for the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Nothing: read it.
+    /// The request was served.
     Granted,
+    /// Nothing: neither served nor refused for the sake of the budget.
+    Silent,
     /// Too many requests; again after that moment.
     Limited(Timestamp),
     /// Refused for another reason.
@@ -71,25 +73,27 @@ impl Budget {
         match status {
             StatusCode::UNAUTHORIZED => self.quarantine(now),
             StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => self.refused(status, headers, text, now),
-            _ => {
-                self.strikes = 0;
-                Verdict::Granted
-            }
+            StatusCode::NOT_MODIFIED => self.granted(),
+            status if status.is_success() => self.granted(),
+            _ => Verdict::Silent,
         }
+    }
+
+    const fn granted(&mut self) -> Verdict {
+        self.strikes = 0;
+        Verdict::Granted
     }
 
     fn refused(&mut self, status: StatusCode, headers: &HeaderMap, text: &str, now: Timestamp) -> Verdict {
         if let Some(wait) = number(headers, "retry-after") {
-            return self.block(bounded(now.plus(Duration::from_secs(wait)), now));
+            return self.strike(Some(now.plus(Duration::from_secs(wait))), now);
         }
-        if self.remaining == Some(0) && number(headers, "x-ratelimit-remaining").is_some() {
-            return self.block(self.resets_at.unwrap_or_else(|| now.plus(FIRST_WAIT)));
+        if number(headers, "x-ratelimit-remaining") == Some(0) {
+            return self.strike(number(headers, "x-ratelimit-reset").map(moment), now);
         }
         let text = text.to_ascii_lowercase();
         if status == StatusCode::TOO_MANY_REQUESTS || text.contains("rate limit") || text.contains("abuse") {
-            let wait = FIRST_WAIT.saturating_mul(1 << self.strikes.min(7));
-            self.strikes += 1;
-            return self.block(bounded(now.plus(wait), now));
+            return self.strike(None, now);
         }
         if number(headers, "x-ratelimit-remaining").is_none() {
             return self.quarantine(now);
@@ -97,7 +101,18 @@ impl Budget {
         Verdict::Denied
     }
 
-    fn block(&mut self, until: Timestamp) -> Verdict {
+    /// Waits until the moment that the refusal names, if that lies ahead, and no less than refusals in a row ask for.
+    fn strike(&mut self, named: Option<Timestamp>, now: Timestamp) -> Verdict {
+        let ahead = named.filter(|until| *until > now);
+        if ahead.is_none() {
+            self.strikes = self.strikes.max(1);
+        }
+        let least = match self.strikes.checked_sub(1) {
+            Some(doubled) => FIRST_WAIT.saturating_mul(1 << doubled.min(7)),
+            None => Duration::ZERO,
+        };
+        self.strikes = self.strikes.saturating_add(1);
+        let until = bounded(now.plus(least).max(ahead.unwrap_or(now)), now);
         self.blocked_until = Some(until);
         Verdict::Limited(until)
     }
@@ -165,7 +180,7 @@ mod tests {
                 Verdict::Limited(after(60)),
             ),
             (403, &left[..], "Repository access blocked", Verdict::Denied),
-            (404, &left[..], "", Verdict::Granted),
+            (404, &left[..], "", Verdict::Silent),
         ] {
             let verdict = Budget::default().note(StatusCode::from_u16(status).unwrap(), &headers(pairs), text, NOW);
             assert_eq!(verdict, expected, "{status} {pairs:?} {text}");
@@ -181,6 +196,35 @@ mod tests {
         assert_eq!(refuse(StatusCode::TOO_MANY_REQUESTS), Verdict::Limited(after(120)));
         assert_eq!(refuse(StatusCode::OK), Verdict::Granted);
         assert_eq!(refuse(StatusCode::TOO_MANY_REQUESTS), Verdict::Limited(after(60)));
+    }
+
+    #[test]
+    fn a_wait_that_is_over_or_does_not_help_doubles_until_a_request_is_served() {
+        let past = [
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-limit", "60"),
+            ("x-ratelimit-reset", "999990"),
+        ];
+        for (pairs, waits) in [
+            (&past[..], [60, 120, 240, 480]),
+            (&[("retry-after", "0")][..], [60, 120, 240, 480]),
+            (&[("retry-after", "1")][..], [1, 60, 120, 240]),
+            (&[("retry-after", "100")][..], [100, 100, 120, 240]),
+        ] {
+            let mut budget = Budget::default();
+            for wait in waits {
+                let verdict = budget.note(StatusCode::FORBIDDEN, &headers(pairs), "", NOW);
+                assert_eq!(verdict, Verdict::Limited(after(wait)), "{pairs:?}");
+                assert_eq!(budget.blocked(NOW), Some(after(wait)), "{pairs:?}");
+                for status in [StatusCode::BAD_GATEWAY, StatusCode::NOT_FOUND] {
+                    assert_eq!(budget.note(status, &HeaderMap::new(), "", NOW), Verdict::Silent);
+                }
+            }
+            let served = budget.note(StatusCode::NOT_MODIFIED, &HeaderMap::new(), "", NOW);
+            assert_eq!(served, Verdict::Granted);
+            let verdict = budget.note(StatusCode::FORBIDDEN, &headers(pairs), "", NOW);
+            assert_eq!(verdict, Verdict::Limited(after(waits[0])), "{pairs:?}");
+        }
     }
 
     #[test]

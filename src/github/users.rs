@@ -22,7 +22,9 @@ pub enum Looked {
     Found {
         /// The profile.
         profile: Box<Profile>,
-        /// For asking again whether anything changed.
+        /// Whether the languages could be found out; if not, the profile names none.
+        languages_known: bool,
+        /// For asking again whether anything changed; none if something is still to be found out.
         etag: Option<String>,
     },
     /// Nothing changed since the `ETag`.
@@ -31,7 +33,9 @@ pub enum Looked {
     Gone,
     /// Not now.
     Later(Timestamp),
-    /// No answer that can be used; the reason names no person.
+    /// GitHub does not show this person to us, with that status.
+    Denied(u16),
+    /// No answer that can be used, and others would get none either; the reason names no person.
     Failed(String),
 }
 
@@ -79,10 +83,12 @@ pub async fn look_up(client: &Client, user_id: u64, etag: Option<&str>, now: Tim
     }
     let repos = format!("/users/{}/repos?type=owner&sort=pushed&per_page=30", user.login);
     let languages = match languages(client, &repos).await {
-        Ok(languages) => languages,
-        Err(looked) => return looked,
+        Ok(languages) => Some(languages),
+        Err(Looked::Later(until)) => return Looked::Later(until),
+        Err(_) => None,
     };
-    let mut profile = profile(user, languages);
+    let languages_known = languages.is_some();
+    let mut profile = profile(user, languages.unwrap_or_default());
     let source = |path: &str| Provenance {
         source: "github_rest".to_owned(),
         url: client.address(path),
@@ -91,7 +97,9 @@ pub async fn look_up(client: &Client, user_id: u64, etag: Option<&str>, now: Tim
     profile.provenance = provenance(&profile, &source(&path), &source(&repos));
     Looked::Found {
         profile: Box::new(profile),
-        etag,
+        languages_known,
+        // Otherwise the languages would stay unknown for as long as the rest does not change.
+        etag: etag.filter(|_| languages_known),
     }
 }
 
@@ -113,7 +121,7 @@ async fn ask<T: for<'de> Deserialize<'de>>(
         Answer::NotModified { .. } => Err(Looked::Same),
         Answer::Limited { until } => Err(Looked::Later(until)),
         Answer::NotFound => Err(Looked::Gone),
-        Answer::Denied(status) => Err(Looked::Failed(format!("denied with {}", status.as_u16()))),
+        Answer::Denied(status) => Err(Looked::Denied(status.as_u16())),
         Answer::Moved => Err(Looked::Failed("moved to another host".to_owned())),
         Answer::Failed(reason) => Err(Looked::Failed(reason)),
     }
@@ -140,7 +148,7 @@ async fn languages(client: &Client, repos: &str) -> Result<Vec<String>, Looked> 
                 }
             }
             // One that went away or is blocked takes nothing from the others.
-            Err(Looked::Gone) => {}
+            Err(Looked::Gone | Looked::Denied(_)) => {}
             Err(looked) => return Err(looked),
         }
     }

@@ -38,6 +38,8 @@ pub struct Progress {
 pub struct Summary {
     /// The file.
     pub name: String,
+    /// Whether the file is gzip.
+    pub packed: bool,
     /// Lines, empty ones aside.
     pub lines: u64,
     /// Bytes of JSON.
@@ -90,13 +92,28 @@ pub async fn backfill(
             accepted: summary.accepted,
         });
     }
-    if let Err(error) = scan.await.context("the scan was broken off")? {
+    let (packed, scanned) = scan.await.context("the scan was broken off")?;
+    summary.packed = packed;
+    if let Err(error) = scanned {
         summary.cut_short = Some(format!("{error}, after line {}", summary.lines));
     }
     Ok(summary)
 }
 
 impl Summary {
+    /// Why nothing at all was read, if that is so: a file of some other kind, or one that only calls itself gzip.
+    pub fn unreadable(&self) -> Option<&'static str> {
+        let posed = !self.packed
+            && std::path::Path::new(&self.name)
+                .extension()
+                .is_some_and(|end| end.eq_ignore_ascii_case("gz"));
+        match (self.lines == self.broken, posed, self.lines) {
+            (true, true, _) => Some("its name ends in .gz, but it is not gzip"),
+            (true, false, 1..) => Some("all its lines are broken"),
+            _ => None,
+        }
+    }
+
     /// Takes over what the scan has met so far. What it did not hand on, it counted itself.
     fn count(&mut self, tally: Tally) {
         self.lines = tally.lines;
@@ -113,14 +130,25 @@ impl Summary {
     }
 }
 
-fn scan_into(reader: impl Read + Send + 'static, list: &Watchlist, sender: &mpsc::Sender<Batch>) -> io::Result<()> {
+/// Whether the file is gzip, and how the scan ended.
+fn scan_into(
+    reader: impl Read + Send + 'static,
+    list: &Watchlist,
+    sender: &mpsc::Sender<Batch>,
+) -> (bool, io::Result<()>) {
     let mut scratch = Scratch::default();
     let hand_on = |batch| match sender.blocking_send(batch) {
         Ok(()) => ControlFlow::Continue(()),
         // Nobody listens any more.
         Err(_) => ControlFlow::Break(()),
     };
-    scan(unpack(reader)?, |seen| list.concerns(seen, &mut scratch), hand_on)
+    match unpack(reader) {
+        Ok(unpacked) => (
+            unpacked.packed,
+            scan(unpacked, |seen| list.concerns(seen, &mut scratch), hand_on),
+        ),
+        Err(error) => (false, Err(error)),
+    }
 }
 
 /// Counts the bytes that pass.

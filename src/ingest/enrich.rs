@@ -11,9 +11,11 @@ use database::{ColumnError, Row, Statement, Value};
 use domain::{AccountId, Event, EventId, PersonRef, Sealed, SignalPerson, Timestamp};
 use event_log::{Position, Recorded, Scope};
 use ulid::Ulid;
+use vault::VaultError;
 
 use super::accept::Ingest;
-use crate::commands::enrich_lead;
+use super::outage::Outage;
+use crate::commands::{CommandError, Observed, enrich_lead};
 use crate::github::Client;
 use crate::github::users::{Looked, look_up};
 
@@ -118,49 +120,122 @@ fn person_value(person: PersonRef) -> Value {
     person.bytes().as_slice().into()
 }
 
-/// Looks up the person who has been due for longest. `None` if it did, otherwise when to look again.
-///
-/// # Errors
-/// If storage fails; the person stays due.
-pub async fn enrich_next(ingest: &Ingest, client: &Client) -> anyhow::Result<Option<Timestamp>> {
-    let now = ingest.writer.clock.now();
-    if let Some(until) = client.budget().reserved(now) {
-        return Ok(Some(until));
-    }
-    let Some(due) = next_due(ingest, now).await? else {
-        return Ok(Some(now.plus(NAP)));
-    };
-    let keys = ingest
-        .writer
-        .vault
-        .keys(due.account, &[due.person])
-        .await
-        .context("opening the vault")?;
-    if !keys.has(due.person) {
-        forget(ingest, &due).await?;
-        return Ok(None);
-    }
-    let person: SignalPerson = keys
-        .open(due.person, due.event, &due.sealed)
-        .context("opening whom to look up")?;
-    match look_up(client, person.user_id, due.etag.as_deref(), now).await {
-        Looked::Found { profile, etag } => {
-            let enriched = enrich_lead(&ingest.writer, due.account, due.person, *profile).await;
-            enriched.context("recording a profile")?;
-            again(ingest, &due, etag, 0, now.plus(REFRESH)).await?;
-        }
-        Looked::Same => again(ingest, &due, due.etag.clone(), 0, now.plus(REFRESH)).await?,
-        Looked::Gone => forget(ingest, &due).await?,
-        Looked::Later(until) => return Ok(Some(until)),
-        Looked::Failed(reason) => {
-            tracing::warn!(reason, "a profile could not be looked up");
-            let backoff = FIRST_BACKOFF
-                .saturating_mul(1 << due.failures.min(11))
-                .min(LONGEST_BACKOFF);
-            again(ingest, &due, due.etag.clone(), due.failures + 1, now.plus(backoff)).await?;
+/// What the enrichment remembers between two look-ups, for as long as the process runs.
+pub struct Enrichment {
+    ingest: Arc<Ingest>,
+    client: Arc<Client>,
+    outage: Outage,
+}
+
+impl Enrichment {
+    /// Nothing is remembered at the start.
+    pub const fn new(ingest: Arc<Ingest>, client: Arc<Client>) -> Self {
+        Self {
+            ingest,
+            client,
+            outage: Outage::none("look-up of profiles"),
         }
     }
-    Ok(None)
+
+    /// Looks up the person who has been due for longest. `None` if it did, otherwise when to look again.
+    ///
+    /// # Errors
+    /// If storage fails; the person stays due.
+    pub async fn next(&mut self) -> anyhow::Result<Option<Timestamp>> {
+        let now = self.ingest.writer.clock.now();
+        let waiting = self.client.budget().reserved(now).max(self.outage.pausing(now));
+        if waiting.is_some() {
+            return Ok(waiting);
+        }
+        let ingest = &*self.ingest;
+        let Some(due) = next_due(ingest, now).await? else {
+            return Ok(Some(now.plus(NAP)));
+        };
+        let keys = ingest.writer.vault.keys(due.account, &[due.person]).await;
+        let keys = match keys {
+            Err(VaultError::WrongRootKey) => {
+                put_off(ingest, &due, "the person's key does not open", now).await?;
+                return Ok(None);
+            }
+            keys => keys.context("opening the vault")?,
+        };
+        if !keys.has(due.person) {
+            forget(ingest, &due).await?;
+            return Ok(None);
+        }
+        let Ok(person) = keys.open::<SignalPerson>(due.person, due.event, &due.sealed) else {
+            put_off(ingest, &due, "what the signal says of the person does not open", now).await?;
+            return Ok(None);
+        };
+        let looked = look_up(&self.client, person.user_id, due.etag.as_deref(), now).await;
+        if let Looked::Later(until) = looked {
+            return Ok(Some(until));
+        }
+        if let Looked::Failed(reason) = &looked {
+            self.outage.failed(reason, now);
+        } else {
+            self.outage.over();
+        }
+        settle(ingest, &due, looked, now).await?;
+        Ok(None)
+    }
+}
+
+/// Puts down what the look-up came to and when the next one is due.
+async fn settle(ingest: &Ingest, due: &Due, looked: Looked, now: Timestamp) -> anyhow::Result<()> {
+    match looked {
+        Looked::Found {
+            profile,
+            languages_known,
+            etag,
+        } => {
+            let observed = Observed {
+                profile: *profile,
+                languages_known,
+            };
+            if record(ingest, due, observed).await? {
+                again(ingest, due, etag, 0, now.plus(REFRESH)).await
+            } else {
+                put_off(ingest, due, "the profile cannot be recorded", now).await
+            }
+        }
+        Looked::Same => again(ingest, due, due.etag.clone(), 0, now.plus(REFRESH)).await,
+        // Who is hidden may come back, and GitHub's own view of it may be wrong for a while.
+        Looked::Gone => again(ingest, due, None, 0, now.plus(REFRESH)).await,
+        Looked::Later(until) => again(ingest, due, due.etag.clone(), due.failures, until).await,
+        Looked::Denied(status) => put_off(ingest, due, &format!("GitHub denied it with {status}"), now).await,
+        // The outage was told of already.
+        Looked::Failed(_) => later(ingest, due, now).await,
+    }
+}
+
+/// Whether the profile could be recorded. What stands in the way for this person alone is no error: the others shall
+/// not wait for it.
+async fn record(ingest: &Ingest, due: &Due, observed: Observed) -> anyhow::Result<bool> {
+    match enrich_lead(&ingest.writer, due.account, due.person, observed).await {
+        Ok(_) => Ok(true),
+        Err(CommandError::Refused(_) | CommandError::Sealed(_) | CommandError::Contended) => Ok(false),
+        Err(error) => Err(error).context("recording a profile"),
+    }
+}
+
+/// Tries the person again later, and tells why. The reason names no person.
+async fn put_off(ingest: &Ingest, due: &Due, reason: &str, now: Timestamp) -> anyhow::Result<()> {
+    tracing::warn!(
+        reason,
+        failures = due.failures.saturating_add(1),
+        "a profile could not be looked up"
+    );
+    later(ingest, due, now).await
+}
+
+/// A minute's wait that doubles with each failure, a day at most.
+async fn later(ingest: &Ingest, due: &Due, now: Timestamp) -> anyhow::Result<()> {
+    let backoff = FIRST_BACKOFF
+        .saturating_mul(1 << due.failures.min(11))
+        .min(LONGEST_BACKOFF);
+    let failures = due.failures.saturating_add(1);
+    again(ingest, due, due.etag.clone(), failures, now.plus(backoff)).await
 }
 
 async fn next_due(ingest: &Ingest, now: Timestamp) -> anyhow::Result<Option<Due>> {
@@ -224,8 +299,9 @@ async fn forget(ingest: &Ingest, due: &Due) -> anyhow::Result<()> {
 
 /// Follows and looks up for as long as it is polled. Dropping it loses nothing.
 pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>) {
+    let mut enrichment = Enrichment::new(ingest, client);
     loop {
-        let pause = match step(&ingest, &client).await {
+        let pause = match step(&mut enrichment).await {
             Ok(true) => continue,
             Ok(false) => NAP,
             Err(error) => {
@@ -238,7 +314,7 @@ pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>) {
 }
 
 /// Whether there is more to do at once.
-async fn step(ingest: &Ingest, client: &Client) -> anyhow::Result<bool> {
-    while follow(ingest).await? {}
-    Ok(enrich_next(ingest, client).await?.is_none())
+async fn step(enrichment: &mut Enrichment) -> anyhow::Result<bool> {
+    while follow(&enrichment.ingest).await? {}
+    Ok(enrichment.next().await?.is_none())
 }

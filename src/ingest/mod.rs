@@ -8,6 +8,7 @@ pub mod enrich;
 pub mod folding;
 pub mod github_webhook;
 pub mod matcher;
+mod outage;
 pub mod poll_cursor;
 pub mod poll_repos;
 pub mod release;

@@ -10,6 +10,7 @@ use event_log::Position;
 use projections::tracked_repos;
 
 use super::accept::Ingest;
+use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use crate::github::events_feed::{self, PAGES, Page};
 use crate::github::{Answer, Client};
@@ -38,6 +39,7 @@ pub struct Polls {
     /// How far the read model was that `tracked` was read from.
     tracked_from: Option<Position>,
     states: HashMap<String, PollState>,
+    outage: Outage,
 }
 
 /// How a feed was read.
@@ -56,6 +58,8 @@ enum Reading {
         outcome: PollOutcome,
         until: Option<Timestamp>,
     },
+    /// No usable answer, for that reason; other feeds would have none either.
+    Unreachable(String),
 }
 
 impl Polls {
@@ -68,6 +72,7 @@ impl Polls {
             tracked: HashMap::new(),
             tracked_from: None,
             states: states.into_iter().map(|state| (state.repo.clone(), state)).collect(),
+            outage: Outage::none("polling"),
         })
     }
 
@@ -78,6 +83,9 @@ impl Polls {
     pub async fn step(&mut self) -> anyhow::Result<Option<Timestamp>> {
         self.read_tracked().await?;
         let now = self.ingest.writer.clock.now();
+        if let Some(until) = self.outage.pausing(now) {
+            return Ok(Some(until));
+        }
         let due = self
             .states
             .values()
@@ -152,7 +160,17 @@ impl Polls {
             state.etag = None;
             state.newest = None;
         }
-        match self.read(name, &state).await {
+        let reading = self.read(name, &state).await;
+        match &reading {
+            Reading::Unreachable(reason) => self.outage.failed(reason, now),
+            // That may have been said without asking.
+            Reading::Not {
+                outcome: PollOutcome::Limited,
+                ..
+            } => {}
+            _ => self.outage.over(),
+        }
+        match reading {
             Reading::Pages { pages, etag, pace, gap } => {
                 let newest = pages.first().and_then(Page::newest).cloned();
                 let newest_first = pages.into_iter().flat_map(|page| page.activities);
@@ -166,6 +184,7 @@ impl Polls {
             }
             Reading::Same { pace } => self.succeeded(&mut state, since, pace, now),
             Reading::Not { outcome, until } => failed(&mut state, outcome, until, now),
+            Reading::Unreachable(_) => failed(&mut state, PollOutcome::Failed, None, now),
         }
         self.ingest
             .store
@@ -188,10 +207,7 @@ impl Polls {
             };
             let page = match events_feed::read(&fresh.body, repo) {
                 Ok(page) => page,
-                Err(error) => {
-                    tracing::warn!(%repo, error = format!("{error:#}"), "the events feed could not be read");
-                    return Reading::not(PollOutcome::Failed);
-                }
+                Err(error) => return Reading::Unreachable(format!("{repo}: {error}")),
             };
             if number == 1 {
                 (first_etag, rest) = (fresh.etag, fresh.poll_interval);
@@ -250,10 +266,7 @@ fn not_fresh(answer: Answer, repo: &RepoName) -> Reading {
         }
         Answer::NotFound => Reading::not(PollOutcome::NotFound),
         Answer::Moved | Answer::Fresh(_) => Reading::not(PollOutcome::Failed),
-        Answer::Failed(reason) => {
-            tracing::warn!(%repo, reason, "the events feed could not be read");
-            Reading::not(PollOutcome::Failed)
-        }
+        Answer::Failed(reason) => Reading::Unreachable(format!("{repo}: {reason}")),
     }
 }
 

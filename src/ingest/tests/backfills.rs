@@ -105,6 +105,32 @@ async fn a_file_that_is_cut_off_is_recorded_as_far_as_it_goes_and_says_so() {
 }
 
 #[tokio::test]
+async fn a_file_of_another_kind_is_known_from_one_with_a_few_broken_lines() {
+    let room = Room::new().await;
+    let broken = "this is\nno archive\n".to_owned();
+    for (name, file, unreadable) in [
+        ("a.json", broken.clone().into_bytes(), Some("all its lines are broken")),
+        (
+            "a.json.gz",
+            broken.clone().into_bytes(),
+            Some("its name ends in .gz, but it is not gzip"),
+        ),
+        ("a.json.gz", packed(&[broken.clone()]), Some("all its lines are broken")),
+        (
+            "a.json.GZ",
+            Vec::new(),
+            Some("its name ends in .gz, but it is not gzip"),
+        ),
+        ("a.json", Vec::new(), None),
+        ("a.json.gz", (watch(1) + "\n" + &broken).into_bytes(), None),
+        ("a.json.gz", hour(), None),
+    ] {
+        let summary = backfill(&room.ingest, Cursor::new(file), name, |_| ()).await.unwrap();
+        assert_eq!(summary.unreadable(), unreadable, "{name} {}", summary.lines);
+    }
+}
+
+#[tokio::test]
 async fn plain_lines_serve_as_well_and_a_quota_holds_over_the_whole_file() {
     let room = Room::on_plan("tiny").await;
     room.track("acme/sdk").await;

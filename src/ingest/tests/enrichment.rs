@@ -1,16 +1,18 @@
 //! Profiles of captured people, looked up and looked up again.
 
+use database::Statement;
 use domain::{Profile, ProfileField};
 use fake_github::{FakeGithub, Misbehaviour, Repo, User};
 
 use super::*;
-use crate::ingest::enrich::{enrich_next, follow};
+use crate::ingest::enrich::{Enrichment, follow};
 use crate::ingest::release::release;
 
 struct Story {
     room: Room,
     github: FakeGithub,
     client: Arc<Client>,
+    enrichment: Mutex<Enrichment>,
 }
 
 fn ada() -> User {
@@ -39,7 +41,13 @@ impl Story {
         });
         room.track("acme/sdk").await;
         let client = room.client(github.url(), Some("token"));
-        Self { room, github, client }
+        let enrichment = Mutex::new(Enrichment::new(Arc::clone(&room.ingest), Arc::clone(&client)));
+        Self {
+            room,
+            github,
+            client,
+            enrichment,
+        }
     }
 
     async fn accept(&self, ids: std::ops::RangeInclusive<u64>) {
@@ -51,7 +59,7 @@ impl Story {
     /// Follows the log and looks up whoever is due.
     async fn enrich(&self) {
         while follow(&self.room.ingest).await.unwrap() {}
-        while enrich_next(&self.room.ingest, &self.client).await.unwrap().is_none() {}
+        while self.enrichment.lock().await.next().await.unwrap().is_none() {}
     }
 
     async fn profiles(&self) -> Vec<(Profile, Vec<ProfileField>)> {
@@ -131,16 +139,128 @@ async fn a_withheld_person_is_looked_up_only_after_the_release() {
 }
 
 #[tokio::test]
-async fn whoever_left_github_is_not_asked_for_again() {
+async fn whoever_left_github_is_asked_for_again_after_a_week_and_may_have_come_back() {
     let story = Story::on_plan("agency").await;
     story.accept(9..=9).await;
     story.enrich().await;
-    story.room.clock.advance(Duration::from_hours(30 * 24));
+    story.room.clock.advance(Duration::from_hours(6 * 24));
+    story.enrich().await;
+    assert_eq!(story.github.requests_to("/user/9").len(), 1);
+    story.github.change(|world| world.put_user(User::new(9, "fan-9")));
+    story.room.clock.advance(Duration::from_hours(24));
     story.enrich().await;
     assert_eq!(
         (story.github.requests_to("/user/9").len(), story.profiles().await.len()),
-        (1, 0)
+        (2, 1)
     );
+}
+
+#[tokio::test]
+async fn languages_that_cannot_be_looked_up_cost_nobody_the_profile_nor_what_was_known_of_them() {
+    const REPOS: &str = "/users/ada-example/repos";
+    const LANGUAGES: &str = "/repos/ada-example/engine/languages";
+    for (path, fault) in [
+        (REPOS, Misbehaviour::Status(404)),
+        (REPOS, Misbehaviour::Status(502)),
+        (REPOS, Misbehaviour::Html),
+        (LANGUAGES, Misbehaviour::Truncated),
+        (LANGUAGES, Misbehaviour::Html),
+    ] {
+        let story = Story::on_plan("agency").await;
+        story.accept(1..=1).await;
+        story.github.change(|world| world.misbehave(path, fault));
+        story.enrich().await;
+        let (first, _) = story.profiles().await.pop().unwrap();
+        assert_eq!(
+            (first.followers, first.top_languages.len()),
+            (Some(3), 0),
+            "{path} {fault:?}"
+        );
+
+        story.room.clock.advance(Duration::from_hours(7 * 24));
+        story.enrich().await;
+        let (second, changed) = story.profiles().await.pop().unwrap();
+        assert_eq!(second.top_languages, ["Rust", "C"], "{path} {fault:?}");
+        assert_eq!(changed, [ProfileField::TopLanguages], "{path} {fault:?}");
+
+        story.github.change(|world| {
+            world.put_user(User { followers: 4, ..ada() });
+            world.misbehave(path, fault);
+        });
+        story.room.clock.advance(Duration::from_hours(7 * 24));
+        story.enrich().await;
+        let (third, changed) = story.profiles().await.pop().unwrap();
+        assert_eq!(third.top_languages, ["Rust", "C"], "{path} {fault:?}");
+        assert_eq!(changed, [ProfileField::Followers], "{path} {fault:?}");
+        let languages = ProfileField::TopLanguages;
+        assert_eq!(third.provenance[&languages], second.provenance[&languages]);
+    }
+}
+
+#[tokio::test]
+async fn a_repository_that_is_blocked_takes_no_language_from_the_others() {
+    let story = Story::on_plan("agency").await;
+    story.accept(1..=1).await;
+    let blocked = Misbehaviour::Status(451);
+    story
+        .github
+        .change(|world| world.misbehave("/repos/ada-example/engine/languages", blocked));
+    story.enrich().await;
+    assert_eq!(story.profiles().await.pop().unwrap().0.top_languages, ["C"]);
+}
+
+#[tokio::test]
+async fn while_github_fails_nobody_is_asked_for_and_each_try_is_one_request() {
+    let story = Story::on_plan("agency").await;
+    story.accept(1..=5).await;
+    story.github.change(|world| {
+        for id in 1..=5 {
+            world.put_user(User::new(id, &format!("fan-{id}")));
+            world.misbehave(&format!("/user/{id}"), Misbehaviour::Status(502));
+        }
+    });
+    for (minutes, asked) in [(0, 1), (1, 2), (1, 2), (1, 3), (4, 4), (8, 5), (15, 5)] {
+        story.room.clock.advance(Duration::from_mins(minutes));
+        story.enrich().await;
+        assert_eq!(story.github.requests().len(), asked, "{minutes}");
+    }
+    story.room.clock.advance(Duration::from_mins(1));
+    story.enrich().await;
+    assert_eq!(story.profiles().await.len(), 5);
+}
+
+#[tokio::test]
+async fn who_is_denied_does_not_stop_the_others() {
+    let story = Story::on_plan("agency").await;
+    story.accept(1..=2).await;
+    story.github.change(|world| {
+        world.put_user(User::new(2, "fan-2"));
+        world.misbehave("/user/1", Misbehaviour::Status(451));
+    });
+    story.enrich().await;
+    assert_eq!(story.profiles().await.len(), 1);
+    story.room.clock.advance(Duration::from_mins(1));
+    story.enrich().await;
+    assert_eq!(story.profiles().await.len(), 2);
+}
+
+#[tokio::test]
+async fn a_person_whose_row_or_history_does_not_open_does_not_stop_the_others() {
+    let story = Story::on_plan("agency").await;
+    story.accept(1..=2).await;
+    story.github.change(|world| world.put_user(User::new(2, "fan-2")));
+    while follow(&story.room.ingest).await.unwrap() {}
+    let person = story.room.writer.vault.person_ref(story.room.account, 1);
+    let spoil = Statement::sql(
+        "UPDATE enrichment SET sealed = $1 WHERE person = $2",
+        vec![vec![1_u8; 40].into(), person.bytes().as_slice().into()],
+    );
+    story.room.store().write(vec![spoil]).await.unwrap();
+    story.enrich().await;
+    assert_eq!(story.profiles().await.len(), 1);
+    assert_eq!(story.github.requests_to("/user/1").len(), 0);
+    let query = Statement::sql("SELECT failures FROM enrichment WHERE failures > 0", Vec::new());
+    assert_eq!(story.room.store().read(query).await.unwrap().len(), 1);
 }
 
 #[tokio::test]

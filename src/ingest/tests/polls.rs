@@ -123,6 +123,30 @@ async fn faults_move_no_cursor_and_are_tried_again_later() {
 }
 
 #[tokio::test]
+async fn while_github_fails_one_feed_is_tried_for_all() {
+    let mut story = Story::new().await;
+    for number in 2..=6 {
+        let name = format!("acme/tool-{number}");
+        story.github.change(|world| world.put_repo(Repo::new(number, &name)));
+        story.room.track(&name).await;
+        story.github.change(|world| {
+            world.misbehave(&format!("/repos/{name}/events"), Misbehaviour::Status(503));
+        });
+    }
+    story
+        .github
+        .change(|world| world.misbehave(FEED, Misbehaviour::Status(503)));
+    for (minutes, asked) in [(0, 1), (1, 2), (1, 2), (1, 3), (4, 4), (8, 5), (16, 6)] {
+        story.room.clock.advance(Duration::from_mins(minutes));
+        while story.polls.step().await.unwrap().is_none() {}
+        assert_eq!(story.github.requests().len(), asked, "{minutes}");
+    }
+    story.room.clock.advance(Duration::from_mins(32));
+    while story.polls.step().await.unwrap().is_none() {}
+    assert_eq!(story.github.requests().len(), 12);
+}
+
+#[tokio::test]
 async fn a_renamed_repository_is_followed_under_the_name_that_is_tracked() {
     let mut story = Story::new().await;
     story
