@@ -25,7 +25,7 @@ pub struct Arguments {
     #[arg(long, short)]
     follow: bool,
     /// Only events after this position
-    #[arg(long, value_name = "POSITION", default_value_t = 0)]
+    #[arg(long, value_name = "POSITION", default_value_t = 0, value_parser = position)]
     after: u64,
     /// Only events of this type, such as `LeadCaptured`
     #[arg(long = "type", value_name = "TYPE")]
@@ -33,6 +33,10 @@ pub struct Arguments {
     /// One JSON object a line
     #[arg(long)]
     json: bool,
+}
+
+fn position(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "must be a position, a whole number")
 }
 
 impl Arguments {

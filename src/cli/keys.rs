@@ -23,9 +23,14 @@ pub enum Task {
     /// Revoke a key; requests that carry it are refused from then on
     Revoke {
         /// The key's id, as `keys list` shows it
-        #[arg(value_name = "ID")]
+        #[arg(value_name = "ID", value_parser = key_id)]
         key_id: ApiKeyId,
     },
+}
+
+fn key_id(text: &str) -> Result<ApiKeyId, &'static str> {
+    let fault = "must be a key's id, such as key_01J8ZQ4N3M8YV7T6S5R4Q3P2N1; `gitleads keys list` shows them";
+    text.parse().map_err(|_| fault)
 }
 
 impl Task {

@@ -134,6 +134,7 @@ fn api(app: &App, states: TaskStates) -> Api {
     Api {
         writer: app.writer.clone(),
         views: app.views.clone(),
+        store: app.store.clone(),
         freshness: app.freshness.clone(),
         plans: app.plans.clone(),
         endpoint_policy: policy(app),

@@ -107,7 +107,11 @@ fn a_value_of_the_wrong_shape_is_refused_with_its_reason() {
         "own, competitor, ecosystem",
     );
     refused(&["track", "keyword", "x"], "must have 2 to 256 characters");
-    refused(&["keys", "revoke", "7"], "key_");
+    refused(
+        &["keys", "revoke", "nope"],
+        "'nope' for '<ID>': must be a key's id, such as key_01",
+    );
+    refused(&["events", "--after", "x"], "must be a position, a whole number");
     refused(&["replay"], "<NAME|--all>");
     refused(&["backfill"], "<FILE>");
 }

@@ -39,7 +39,7 @@ pub enum ConfigError {
         fault: String,
     },
     /// The file cannot be read.
-    #[error("the configuration file {path} cannot be read: {source}")]
+    #[error("the configuration file {path} cannot be read")]
     Unreadable {
         /// The file.
         path: PathBuf,
@@ -185,7 +185,7 @@ impl File {
     }
 
     fn parse(path: &Path, text: String, known: &[&[&str]]) -> Result<Self, ConfigError> {
-        let table = DeTable::parse(&text).map_err(|error| syntax(path, &text, &error))?;
+        let table = DeTable::parse(&text).map_err(|error| syntax(path, &text, &error, ""))?;
         let mut values = BTreeMap::new();
         for (key, value) in table.get_ref() {
             let line = line_of(&text, key.span().start);
@@ -218,15 +218,19 @@ impl File {
 
     /// The whole file as `T`, which picks what it knows; for settings that are tables.
     pub fn tables<T: serde::de::DeserializeOwned>(&self) -> Result<T, ConfigError> {
-        toml::from_str(&self.text).map_err(|error| syntax(&self.path, &self.text, &error))
+        let faulty = |error: &toml::de::Error, key: &str| syntax(&self.path, &self.text, error, key);
+        let document = toml::Deserializer::parse(&self.text).map_err(|error| faulty(&error, ""))?;
+        serde_path_to_error::deserialize(document)
+            .map_err(|error| faulty(error.inner(), &format!("{}: ", error.path())))
     }
 }
 
-fn syntax(path: &Path, text: &str, error: &toml::de::Error) -> ConfigError {
+/// `key` stands before the fault: empty, or the key and what parts it from the fault.
+fn syntax(path: &Path, text: &str, error: &toml::de::Error, key: &str) -> ConfigError {
     let line = line_of(text, error.span().map_or(0, |span| span.start));
     ConfigError::Syntax {
         origin: Origin::Line(path.to_owned(), line),
-        fault: error.message().to_owned(),
+        fault: format!("{key}{}", error.message()),
     }
 }
 

@@ -122,8 +122,8 @@ fn a_named_file_is_taken_instead_and_must_exist() {
     assert_eq!(named.server.listen.port(), 2);
     let missing = load_in(dir.path(), &["--config", "/nowhere/gitleads.toml"], &[]).unwrap_err();
     assert!(
-        missing.starts_with("the configuration file /nowhere/gitleads.toml cannot be read"),
-        "{missing}"
+        missing == "the configuration file /nowhere/gitleads.toml cannot be read",
+        "its cause is told behind it: {missing}"
     );
 }
 
@@ -154,7 +154,35 @@ fn plans_with_a_fault_or_without_the_first_plan_are_refused() {
         Some("[plans.agency]\napi = true\nrequests_per_minute = 1\nleads = 3\n"),
     )
     .unwrap_err();
-    assert!(typo.starts_with("gitleads.toml:4: unknown field `leads`"), "{typo}");
+    assert!(
+        typo.starts_with("gitleads.toml:4: plans.agency.leads: unknown field `leads`"),
+        "{typo}"
+    );
+    let kind = load(&[], &[], Some("[plans.agency]\napi = 'yes'\nrequests_per_minute = 1\n")).unwrap_err();
+    assert!(
+        kind.starts_with("gitleads.toml:2: plans.agency.api: invalid type"),
+        "{kind}"
+    );
+}
+
+#[test]
+fn a_plan_without_a_cap_says_so_in_a_word_or_says_nothing() {
+    let leads = |value: &str| {
+        let file = format!("[plans.agency]\napi = true\nrequests_per_minute = 1\n{value}");
+        let plans = load(&[], &[], Some(&file))?.plans;
+        Ok::<_, String>(plans.find(&"agency".parse().unwrap()).unwrap().leads_per_month)
+    };
+    assert_eq!(leads(""), Ok(None));
+    assert_eq!(leads("leads_per_month = 'unlimited'"), Ok(None));
+    assert_eq!(leads("leads_per_month = 7"), Ok(Some(7)));
+    for wrong in ["'many'", "-1", "4294967296", "1.5", "true"] {
+        let told = leads(&format!("leads_per_month = {wrong}")).unwrap_err();
+        assert!(
+            told.starts_with("gitleads.toml:4: plans.agency.leads_per_month: "),
+            "{told}"
+        );
+        assert!(told.contains("a whole number or \"unlimited\""), "{told}");
+    }
 }
 
 #[test]

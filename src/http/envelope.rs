@@ -9,7 +9,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
 
 use super::error::{ApiError, Fault, error_body};
 use crate::clock::Clock;
@@ -67,6 +67,13 @@ pub async fn bounded(State(at_most): State<Duration>, request: Request, next: Ne
         Ok(response) => response,
         Err(_) => ApiError::Unavailable("The answer took too long; try again").into_response(),
     }
+}
+
+/// The layer around everything that a key opens: no cache between may keep it.
+pub async fn not_stored(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    response
 }
 
 async fn contained(answer: impl Future<Output = Response>) -> Response {

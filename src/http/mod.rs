@@ -25,8 +25,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::from_fn_with_state;
-use axum::routing::{delete, get, post};
+use axum::middleware::{from_fn_with_state, map_response};
+use axum::routing::{any, delete, get, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
@@ -43,6 +43,8 @@ pub struct Api {
     pub writer: Arc<Writer>,
     /// The read models.
     pub views: Arc<dyn Database>,
+    /// What polls know of their sources.
+    pub store: Arc<dyn Database>,
     /// How far the read models are.
     pub freshness: Freshness,
     /// What each plan grants.
@@ -96,9 +98,14 @@ pub fn router(api: Api) -> Router {
         .route("/webhooks", get(webhooks::list).post(webhooks::add))
         .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
         .fallback(error::no_such_path)
-        .method_not_allowed_fallback(error::no_such_method)
+        .method_not_allowed_fallback(error::no_such_method);
+    // The slash alone is no path below `/v1` to the router, but it is to clients.
+    let v1 = Router::new()
+        .nest("/v1", v1)
+        .route("/v1/", any(error::no_such_path))
         .layer(from_fn_with_state(answer_within, envelope::bounded))
-        .layer(from_fn_with_state(room.clone(), auth::admit));
+        .layer(from_fn_with_state(room.clone(), auth::admit))
+        .layer(map_response(envelope::not_stored));
 
     let open = Router::new()
         .route("/healthz", get(health::alive))
@@ -108,7 +115,7 @@ pub fn router(api: Api) -> Router {
         .layer(from_fn_with_state(answer_within, envelope::bounded));
 
     Router::new()
-        .nest("/v1", v1)
+        .merge(v1)
         .merge(open)
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))

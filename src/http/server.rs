@@ -4,17 +4,21 @@
 //! (400), headers beyond [`Limits::header_bytes`] or [`Limits::headers`] (431), a target beyond 64 KiB (414).
 //! The router's own bounds are tighter, so that a client with merely too much still reads JSON.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
+use http::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulConnection, GracefulShutdown};
 use hyper_util::service::TowerToHyperService;
-use std::sync::Arc;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
+use tower::ServiceExt as _;
 
 use super::patience::Patience;
 
@@ -44,14 +48,16 @@ impl Default for Limits {
             write_stall: Duration::from_secs(30),
             headers: 256,
             header_bytes: 64 * 1024,
-            drain: Duration::from_secs(8),
+            drain: Duration::from_secs(5),
         }
     }
 }
 
-/// Serves until `stop` comes true, then ends: no new connections, requests in flight finish within the bound.
+/// Serves until `stop` comes true, then ends: no new connections, requests in flight finish within the bound,
+/// and who has not asked anything yet is not waited for.
 pub async fn serve(listener: &TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let graceful = GracefulShutdown::new();
+    let (ending, _) = watch::channel(false);
     let mut connections = JoinSet::new();
     let permits = Arc::new(Semaphore::new(limits.connections));
     let mut stop = std::pin::pin!(stop);
@@ -63,15 +69,21 @@ pub async fn serve(listener: &TcpListener, router: Router, limits: Limits, stop:
             Some(_) = connections.join_next() => continue,
         };
         let watcher = graceful.watcher();
-        let connection = connection(stream, router.clone(), limits);
+        let asked = Arc::new(AtomicBool::new(false));
+        let connection = connection(stream, router.clone(), limits, asked.clone());
+        let unasked = ends_unasked(ending.subscribe(), asked);
         connections.spawn(async move {
-            if let Err(error) = watcher.watch(connection).await {
-                // A client that broke HTTP or went away: its affair, and of no use at a louder level.
-                tracing::debug!(%error, "a connection ended early");
+            tokio::select! {
+                ended = watcher.watch(connection) => if let Err(error) = ended {
+                    // A client that broke HTTP or went away: its affair, and of no use at a louder level.
+                    tracing::debug!(%error, "a connection ended early");
+                },
+                () = unasked => {}
             }
             drop(permit);
         });
     }
+    ending.send_replace(true);
     tokio::select! {
         () = graceful.shutdown() => {}
         () = tokio::time::sleep(limits.drain) => {
@@ -97,17 +109,33 @@ async fn accept(listener: &TcpListener, permits: &Arc<Semaphore>) -> (TcpStream,
     }
 }
 
-type Connection = http1::Connection<TokioIo<Patience<TcpStream>>, TowerToHyperService<Router>>;
+/// Comes true at the end for a connection on which no request has arrived yet: hyper would wait for its head.
+async fn ends_unasked(mut ending: watch::Receiver<bool>, asked: Arc<AtomicBool>) {
+    let ended = ending.wait_for(|ending| *ending).await.is_ok();
+    if !ended || asked.load(Ordering::Relaxed) {
+        std::future::pending::<()>().await;
+    }
+}
 
-fn connection(stream: TcpStream, router: Router, limits: Limits) -> Connection {
+/// The connection, which notes in `asked` that a request's head has come.
+fn connection(
+    stream: TcpStream,
+    router: Router,
+    limits: Limits,
+    asked: Arc<AtomicBool>,
+) -> impl GracefulConnection<Error = hyper::Error> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection stays with Nagle's algorithm");
     }
+    let noted = router.map_request(move |request: Request<Incoming>| {
+        asked.store(true, Ordering::Relaxed);
+        request
+    });
     let io = TokioIo::new(Patience::new(stream, limits.write_stall));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)
         .max_headers(limits.headers)
         .max_buf_size(limits.header_bytes)
-        .serve_connection(io, TowerToHyperService::new(router))
+        .serve_connection(io, TowerToHyperService::new(noted))
 }

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
 use domain::tracked_repo::TrackedRepoRefusal;
-use domain::{RepoId, RepoName, RepoRelation, Timestamp};
+use domain::{Collector, RepoId, RepoName, RepoRelation, Timestamp};
 use http::StatusCode;
 use projections::tracked_repos::{self, TrackedRepoRow};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,7 @@ use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
 use crate::commands::{RepoRecord, track_repo, untrack_repo};
+use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
 
 /// What a 404 says is not there.
 const WHAT: &str = "tracked repository";
@@ -30,6 +31,27 @@ struct Record {
     full_name: RepoName,
     r#type: RepoRelation,
     created_at: Timestamp,
+    status: Status,
+    sources: Vec<Source>,
+}
+
+/// Whether anything is heard of the repository.
+#[derive(Debug, Clone, Copy, Serialize)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    /// Some source is read, or will be in its turn.
+    Active,
+    /// No source can be read at present.
+    Degraded,
+}
+
+/// Where the repository's activity comes from, and how that went last.
+#[derive(Debug, Serialize)]
+struct Source {
+    collector: Collector,
+    state: PollOutcome,
+    last_success_at: Option<Timestamp>,
+    last_gap_at: Option<Timestamp>,
 }
 
 #[derive(Debug, Serialize)]
@@ -52,8 +74,9 @@ pub(super) async fn list(
     NoQuery: NoQuery,
 ) -> Result<Json<Records>, ApiError> {
     let rows = tracked_repos::list(room.api.views.as_ref(), account).await?;
+    let polls = poll_states(room.api.store.as_ref()).await?;
     Ok(Json(Records {
-        data: rows.into_iter().map(Record::from).collect(),
+        data: rows.into_iter().map(|row| record(as_record(row), &polls)).collect(),
     }))
 }
 
@@ -72,7 +95,8 @@ pub(super) async fn track(
     } else {
         StatusCode::OK
     };
-    let record = Json(Record::from(committed.value));
+    let polls = poll_states(room.api.store.as_ref()).await?;
+    let record = Json(record(committed.value, &polls));
     Ok(settled(&room, committed.position, (status, record)).await)
 }
 
@@ -99,24 +123,38 @@ fn refused(refusal: &TrackedRepoRefusal) -> ApiError {
     }
 }
 
-impl From<TrackedRepoRow> for Record {
-    fn from(row: TrackedRepoRow) -> Self {
-        Self {
-            id: row.repo_id,
-            full_name: row.full_name,
-            r#type: row.relation,
-            created_at: row.created_at,
-        }
+/// The record with what the polls say; a repository that they do not know yet waits for its first.
+fn record(repo: RepoRecord, polls: &[PollState]) -> Record {
+    let key = repo.full_name.key();
+    let poll = polls.iter().find(|poll| poll.repo == key);
+    let feed = Source {
+        collector: Collector::EventsFeed,
+        state: poll.map_or(PollOutcome::Waiting, |poll| poll.outcome),
+        last_success_at: poll.and_then(|poll| poll.last_success_at),
+        last_gap_at: poll.and_then(|poll| poll.last_gap_at),
+    };
+    Record {
+        id: repo.repo_id,
+        full_name: repo.full_name,
+        r#type: repo.relation,
+        created_at: repo.created_at,
+        status: status(feed.state),
+        sources: vec![feed],
     }
 }
 
-impl From<RepoRecord> for Record {
-    fn from(record: RepoRecord) -> Self {
-        Self {
-            id: record.repo_id,
-            full_name: record.full_name,
-            r#type: record.relation,
-            created_at: record.created_at,
-        }
+fn as_record(row: TrackedRepoRow) -> RepoRecord {
+    RepoRecord {
+        repo_id: row.repo_id,
+        full_name: row.full_name,
+        relation: row.relation,
+        created_at: row.created_at,
+    }
+}
+
+const fn status(feed: PollOutcome) -> Status {
+    match feed {
+        PollOutcome::Waiting | PollOutcome::Ok | PollOutcome::Limited => Status::Active,
+        PollOutcome::Denied | PollOutcome::NotFound | PollOutcome::Failed => Status::Degraded,
     }
 }

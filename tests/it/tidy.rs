@@ -27,6 +27,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),
+    // What the polls say of a repository's source.
+    ("http/tracked_repos", &["ingest::poll_cursor"]),
     ("control", &["serve"]),
 ];
 

@@ -2,6 +2,7 @@
 
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
+use crate::harness::eventually;
 use crate::harness::server::{Server, output};
 
 #[tokio::test]
@@ -48,6 +49,11 @@ async fn every_get_answers_as_before_after_the_views_were_deleted() {
             .iter()
             .map(|lead| format!("/v1/leads/{}", lead["id"].as_str().unwrap())),
     );
+    eventually("the repository was polled", || async {
+        let repos = server.get("/v1/tracked-repos").await;
+        (repos["data"][0]["sources"][0]["state"] != "waiting").then_some(())
+    })
+    .await;
     let mut before = Vec::new();
     for path in &paths {
         before.push(server.request("GET", path, None).await);

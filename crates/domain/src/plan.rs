@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{self, Unexpected, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// The name of a plan: 1 to 32 lower-case letters, digits or hyphens.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Default, Serialize, Deserialize)]
@@ -64,9 +65,44 @@ pub struct Plan {
     pub api: bool,
     /// API requests a minute.
     pub requests_per_minute: u32,
-    /// People captured a UTC calendar month; none: unlimited.
-    #[serde(default)]
+    /// People captured a UTC calendar month; none: unlimited, which may also be written as that word.
+    #[serde(default, deserialize_with = "number_or_unlimited")]
     pub leads_per_month: Option<u32>,
+}
+
+fn number_or_unlimited<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u32>, D::Error> {
+    deserializer.deserialize_any(NumberOrUnlimited)
+}
+
+struct NumberOrUnlimited;
+
+impl Visitor<'_> for NumberOrUnlimited {
+    type Value = Option<u32>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number or \"unlimited\"")
+    }
+
+    fn visit_i64<E: de::Error>(self, number: i64) -> Result<Self::Value, E> {
+        let in_range = u32::try_from(number).map(Some);
+        in_range.map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_u64<E: de::Error>(self, number: u64) -> Result<Self::Value, E> {
+        let in_range = u32::try_from(number).map(Some);
+        in_range.map_err(|_| E::invalid_value(Unexpected::Unsigned(number), &self))
+    }
+
+    fn visit_str<E: de::Error>(self, word: &str) -> Result<Self::Value, E> {
+        match word {
+            "unlimited" => Ok(None),
+            _ => Err(E::invalid_value(Unexpected::Str(word), &self)),
+        }
+    }
+
+    fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+        Ok(None)
+    }
 }
 
 /// The plans on offer, by name.

@@ -93,7 +93,35 @@ async fn unknown_paths_get_404_in_and_out_of_the_api() {
         house.get(path).await.is(404, "not_found", "There is no such path");
     }
     assert_eq!(house.get("/v1/nothing").await.header("x-ratelimit-limit"), "300");
-    assert_eq!(house.call_openly("GET", "/v1/nothing").await.body, UNAUTHORIZED);
+    for path in ["/v1", "/v1/", "/v1/nothing"] {
+        assert_eq!(house.call_openly("GET", path).await.body, UNAUTHORIZED, "{path}");
+        assert_eq!(house.call_openly("POST", path).await.body, UNAUTHORIZED, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn the_root_of_the_api_counts_as_any_other_unknown_path() {
+    let house = house().await;
+    for (path, remaining) in [("/v1/", "299"), ("/v1/", "298"), ("/v1", "297"), ("/v1/nothing", "296")] {
+        let answer = house.get(path).await;
+        answer.is(404, "not_found", "There is no such path");
+        assert_eq!(answer.header("x-ratelimit-remaining"), remaining, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn no_answer_of_the_api_may_be_kept_by_a_cache() {
+    let house = house().await;
+    for path in ["/v1/leads", "/v1/leads/x", "/v1/leads?limit=x", "/v1/", "/v1/nothing"] {
+        for answer in [house.get(path).await, house.call_openly("GET", path).await] {
+            assert_eq!(answer.header("cache-control"), "private, no-store", "{path}");
+        }
+    }
+    assert_eq!(
+        house.call("PUT", "/v1/leads", None).await.header("cache-control"),
+        "private, no-store"
+    );
+    assert_eq!(house.call_openly("GET", "/healthz").await.header("cache-control"), "");
 }
 
 #[tokio::test]

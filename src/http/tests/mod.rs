@@ -53,6 +53,7 @@ struct House {
     router: Router,
     writer: Arc<Writer>,
     views: Arc<Sqlite>,
+    store: Arc<Sqlite>,
     freshness: Freshness,
     clock: Arc<TestClock>,
     account: AccountId,
@@ -114,12 +115,13 @@ async fn house_on(plan: &str) -> House {
         views.clone(),
         freshness.clone(),
         Arc::new(Plans::default()),
-        store,
+        store.clone(),
     ));
     let tasks = Arc::new(Mutex::new(Vec::new()));
     let api = Api {
         writer: writer.clone(),
         views: views.clone(),
+        store: store.clone(),
         freshness: freshness.clone(),
         plans: Arc::new(Plans::default()),
         endpoint_policy: Policy::default(),
@@ -134,6 +136,7 @@ async fn house_on(plan: &str) -> House {
         router: router(api),
         writer,
         views,
+        store,
         freshness,
         clock,
         account: AccountId::default(),

@@ -179,6 +179,30 @@ async fn the_end_waits_for_requests_in_flight_and_not_for_idle_connections() {
 }
 
 #[tokio::test]
+async fn the_end_does_not_wait_for_who_has_not_asked() {
+    let patient = Limits {
+        header_read: Duration::from_mins(10),
+        drain: Duration::from_mins(10),
+        ..Limits::default()
+    };
+    let mut server = run(patient).await;
+    let mut silent = server.connect().await;
+    let mut halfway = server.connect().await;
+    halfway.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").await.unwrap();
+    // Accepted in their order: once this one is answered, those before are in.
+    server
+        .say("GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        .await;
+    server.stop.take().unwrap().send(()).unwrap();
+    assert_eq!(to_end(&mut silent).await, "");
+    assert_eq!(to_end(&mut halfway).await, "");
+    tokio::time::timeout(Duration::from_secs(5), server.ended)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
 async fn the_end_does_not_wait_for_ever() {
     let short = Limits {
         drain: Duration::from_millis(50),

@@ -1,5 +1,6 @@
 //! Tracked repositories and keywords.
 
+use database::Database as _;
 use serde_json::json;
 
 use super::house;
@@ -12,7 +13,18 @@ async fn a_repo_is_tracked_updated_listed_and_untracked() {
     assert_eq!(made.status, 201);
     let id = made.json()["id"].as_str().unwrap().to_owned();
     assert!(id.starts_with("repo_"));
-    let record = |kind: &str| json!({ "id": id, "full_name": "Acme-Corp/rival-sdk", "type": kind, "created_at": "2026-04-24T10:31:00Z" });
+    let record = |kind: &str| {
+        json!({
+            "id": id,
+            "full_name": "Acme-Corp/rival-sdk",
+            "type": kind,
+            "created_at": "2026-04-24T10:31:00Z",
+            "status": "active",
+            "sources": [
+                { "collector": "events_feed", "state": "waiting", "last_success_at": null, "last_gap_at": null }
+            ],
+        })
+    };
     assert_eq!(made.json(), record("competitor"));
     assert!(made.header("gitleads-position").parse::<u64>().is_ok());
 
@@ -35,6 +47,48 @@ async fn a_repo_is_tracked_updated_listed_and_untracked() {
         .await
         .is(404, "not_found", "There is no such tracked repository");
     assert_eq!(house.get("/v1/tracked-repos").await.json(), json!({ "data": [] }));
+}
+
+#[tokio::test]
+async fn a_repo_tells_how_its_source_is() {
+    let house = house().await;
+    let body = json!({ "full_name": "Acme-Corp/rival-sdk" });
+    house.call("POST", "/v1/tracked-repos", Some(body.clone())).await;
+    let success = super::NOON * 1_000_000;
+    for (state, status) in [
+        ("waiting", "active"),
+        ("ok", "active"),
+        ("limited", "active"),
+        ("denied", "degraded"),
+        ("not_found", "degraded"),
+        ("failed", "degraded"),
+    ] {
+        let poll = database::Statement::insert(
+            "poll_cursor (repo, next_poll_at, last_success_at, failures, state)",
+            "ON CONFLICT (repo) DO UPDATE SET state = excluded.state",
+            vec![
+                "acme-corp/rival-sdk".into(),
+                0_i64.into(),
+                success.into(),
+                0_i64.into(),
+                state.into(),
+            ],
+        );
+        house.store.write(vec![poll]).await.unwrap();
+        let source = json!({
+            "collector": "events_feed",
+            "state": state,
+            "last_success_at": "2026-04-24T10:31:00Z",
+            "last_gap_at": null,
+        });
+        let listed = house.get("/v1/tracked-repos").await.json()["data"][0].clone();
+        assert_eq!(
+            (&listed["status"], &listed["sources"]),
+            (&json!(status), &json!([source]))
+        );
+        let again = house.call("POST", "/v1/tracked-repos", Some(body.clone())).await;
+        assert_eq!((again.status.as_u16(), again.json()), (200, listed));
+    }
 }
 
 #[tokio::test]
