@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -123,6 +124,7 @@ impl Database for Sqlite {
 
 fn open_writing(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
     let connection = Connection::open(path)?;
+    keep_plans(&connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "journal_mode", "wal")?;
     match durability {
@@ -143,9 +145,17 @@ fn open_writing(path: &Path, durability: Durability) -> rusqlite::Result<Connect
     Ok(connection)
 }
 
+/// Plans a statement once, whatever values its parameters get. `SQLite` would otherwise plan those anew at every run
+/// whose plan might depend on a value, and a bound `LIMIT` is enough for that: planning costs more than reading a page.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
+}
+
 fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(path, flags)?;
+    keep_plans(&connection)?;
     connection.busy_timeout(Duration::from_secs(5))?;
     connection.pragma_update(None, "query_only", "on")?;
     connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;

@@ -5,6 +5,8 @@ use std::pin::Pin;
 use std::sync::{Barrier, mpsc};
 use std::task::Poll;
 
+use rusqlite::StatementStatus;
+
 use super::*;
 use crate::Value;
 
@@ -50,6 +52,24 @@ async fn parameters_go_by_their_number_and_not_by_their_first_appearance() {
     assert_eq!(rows, [Row(vec!["second".into(), "first".into(), "second".into()])]);
     let query = Statement::sql("SELECT $2", vec!["only one".into()]);
     assert!(database.read(query).await.is_err());
+}
+
+#[tokio::test]
+async fn a_statement_is_planned_once_whatever_it_is_given() {
+    let (dir, database) = with_table().await;
+    let path = dir.path().join("test.db");
+    let text = "SELECT id FROM things WHERE id > $1 ORDER BY id LIMIT $2";
+    for connection in [open_reading(&path), open_writing(&path, Durability::Full)] {
+        let connection = connection.unwrap();
+        for given in [0_i64, 1, 2] {
+            let query = Statement::sql(text, vec![given.into(), given.into()]);
+            statements::read(&connection, &query).unwrap();
+        }
+        let prepared = connection.prepare_cached(text).unwrap();
+        assert_eq!(prepared.get_status(StatementStatus::Run), 3);
+        assert_eq!(prepared.get_status(StatementStatus::RePrepare), 0);
+    }
+    database.close().await;
 }
 
 #[tokio::test]
