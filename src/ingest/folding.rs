@@ -29,7 +29,16 @@ pub fn fold_into(text: &str, folded: &mut String) {
 
 /// Whether the match at `start..end` stands for itself: no word goes on over either of its edges.
 pub fn is_whole(text: &str, start: usize, end: usize) -> bool {
-    is_boundary(text, start) && is_boundary(text, end)
+    // Markdown's emphasis, `_such as this_`: underscores between the match and the outside of any word are no part of
+    // it, unlike those that join it to another word.
+    let (Some(before), Some(after)) = (text.get(..start), text.get(end..)) else {
+        return false;
+    };
+    let outer_start = before.trim_end_matches('_').len();
+    let outer_end = text.len() - after.trim_start_matches('_').len();
+    let emphasised = |edge, outer| edge != outer && is_boundary(text, outer);
+    (is_boundary(text, start) || emphasised(start, outer_start))
+        && (is_boundary(text, end) || emphasised(end, outer_end))
 }
 
 /// Letters, digits and underscores hold together; between others there is a boundary, and also between two letters
@@ -124,6 +133,14 @@ mod tests {
             ("dockers", "docker", false),
             ("mydocker", "docker", false),
             ("docker_compose", "docker", false),
+            ("my_docker_image", "docker", false),
+            ("my__docker", "docker", false),
+            ("_docker_compose", "docker", false),
+            ("_docker_", "docker", true),
+            ("use __docker__, please", "docker", true),
+            ("(_use docker_)", "docker", true),
+            ("é_docker_", "docker", false),
+            ("docker_é", "docker", false),
             ("docker-compose docker.io", "docker", true),
             ("in c++ or", "c++", true),
             ("asp.net core", ".net", true),

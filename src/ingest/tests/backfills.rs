@@ -115,7 +115,11 @@ async fn a_file_of_another_kind_is_known_from_one_with_a_few_broken_lines() {
             broken.clone().into_bytes(),
             Some("its name ends in .gz, but it is not gzip"),
         ),
-        ("a.json.gz", packed(&[broken.clone()]), Some("all its lines are broken")),
+        (
+            "a.json.gz",
+            packed(std::slice::from_ref(&broken)),
+            Some("all its lines are broken"),
+        ),
         (
             "a.json.GZ",
             Vec::new(),

@@ -245,7 +245,7 @@ async fn who_is_denied_does_not_stop_the_others() {
 }
 
 #[tokio::test]
-async fn a_person_whose_row_or_history_does_not_open_does_not_stop_the_others() {
+async fn a_person_whose_row_does_not_open_does_not_stop_the_others() {
     let story = Story::on_plan("agency").await;
     story.accept(1..=2).await;
     story.github.change(|world| world.put_user(User::new(2, "fan-2")));
