@@ -44,6 +44,10 @@ impl Tables {
                 text: Cow::Owned(self.beside_text(&text)),
                 params,
             },
+            Statement::Guard { text, params } => Statement::Guard {
+                text: Cow::Owned(self.beside_text(&text)),
+                params,
+            },
             Statement::Insert {
                 into,
                 on_conflict,

@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use async_trait::async_trait;
-use database::{Row, Sqlite};
+use database::{Row, Snapshot, Sqlite};
 use event_log::memory::MemoryLog;
 
 use super::*;
@@ -245,6 +245,10 @@ impl Database for Unreliable {
 
     async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError> {
         self.views.read(query).await
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, DatabaseError> {
+        self.views.snapshot().await
     }
 }
 

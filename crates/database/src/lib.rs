@@ -1,5 +1,7 @@
 //! One database and two calls, write and read: the only place that knows which engine stands behind.
 
+#[cfg(test)]
+mod contract;
 pub mod lock;
 pub mod migrate;
 pub mod sqlite;
@@ -21,6 +23,9 @@ pub enum DatabaseError {
     /// The commit failed: what was written may or may not be there.
     #[error("the database failed at the commit")]
     Commit(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// A guard changed no row: what the write stood on has changed meanwhile. Nothing was written.
+    #[error("what the write stood on has changed meanwhile")]
+    Stale,
     /// Too many writes wait; nothing was written.
     #[error("the database is busy")]
     Busy,
@@ -41,4 +46,15 @@ pub trait Database: Send + Sync {
 
     /// Runs one query on a snapshot of what is committed.
     async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError>;
+
+    /// What is committed now, for queries that have to agree with each other. Drop it soon: the engine keeps what was
+    /// overwritten meanwhile.
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, DatabaseError>;
+}
+
+/// One state of a database, whatever is written meanwhile.
+#[async_trait]
+pub trait Snapshot: Send {
+    /// Runs one query on it.
+    async fn read(&mut self, query: Statement) -> Result<Vec<Row>, DatabaseError>;
 }

@@ -37,12 +37,29 @@ pub enum Statement {
         /// The rows; all of one length.
         rows: Vec<Vec<Value>>,
     },
+    /// A statement that has to change a row; if it changes none, nothing of the whole write happens
+    /// ([`crate::DatabaseError::Stale`]). For what a write stands on: a lease that is still held, a checkpoint that is
+    /// still where it was.
+    Guard {
+        /// The text.
+        text: Cow<'static, str>,
+        /// `$1`, `$2`, …
+        params: Vec<Value>,
+    },
 }
 
 impl Statement {
     /// A statement with parameters.
     pub fn sql(text: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
         Self::Sql {
+            text: text.into(),
+            params,
+        }
+    }
+
+    /// A statement without which nothing of the write happens.
+    pub fn guard(text: impl Into<Cow<'static, str>>, params: Vec<Value>) -> Self {
+        Self::Guard {
             text: text.into(),
             params,
         }

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use database::{Durability, MIGRATIONS, Row, Sqlite, Statement, migrate};
+use database::{Durability, MIGRATIONS, Row, Snapshot, Sqlite, Statement, migrate};
 use domain::SignalPerson;
 use tempfile::TempDir;
 use tokio::sync::Notify;
@@ -83,6 +83,10 @@ impl Database for TestDatabase {
             held.go_on.notified().await;
         }
         Ok(rows)
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, DatabaseError> {
+        self.file.snapshot().await
     }
 }
 

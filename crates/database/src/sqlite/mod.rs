@@ -1,10 +1,11 @@
 //! One SQLite file: a writer thread with group commit and threads that read beside it. Whoever stores opens one.
 
 mod readers;
+mod snapshot;
 mod statements;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -14,8 +15,9 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use crate::{Database, DatabaseError, Row, Statement};
+use crate::{Database, DatabaseError, Row, Snapshot, Statement};
 use readers::Readers;
+use snapshot::SqliteSnapshot;
 use writer::{Task, Writer};
 
 /// How much the file may lose.
@@ -37,6 +39,7 @@ struct Parts {
     /// Empty once the database is closed.
     writer: Mutex<Option<Writer>>,
     readers: Readers,
+    path: PathBuf,
 }
 
 impl Sqlite {
@@ -50,6 +53,7 @@ impl Sqlite {
             parts: Arc::new(Parts {
                 writer: Mutex::new(Some(writer)),
                 readers,
+                path: path.to_owned(),
             }),
         })
     }
@@ -119,6 +123,11 @@ impl Database for Sqlite {
     async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError> {
         self.with_reader(move |connection| statements::read(connection, &query))
             .await?
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Snapshot>, DatabaseError> {
+        let path = self.parts.path.clone();
+        Ok(Box::new(SqliteSnapshot::open(path).await?))
     }
 }
 

@@ -14,7 +14,7 @@ const CHUNKS: [usize; 3] = [64, 8, 1];
 pub(super) fn write(connection: &Connection, statements: &[Statement]) -> Result<Vec<u64>, DatabaseError> {
     // A savepoint, since the transaction belongs to the whole group.
     connection.prepare_cached("SAVEPOINT job")?.execute([])?;
-    let changed: Result<Vec<u64>> = statements
+    let changed: Result<Vec<u64>, DatabaseError> = statements
         .iter()
         .map(|statement| write_one(connection, statement))
         .collect();
@@ -48,18 +48,22 @@ pub(super) fn read(connection: &Connection, query: &Statement) -> Result<Vec<Row
     Ok(found)
 }
 
-fn write_one(connection: &Connection, statement: &Statement) -> Result<u64> {
+fn write_one(connection: &Connection, statement: &Statement) -> Result<u64, DatabaseError> {
     // Not `changes()`, which repeats the number of the statement before for one that writes no rows.
     let before = connection.total_changes();
     match statement {
-        Statement::Sql { text, params } => run(connection, text, params)?,
+        Statement::Sql { text, params } | Statement::Guard { text, params } => run(connection, text, params)?,
         Statement::Insert {
             into,
             on_conflict,
             rows,
         } => insert(connection, into, on_conflict, rows)?,
     }
-    Ok(connection.total_changes() - before)
+    let changed = connection.total_changes() - before;
+    if changed == 0 && matches!(statement, Statement::Guard { .. }) {
+        return Err(DatabaseError::Stale);
+    }
+    Ok(changed)
 }
 
 fn run(connection: &Connection, text: &str, params: &[Value]) -> Result<()> {
