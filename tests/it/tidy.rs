@@ -37,6 +37,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/domain", &[]),
     ("crates/database", &[]),
     ("crates/fake-github", &[]),
+    ("crates/testbed", &[]),
     ("crates/vault", &["database", "domain"]),
     ("crates/event-log", &["database", "domain"]),
     ("projections", &["database", "domain", "event-log"]),
@@ -51,7 +52,7 @@ const PLACES: &[(&str, &[&str], &str)] = &[
     ),
     (
         "tokio_postgres*",
-        &["crates/database/", "crates/event-log/"],
+        &["crates/database/", "crates/event-log/", "crates/testbed/"],
         "only the database and the log's adapters know the engine",
     ),
     (

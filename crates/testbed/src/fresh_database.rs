@@ -1,0 +1,43 @@
+//! A new, empty database for each test, on the server that `scripts/postgres` runs.
+
+use std::process;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use crate::{client, told};
+
+static MADE: AtomicU32 = AtomicU32::new(0);
+
+/// The server that all tests of a run share.
+pub struct Postgres;
+
+impl Postgres {
+    /// Makes a database that no other test knows.
+    pub async fn fresh_database() -> FreshDatabase {
+        let server = told("GITLEADS_TEST_POSTGRES");
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let name = format!("test_{}_{number}", process::id());
+        client::execute(&server, &format!("CREATE DATABASE {name}")).await;
+        let (server, _) = server.rsplit_once('/').expect("the server's URL ends in a database");
+        FreshDatabase {
+            url: format!("{server}/{name}"),
+        }
+    }
+}
+
+/// A database of one test. It stays when the test is over and goes with the server: to drop it takes the server twice as
+/// long as to make it.
+pub struct FreshDatabase {
+    url: String,
+}
+
+impl FreshDatabase {
+    /// Where a client finds it, as the server's superuser.
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Runs statements on a connection of their own; several are divided by semicolons.
+    pub async fn execute(&self, sql: &str) {
+        client::execute(&self.url, sql).await;
+    }
+}
