@@ -9,7 +9,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use database::lock::DataDirLock;
 use database::migrate::{MIGRATIONS, migrate};
-use database::sqlite::{Durability, Sqlite};
+use database::{Durability, Sqlite};
 use domain::{AccountId, Plans};
 use event_log::sqlite::SqliteLog;
 use event_log::{EventLog as _, Position};

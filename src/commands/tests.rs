@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use database::migrate::{MIGRATIONS, migrate};
-use database::sqlite::{Durability, Sqlite};
+use database::{Durability, Sqlite};
 use domain::event::LeadEnriched;
 use domain::{Collector, Event, PersonRef, Profile, ProfileField, Provenance, SignalKind, SignalPerson, Timestamp};
 use event_log::memory::MemoryLog;

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use database::migrate::{MIGRATIONS, migrate};
-use database::sqlite::{Durability, Sqlite};
 use database::{Database, Row, Statement};
+use database::{Durability, Sqlite};
 use domain::{
     AccountId, Collector, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId, WebhookEventType,
 };

@@ -4,6 +4,7 @@
 mod contract;
 pub mod lock;
 pub mod migrate;
+pub mod postgres;
 pub mod sqlite;
 pub mod statement;
 
@@ -11,7 +12,8 @@ use async_trait::async_trait;
 
 pub use lock::DataDirLock;
 pub use migrate::{MIGRATIONS, MigrateError, Migration, migrate};
-pub use sqlite::{Durability, Sqlite};
+pub use postgres::Postgres;
+pub use sqlite::Sqlite;
 pub use statement::{ColumnError, Row, Statement, Value};
 
 /// Why a database did not do what it was asked.
@@ -35,6 +37,21 @@ pub enum DatabaseError {
     /// A column of another type than the query promised.
     #[error(transparent)]
     Column(#[from] ColumnError),
+}
+
+impl DatabaseError {
+    fn engine(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Engine(error.into())
+    }
+}
+
+/// How much a database may lose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// Nothing: what was answered survives a power cut.
+    Full,
+    /// The newest commits in a power cut, never consistency: what it holds can be made again.
+    Disposable,
 }
 
 /// One database.

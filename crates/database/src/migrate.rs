@@ -100,14 +100,16 @@ async fn applied(database: &dyn Database) -> Result<BTreeMap<i64, String>, Datab
 }
 
 async fn apply(database: &dyn Database, migration: &Migration) -> Result<(), DatabaseError> {
-    let noted = Statement::insert(
-        "schema_migrations (number, name, statements)",
-        "",
+    // First, so that another process that starts at the same moment waits here and then has nothing to do.
+    let noted = Statement::guard(
+        "INSERT INTO schema_migrations (number, name, statements) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING",
         vec![migration.number.into(), migration.name.into(), migration.sql.into()],
     );
-    database
-        .write(vec![Statement::sql(migration.sql, vec![]), noted])
-        .await?;
+    match database.write(vec![noted, Statement::sql(migration.sql, vec![])]).await {
+        Ok(_) => {}
+        Err(DatabaseError::Stale) => return Ok(()),
+        Err(error) => return Err(error),
+    }
     tracing::info!(number = migration.number, name = migration.name, "applied a migration");
     Ok(())
 }
@@ -115,7 +117,7 @@ async fn apply(database: &dyn Database, migration: &Migration) -> Result<(), Dat
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sqlite::{Durability, Sqlite};
+    use crate::{Durability, Sqlite};
 
     fn open(dir: &tempfile::TempDir) -> Sqlite {
         Sqlite::open(&dir.path().join("test.db"), Durability::Full).unwrap()

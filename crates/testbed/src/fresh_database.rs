@@ -40,4 +40,9 @@ impl FreshDatabase {
     pub async fn execute(&self, sql: &str) {
         client::execute(&self.url, sql).await;
     }
+
+    /// The one number that a query answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        client::number(&self.url, sql).await
+    }
 }

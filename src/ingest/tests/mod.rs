@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use database::Database;
 use database::migrate::{MIGRATIONS, migrate};
-use database::sqlite::{Durability, Sqlite};
+use database::{Durability, Sqlite};
 use domain::{AccountId, Collector, Event, Plan, Plans, ScanTarget, Timestamp};
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, Position, Recorded, Scope};

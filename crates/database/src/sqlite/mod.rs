@@ -15,19 +15,10 @@ use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
-use crate::{Database, DatabaseError, Row, Snapshot, Statement};
+use crate::{Database, DatabaseError, Durability, Row, Snapshot, Statement};
 use readers::Readers;
 use snapshot::SqliteSnapshot;
 use writer::{Task, Writer};
-
-/// How much the file may lose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Durability {
-    /// Nothing: what was answered survives a power cut (`synchronous = FULL`).
-    Full,
-    /// The newest commits in a power cut, never consistency: what it holds can be made again (`synchronous = NORMAL`).
-    Disposable,
-}
 
 /// A handle to one open SQLite file; cheap to clone. One process opens a file at a time (see [`crate::lock`]).
 #[derive(Clone)]
@@ -170,12 +161,6 @@ fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
     connection.pragma_update(None, "mmap_size", 1_i64 << 30)?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
-}
-
-impl DatabaseError {
-    fn engine(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Engine(error.into())
-    }
 }
 
 impl From<rusqlite::Error> for DatabaseError {

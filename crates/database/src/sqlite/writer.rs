@@ -8,8 +8,7 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, ErrorCode};
 
-use super::Durability;
-use crate::DatabaseError;
+use crate::{DatabaseError, Durability};
 
 /// Jobs that may wait; the next one is refused.
 pub(super) const QUEUE: usize = 4_096;
