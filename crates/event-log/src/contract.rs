@@ -362,16 +362,17 @@ pub async fn a_wait_ends_with_the_append_or_the_time(log: Log) {
     log.wait(appended.position(), Duration::from_millis(1)).await;
 }
 
-/// 64 writers meet in four streams; a follower reads along.
+/// 64 writers meet in 16 streams; a follower reads along.
 pub async fn a_follower_misses_nothing_while_many_append(log: Log) {
     const WRITERS: u128 = 64;
+    const STREAMS: u128 = 16;
     const EACH: u128 = 3;
     let mut writers = tokio::task::JoinSet::new();
     for writer in 0..WRITERS {
         let log = Arc::clone(&log);
         writers.spawn(async move {
             for number in 0..EACH {
-                append_until_taken(&log, lead(writer % 4), writer * EACH + number).await;
+                append_until_taken(&log, lead(writer % STREAMS), writer * EACH + number).await;
             }
         });
     }
@@ -381,12 +382,12 @@ pub async fn a_follower_misses_nothing_while_many_append(log: Log) {
     let mut each_once = ids(&followed);
     each_once.sort_unstable();
     assert!(each_once.into_iter().eq(0..WRITERS * EACH));
-    for stream in 0..4 {
+    for stream in 0..STREAMS {
         let of_stream = followed.iter().filter(|recorded| recorded.stream == lead(stream));
         assert!(
             of_stream
                 .map(|recorded| recorded.version)
-                .eq(1..=u64::try_from(WRITERS * EACH / 4).unwrap())
+                .eq(1..=u64::try_from(WRITERS * EACH / STREAMS).unwrap())
         );
     }
 }

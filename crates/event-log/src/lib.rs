@@ -3,11 +3,13 @@
 pub mod codec;
 #[cfg(test)]
 mod contract;
+pub mod kurrentdb;
 pub mod memory;
 pub mod port;
 mod retry;
 pub mod sqlite;
 
+pub use kurrentdb::KurrentLog;
 pub use memory::MemoryLog;
 pub use port::{
     AppendError, Appended, EventLog, NewEvent, Page, Position, ReadError, Recorded, Scope, StreamAppend, Version,
