@@ -48,7 +48,7 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = storage.log.clone();
         let is_new = log.head().await.context("cannot read the event log")? == Position::START;
-        let root = root_key(&config, is_new, storage.name(), &*clock)?;
+        let root = root_key(&config, is_new, &storage.name(), &*clock)?;
         let vault = Arc::new(Vault::new(storage.store.clone(), &root));
         let unfit = || format!("the root key does not fit {}", storage.name());
         vault.check().await.with_context(unfit)?;

@@ -15,3 +15,5 @@ pub mod project;
 pub mod serve;
 pub mod storage;
 pub mod telemetry;
+pub mod transfer;
+pub mod verify;

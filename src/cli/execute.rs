@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{backfill, events, keys, plan, replay, track};
+use super::{backfill, events, keys, log, plan, replay, track};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 
@@ -25,6 +25,7 @@ impl Execute for App {
                 backfill::backfill(self, &name, bytes, input, output).await
             }
             Command::Replay { projection } => replay::replay(self, projection, output).await,
+            Command::VerifyLog => log::verify_log(self, output).await,
             Command::Events(asked) => events::events(self, asked, output).await,
         }
     }

@@ -5,6 +5,7 @@ pub mod backfill;
 pub mod events;
 pub mod execute;
 pub mod keys;
+pub mod log;
 pub mod plan;
 pub mod print;
 pub mod replay;
@@ -52,6 +53,9 @@ enum Task {
     Backfill(backfill::Arguments),
     /// Make read models anew from the event log
     Replay(replay::Arguments),
+    /// Copy the event log to another database, or prove that it is whole
+    #[command(subcommand)]
+    Log(log::Task),
     /// Show the event log
     Events(events::Arguments),
 }
@@ -88,6 +92,8 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Track(task) => run::commands(config, vec![task.command()]).await,
             Task::Backfill(arguments) => run::commands(config, arguments.commands()?).await,
             Task::Replay(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Log(log::Task::Copy { from, to }) => log::copy(&config, from, to).await,
+            Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
         }
     });

@@ -97,6 +97,7 @@ const fn needs_data(command: &Command) -> bool {
         | Command::RevokeKey { .. }
         | Command::SetPlan { .. }
         | Command::Replay { .. }
+        | Command::VerifyLog
         | Command::Events(_) => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }
@@ -117,7 +118,7 @@ async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
 }
 
 /// Prints the frames of a command. None: it is done, and the next one may come.
-async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
+pub(super) async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
     let mut stdout = std::io::stdout();
     tokio::select! {
         printed = print::frames(frames, &mut stdout) => match printed? {

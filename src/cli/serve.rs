@@ -44,7 +44,7 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let address = listener.local_addr().context("cannot tell the address")?;
     let tasks = start(&app, listener)?;
     let place = if app.storage.is_shared() {
-        app.storage.name().to_owned()
+        app.storage.name()
     } else {
         data_dir.display().to_string()
     };

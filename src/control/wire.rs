@@ -50,6 +50,8 @@ pub enum Command {
         /// The projection; none: all.
         projection: Option<String>,
     },
+    /// Proves that the log is whole.
+    VerifyLog,
     /// Shows the log.
     Events(Events),
 }
