@@ -41,6 +41,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/database", &[]),
     ("crates/fake-github", &[]),
     ("crates/testbed", &[]),
+    ("crates/fake-kurrentdb", &[]),
     ("crates/vault", &["database", "domain"]),
     ("crates/event-log", &["database", "domain"]),
     ("projections", &["database", "domain", "event-log"]),
@@ -57,6 +58,16 @@ const PLACES: &[(&str, &[&str], &str)] = &[
         "tokio_postgres*",
         &["crates/database/", "crates/event-log/", "crates/testbed/"],
         "only the database and the log's adapters know the engine",
+    ),
+    (
+        "kurrentdb::*",
+        &["crates/event-log/"],
+        "only the log's adapter knows the engine",
+    ),
+    (
+        "tonic*",
+        &["crates/fake-kurrentdb/"],
+        "only the stand-in for KurrentDB serves gRPC",
     ),
     (
         "StreamAppend*",

@@ -273,6 +273,23 @@ async fn another_reader_of_the_stream_finds_the_schema_and_the_writers_time() {
 }
 
 #[tokio::test]
+async fn an_encrypted_connection_is_made_by_the_library_of_the_house_to_a_server_that_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let (right, wrong) = (folder.path().join("ca.pem"), folder.path().join("other.pem"));
+    let node = Node::start_encrypted(&right).await.unwrap();
+    let _other = Node::start_encrypted(&wrong).await.unwrap();
+    let log = KurrentLog::open(&node.encrypted_url(&right)).unwrap();
+    one(&log, append(lead(1), 0, &[1], 0)).await.unwrap();
+    assert_eq!(ids(&log).await, [1]);
+    let provider = format!("{:?}", rustls::crypto::CryptoProvider::get_default());
+    assert!(provider.contains("Ring") && !provider.contains("AwsLc"), "{provider}");
+    let doubting = KurrentLog::open(&node.encrypted_url(&wrong)).unwrap();
+    doubting.head().await.unwrap_err();
+    let plain = KurrentLog::open(&node.url()).unwrap();
+    plain.head().await.unwrap_err();
+}
+
+#[tokio::test]
 async fn a_wrong_url_is_told_without_the_password_in_it() {
     for (wrong, told) in [
         ("kurrentdb://ada:hunter2@", "empty host"),
