@@ -11,6 +11,7 @@ pub mod gharchive;
 pub mod github;
 pub mod http;
 pub mod ingest;
+pub mod lease;
 pub mod project;
 pub mod serve;
 pub mod telemetry;

@@ -37,6 +37,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "ingestion",
         sql: include_str!("../../../migrations/0004_ingestion.sql"),
     },
+    Migration {
+        number: 5,
+        name: "nodes",
+        sql: include_str!("../../../migrations/0005_nodes.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.
