@@ -23,6 +23,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
 use crate::config::Config;
 use crate::ingest::Ingest;
+use crate::lease::Leases;
 
 /// An open data directory. Nobody else has it open meanwhile.
 pub struct App {
@@ -42,6 +43,8 @@ pub struct App {
     pub plans: Arc<Plans>,
     /// The one door for activity.
     pub ingest: Arc<Ingest>,
+    /// What only one node may do at a time.
+    pub leases: Leases,
     _lock: DataDirLock,
 }
 
@@ -102,6 +105,7 @@ impl App {
             freshness,
             plans,
             ingest: Arc::new(ingest),
+            leases: Leases::sole(),
             _lock: lock,
         }))
     }

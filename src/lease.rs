@@ -21,8 +21,11 @@ use sha2::{Digest as _, Sha256};
 use tokio::time::sleep;
 
 use crate::clock::Clock;
+use crate::config::Roles;
 use crate::serve::Shutdown;
 use node::Node;
+
+pub use crate::config::Role;
 
 /// How long after its last word a node counts as dead.
 const TTL: Duration = Duration::from_secs(10);
@@ -44,24 +47,23 @@ impl Leases {
     }
 
     /// Enters this process among the nodes of `store`. It has to be kept alive with [`Leases::keep_alive`].
-    pub async fn join(store: Arc<dyn Database>, clock: Arc<dyn Clock>, roles: &[&str]) -> Result<Self, DatabaseError> {
+    pub async fn join(store: Arc<dyn Database>, clock: Arc<dyn Clock>, roles: &Roles) -> Result<Self, DatabaseError> {
         let node = Node::join(store, clock, roles).await?;
         Ok(Self(Some(Arc::new(node))))
     }
 
     /// Takes the lease, if no living node has it. None: one has, or this node cannot tell now whether it lives itself.
     pub async fn try_acquire(&self, name: &str) -> Result<Option<Lease>, DatabaseError> {
-        let held = match &self.0 {
-            None => None,
-            Some(node) => match node.try_acquire(name).await? {
-                None => return Ok(None),
-                Some(epoch) => Some((node.clone(), epoch)),
-            },
+        let Some(node) = self.0.clone() else {
+            return Ok(Some(Lease(None)));
         };
-        Ok(Some(Lease {
-            name: name.into(),
-            held,
-        }))
+        let name = name.to_owned();
+        // On a task of its own: if the caller stops waiting, what was taken meanwhile is given back.
+        let work = tokio::spawn(async move {
+            let epoch = node.try_acquire(&name).await?;
+            Ok(epoch.map(|epoch| Lease(Some(Arc::new(Held { node, name, epoch })))))
+        });
+        work.await.map_err(|error| DatabaseError::Engine(Box::new(error)))?
     }
 
     /// Takes the lease as soon as no living node has it.
@@ -98,13 +100,18 @@ impl Leases {
         }
     }
 
-    /// Says again and again that this node lives, until it is time to end.
+    /// Says that this node lives, and finds out what it still holds and who else lives.
+    pub async fn beat(&self) -> Result<(), DatabaseError> {
+        match &self.0 {
+            None => Ok(()),
+            Some(node) => node.beat().await,
+        }
+    }
+
+    /// Says so again and again, until it is time to end.
     pub async fn keep_alive(&self, shutdown: &Shutdown) {
-        let Some(node) = &self.0 else {
-            return shutdown.requested().await;
-        };
         while !shutdown.is_requested() {
-            if let Err(error) = node.beat().await {
+            if let Err(error) = self.beat().await {
                 tracing::warn!(%error, "this node could not say that it lives; without that others take over its work");
             }
             tokio::select! {
@@ -124,7 +131,7 @@ impl Leases {
     }
 
     /// The part of this node in what is divided among the living nodes that have the role.
-    pub fn share(&self, role: &str) -> Share {
+    pub fn share(&self, role: Role) -> Share {
         match &self.0 {
             None => Share {
                 me: String::new(),
@@ -138,20 +145,22 @@ impl Leases {
     }
 }
 
-/// The right to do something that only one node may do at a time; cheap to clone. It is not given back when it is
-/// dropped, but this node can take it anew, and other nodes once this one has ended.
+/// The right to do something that only one node may do at a time; cheap to clone, and given back with the last clone.
+/// None: there is nobody else.
 #[derive(Clone)]
-pub struct Lease {
-    name: Arc<str>,
-    /// None: there is nobody else.
-    held: Option<(Arc<Node>, u64)>,
+pub struct Lease(Option<Arc<Held>>);
+
+struct Held {
+    node: Arc<Node>,
+    name: String,
+    epoch: u64,
 }
 
 impl Lease {
     /// The guard without which nothing of a transaction may happen; none if there is nobody to guard against.
     pub fn fence(&self) -> Option<Statement> {
-        let (node, epoch) = self.held.as_ref()?;
-        Some(node.fence(&self.name, *epoch))
+        let Held { node, name, epoch } = &**self.0.as_ref()?;
+        Some(node.fence(name, *epoch))
     }
 
     /// The statements under the fence. Written when the lease has been lost, they change nothing and the answer is
@@ -163,24 +172,36 @@ impl Lease {
 
     /// Whether this node may still do what no transaction can take back. To be asked right before.
     pub fn is_held(&self) -> bool {
-        let held = self.held.as_ref();
-        held.is_none_or(|(node, epoch)| node.holds(&self.name, *epoch))
+        let held = self.0.as_ref();
+        held.is_none_or(|held| held.node.holds(&held.name, held.epoch))
     }
 
     /// Returns once the lease is lost, or this node cannot be sure any more that it is not.
     pub async fn lost(&self) {
-        match &self.held {
+        match &self.0 {
             None => std::future::pending().await,
-            Some((node, epoch)) => node.loses(&self.name, *epoch).await,
+            Some(held) => held.node.loses(&held.name, held.epoch).await,
         }
     }
 
-    /// Gives the lease back, unless it is lost already. If that fails, it ends with this node.
+    /// Gives the lease back now, whoever else has a clone of it.
     pub async fn release(&self) {
-        if let Some((node, epoch)) = &self.held
-            && let Err(error) = node.release(&self.name, *epoch).await
+        if let Some(held) = &self.0
+            && held.node.drops(&held.name, held.epoch)
         {
-            tracing::warn!(lease = &*self.name, %error, "a lease could not be given back");
+            held.node.give_back(&held.name, held.epoch).await;
+        }
+    }
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        // Without a runtime the process is ending, and gives back all at once.
+        if self.node.drops(&self.name, self.epoch)
+            && let Ok(runtime) = tokio::runtime::Handle::try_current()
+        {
+            let (node, name, epoch) = (self.node.clone(), std::mem::take(&mut self.name), self.epoch);
+            runtime.spawn(async move { node.give_back(&name, epoch).await });
         }
     }
 }

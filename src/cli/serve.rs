@@ -125,6 +125,7 @@ fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
         views: app.views.clone(),
         freshness: app.freshness.clone(),
         sender: Sender::new(Connector::system(policy(app))?)?,
+        leases: app.leases.clone(),
         nudge: Arc::new(Notify::new()),
     })
 }

@@ -7,6 +7,7 @@
 pub mod github;
 pub mod logs;
 pub mod plans;
+pub mod roles;
 pub mod secret;
 pub mod server;
 pub mod sources;
@@ -20,6 +21,7 @@ use domain::Plans;
 
 pub use github::GitHub;
 pub use logs::{LogFormat, Logs};
+pub use roles::{Role, Roles};
 pub use secret::Secret;
 pub use server::Server;
 pub use sources::{ConfigError, Origin};
@@ -33,6 +35,8 @@ use sources::{File, Sources};
 pub struct Config {
     /// Where to listen and where data lies.
     pub server: Server,
+    /// What this process does of all there is to do.
+    pub roles: Roles,
     /// How GitHub is reached and believed.
     pub github: GitHub,
     /// Which webhook endpoints are allowed.
@@ -56,6 +60,8 @@ pub struct Flags {
     #[command(flatten)]
     server: server::Flags,
     #[command(flatten)]
+    roles: roles::Flags,
+    #[command(flatten)]
     github: github::Flags,
     #[command(flatten)]
     webhooks: webhooks::Flags,
@@ -68,6 +74,7 @@ impl Flags {
     fn given(&self) -> impl Iterator<Item = (&'static str, String)> {
         let groups = [
             self.server.given().to_vec(),
+            self.roles.given().to_vec(),
             self.github.given().to_vec(),
             self.webhooks.given().to_vec(),
             self.logs.given().to_vec(),
@@ -83,6 +90,7 @@ impl Config {
     /// Every key that a TOML file may hold.
     const KEYS: &[&[&str]] = &[
         server::KEYS,
+        roles::KEYS,
         github::KEYS,
         webhooks::KEYS,
         vault::KEYS,
@@ -109,6 +117,7 @@ impl Config {
         };
         Ok(Self {
             server: Server::read(&sources)?,
+            roles: Roles::read(&sources)?,
             github: GitHub::read(&sources)?,
             webhooks: Webhooks::read(&sources)?,
             vault: Vault::read(&sources)?,

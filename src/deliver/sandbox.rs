@@ -27,6 +27,7 @@ use super::worker::{Ended, Worker};
 use super::{Deliveries, run};
 use crate::clock::Clock;
 use crate::commands::{self, Allowance, NewEndpoint, Sighting, Writer};
+use crate::lease::{Lease, Leases};
 use crate::serve::Shutdown;
 
 pub struct HandClock {
@@ -185,24 +186,36 @@ impl Sandbox {
             .unwrap();
     }
 
+    /// Works as a process that is alone.
     pub async fn work(&self, endpoint: &WebhookEndpointRow) -> Job {
+        let lease = Leases::sole().try_acquire("webhook").await.unwrap();
+        self.work_under(lease.unwrap(), endpoint).await
+    }
+
+    pub async fn work_under(&self, lease: Lease, endpoint: &WebhookEndpointRow) -> Job {
         let worker = Worker::open(
             self.writer.clone(),
             self.store.clone(),
             self.sender.clone(),
             endpoint.clone(),
+            lease,
         )
         .await
         .unwrap();
         let nudge = Arc::new(Notify::new());
         let (stop, shutdown) = Shutdown::channel();
         let nudged = nudge.clone();
-        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown).await });
+        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown, &shutdown).await });
         Job { nudge, stop, task }
     }
 
     /// A dispatcher and a runner of the read models, until the sender is dropped.
     pub async fn dispatch(&self) -> (watch::Sender<bool>, JoinHandle<anyhow::Result<()>>) {
+        self.dispatch_as(Leases::sole()).await
+    }
+
+    /// As a node of these leases.
+    pub async fn dispatch_as(&self, leases: Leases) -> (watch::Sender<bool>, JoinHandle<anyhow::Result<()>>) {
         let (stop, shutdown) = Shutdown::channel();
         let deliveries = Deliveries {
             writer: self.writer.clone(),
@@ -210,6 +223,7 @@ impl Sandbox {
             views: self.views.clone(),
             freshness: self.runner.lock().await.freshness(),
             sender: self.sender.clone(),
+            leases,
             nudge: self.nudge.clone(),
         };
         let projecting = crate::project::run(self.runner.clone(), self.writer.log.clone());

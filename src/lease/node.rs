@@ -11,6 +11,7 @@ use tokio::time::sleep;
 
 use super::{MARGIN, TTL};
 use crate::clock::Clock;
+use crate::config::{Role, Roles};
 
 /// Rows of nodes that have been dead for so long are removed when another node starts.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
@@ -53,16 +54,12 @@ struct Living {
 
 impl Node {
     /// Enters this process among the nodes.
-    pub async fn join(
-        store: Arc<dyn Database>,
-        clock: Arc<dyn Clock>,
-        roles: &[&str],
-    ) -> Result<Self, DatabaseError> {
+    pub async fn join(store: Arc<dyn Database>, clock: Arc<dyn Clock>, roles: &Roles) -> Result<Self, DatabaseError> {
         let node = Self {
             id: clock.ulid().to_string(),
             store,
             clock,
-            roles: roles.join(","),
+            roles: roles.words().join(","),
             standing: watch::Sender::default(),
         };
         let long_ago = node.clock.now().micros() - micros(FORGET_AFTER);
@@ -94,9 +91,7 @@ impl Node {
         self.store.write(vec![alive]).await?;
         let mut snapshot = self.store.snapshot().await?;
         let living = "SELECT id, roles FROM node WHERE expires_at > $1 ORDER BY id";
-        let living = snapshot
-            .read(Statement::sql(living, vec![now.micros().into()]))
-            .await?;
+        let living = snapshot.read(Statement::sql(living, vec![now.micros().into()])).await?;
         let held = "SELECT name, epoch FROM lease WHERE holder = $1";
         let held = snapshot
             .read(Statement::sql(held, vec![self.id.as_str().into()]))
@@ -157,26 +152,27 @@ impl Node {
     }
 
     fn take_over(&self, name: &str, epoch: u64, now: Timestamp) -> Statement {
-        let params = vec![
-            name.into(),
-            self.id.as_str().into(),
-            epoch.into(),
-            now.micros().into(),
-        ];
+        let params = vec![name.into(), self.id.as_str().into(), epoch.into(), now.micros().into()];
         Statement::sql(TAKE_OVER, params)
     }
 
-    /// Gives the lease back.
-    pub async fn release(&self, name: &str, epoch: u64) -> Result<(), DatabaseError> {
+    /// Counts the lease as not held from now on. Whether it was.
+    pub fn drops(&self, name: &str, epoch: u64) -> bool {
         self.standing.send_if_modified(|standing| {
             let held = standing.held.get(name) == Some(&epoch);
             held && standing.held.remove(name).is_some()
-        });
+        })
+    }
+
+    /// Leaves the lease to others. If that fails, they get it when this node has ended.
+    pub async fn give_back(&self, name: &str, epoch: u64) {
         let release = Statement::sql(
             "UPDATE lease SET holder = NULL WHERE name = $1 AND holder = $2 AND epoch = $3",
             vec![name.into(), self.id.as_str().into(), epoch.into()],
         );
-        self.store.write(vec![release]).await.map(drop)
+        if let Err(error) = self.store.write(vec![release]).await {
+            tracing::warn!(lease = name, %error, "a lease could not be given back");
+        }
     }
 
     /// Takes this node off the list and gives back all that it holds.
@@ -219,9 +215,9 @@ impl Node {
     }
 
     /// The nodes that live and have the role.
-    pub fn living(&self, role: &str) -> Vec<String> {
+    pub fn living(&self, role: Role) -> Vec<String> {
         let standing = self.standing.borrow();
-        let with_role = |node: &&Living| node.roles.split(',').any(|known| known == role);
+        let with_role = |node: &&Living| node.roles.split(',').any(|word| word == role.as_str());
         standing
             .living
             .iter()
