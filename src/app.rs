@@ -95,6 +95,7 @@ impl App {
             freshness.clone(),
             plans.clone(),
             store.clone(),
+            Leases::sole(),
         );
         Ok(Some(Self {
             config,

@@ -170,6 +170,11 @@ impl Lease {
         self.fence().into_iter().chain(statements).collect()
     }
 
+    /// Writes the statements in one transaction under the fence.
+    pub async fn write(&self, store: &dyn Database, statements: Vec<Statement>) -> Result<(), DatabaseError> {
+        store.write(self.fenced(statements)).await.map(drop)
+    }
+
     /// Whether this node may still do what no transaction can take back. To be asked right before.
     pub fn is_held(&self) -> bool {
         let held = self.0.as_ref();

@@ -70,28 +70,29 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
         async move { shutdown.cut_off(work).await }
     });
     tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
-    let (ingest, polled) = (app.ingest.clone(), client.clone());
+    let (app_here, polled) = (app.clone(), client.clone());
     tasks.spawn("polls", move |shutdown| {
-        let work = poll_repos::run(ingest.clone(), polled.clone());
-        async move { shutdown.cut_off(work).await }
+        let (app, client) = (app_here.clone(), polled.clone());
+        async move {
+            let work = |lease| poll_repos::run(app.ingest.clone(), client.clone(), lease);
+            app.leases.hold(poll_repos::LEASE, &shutdown, work).await
+        }
     });
-    let ingest = app.ingest.clone();
+    let app_here = app.clone();
     tasks.spawn("enrichment", move |shutdown| {
-        let work = enrich::run(ingest.clone(), client.clone());
-        let work = async {
-            work.await;
-            Ok(())
-        };
-        async move { shutdown.cut_off(work).await }
+        let (app, client) = (app_here.clone(), client.clone());
+        async move {
+            let work = |lease| enrich::run(app.ingest.clone(), client.clone(), lease);
+            app.leases.hold(enrich::LEASE, &shutdown, work).await
+        }
     });
-    let ingest = app.ingest.clone();
+    let app_here = app.clone();
     tasks.spawn("releases", move |shutdown| {
-        let work = release::run(ingest.clone());
-        let work = async {
-            work.await;
-            Ok(())
-        };
-        async move { shutdown.cut_off(work).await }
+        let app = app_here.clone();
+        async move {
+            let work = |_| release::run(app.ingest.clone());
+            app.leases.hold(release::LEASE, &shutdown, work).await
+        }
     });
     let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
     tasks.spawn("control", move |shutdown| {

@@ -259,8 +259,8 @@ impl Dispatcher {
             if found.is_none()
                 && let Some(lease) = leases.try_acquire(&name).await.context("take a lease")?
             {
-                store
-                    .write(lease.fenced(cursor::forget(known.endpoint)))
+                lease
+                    .write(&**store, cursor::forget(known.endpoint))
                     .await
                     .context("remove an endpoint's rows")?;
             }
@@ -278,8 +278,8 @@ impl Dispatcher {
         }
         if let Some(lease) = leases.try_acquire(PRUNING).await.context("take a lease")? {
             let kept_since = Timestamp::from_secs(now.secs().saturating_sub(KEEP_ATTEMPTS.as_secs().cast_signed()));
-            store
-                .write(lease.fenced(vec![cursor::prune(kept_since)]))
+            lease
+                .write(&**store, vec![cursor::prune(kept_since)])
                 .await
                 .context("remove old attempts")?;
         }

@@ -27,6 +27,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::commands::{Allowance, IssuedKey, Sighting, issue_key, open_account, record_signals};
 use crate::ingest::Ingest;
+use crate::lease::Leases;
 
 const GITHUB_SECRET: &str = "what GitHub and we know";
 
@@ -116,6 +117,7 @@ async fn house_on(plan: &str) -> House {
         freshness.clone(),
         Arc::new(Plans::default()),
         store.clone(),
+        Leases::sole(),
     ));
     let tasks = Arc::new(Mutex::new(Vec::new()));
     let api = Api {

@@ -24,7 +24,9 @@ use vault::{RootKey, Vault};
 use super::*;
 use crate::clock::Clock;
 use crate::commands::{self, Writer};
+use crate::config::Roles;
 use crate::github::Client;
+use crate::lease::{Lease, Leases};
 
 /// Stands still until it is told to go on.
 pub struct TestClock {
@@ -99,6 +101,7 @@ impl Room {
             freshness,
             Arc::new(plans()),
             store,
+            Leases::sole(),
         ));
         let opened = commands::open_account(&writer, "test".into(), plan.parse().unwrap())
             .await
@@ -113,6 +116,31 @@ impl Room {
         };
         room.settle().await;
         room
+    }
+
+    /// The door of one more node on the same database.
+    async fn node(&self) -> Ingest {
+        let Ingest {
+            writer,
+            views,
+            freshness,
+            store,
+            ..
+        } = &*self.ingest;
+        let leases = Leases::join(store.clone(), self.clock.clone(), &Roles::default()).await;
+        Ingest::new(
+            writer.clone(),
+            views.clone(),
+            freshness.clone(),
+            Arc::new(plans()),
+            store.clone(),
+            leases.unwrap(),
+        )
+    }
+
+    /// A lease as a process has it that is alone.
+    async fn lease() -> Lease {
+        Leases::sole().try_acquire("alone").await.unwrap().unwrap()
     }
 
     /// Waits until the read models hold what the log holds.
