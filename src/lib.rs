@@ -7,6 +7,8 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod deliver;
+#[cfg(test)]
+mod engines;
 pub mod gharchive;
 pub mod github;
 pub mod http;

@@ -145,6 +145,7 @@ fn api(app: &App, states: TaskStates) -> Api {
             secret: secret.expose().to_owned(),
         }),
         tasks: Arc::new(move || states.all().into_iter().map(report).collect()),
+        shared_limits: None,
         answer_within: Api::ANSWER_WITHIN,
     }
 }

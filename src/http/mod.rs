@@ -55,6 +55,8 @@ pub struct Api {
     pub github_webhook: Option<GithubWebhook>,
     /// How the long-running tasks are.
     pub tasks: Tasks,
+    /// Where nodes count the requests of accounts together; none: there is no other node.
+    pub shared_limits: Option<Arc<dyn Database>>,
     /// How long an answer may take in all.
     pub answer_within: Duration,
 }
@@ -80,7 +82,7 @@ pub fn router(api: Api) -> Router {
     let room = Arc::new(Room {
         cursors: cursor::Cursors::new(&api.writer.vault.purpose_key("page cursors")),
         keys: auth::KnownKeys::default(),
-        windows: rate_limit::Windows::default(),
+        windows: rate_limit::Windows::new(api.shared_limits.clone()),
         large_bodies: github_webhook::LargeBodies::default(),
         api,
     });

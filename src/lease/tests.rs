@@ -3,13 +3,10 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-use database::postgres::Address;
-use database::{Durability, MIGRATIONS, Postgres, Sqlite, migrate};
 use domain::Timestamp;
-use tempfile::TempDir;
-use testbed::FreshDatabase;
 
 use super::*;
+use crate::engines::{Store, on_both_engines};
 
 struct HandClock {
     micros: AtomicI64,
@@ -38,48 +35,6 @@ impl Clock for HandClock {
     fn entropy(&self) -> u128 {
         u128::from(self.drawn.fetch_add(1, Ordering::SeqCst))
     }
-}
-
-type Store = Arc<dyn Database>;
-
-async fn sqlite() -> (Store, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("gitleads.db");
-    let store: Store = Arc::new(Sqlite::open(&path, Durability::Disposable).unwrap());
-    migrate(&*store, MIGRATIONS).await.unwrap();
-    (store, folder)
-}
-
-async fn postgres() -> (Store, FreshDatabase) {
-    let fresh = testbed::Postgres::fresh_database().await;
-    let address: Address = fresh.url().parse().unwrap();
-    let store: Store = Arc::new(Postgres::open(address, false).await.unwrap());
-    migrate(&*store, MIGRATIONS).await.unwrap();
-    (store, fresh)
-}
-
-/// A test on each engine.
-macro_rules! on_both_engines {
-    ($($test:ident),+ $(,)?) => {
-        mod on_sqlite {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    let (store, _keep) = super::sqlite().await;
-                    super::$test(store).await;
-                }
-            )+
-        }
-        mod on_postgres {
-            $(
-                #[tokio::test]
-                async fn $test() {
-                    let (store, _keep) = super::postgres().await;
-                    super::$test(store).await;
-                }
-            )+
-        }
-    };
 }
 
 on_both_engines!(

@@ -132,6 +132,7 @@ async fn house_on(plan: &str) -> House {
             secret: GITHUB_SECRET.into(),
         }),
         tasks: reports(tasks.clone()),
+        shared_limits: None,
         answer_within: Api::ANSWER_WITHIN,
     };
     let mut house = House {
