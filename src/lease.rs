@@ -12,6 +12,7 @@
 
 mod node;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,7 @@ impl Leases {
         Self(None)
     }
 
-    /// Enters this process among the nodes of `store`. It has to be kept alive with [`Leases::keep_alive`].
+    /// Enters this process among the nodes of `store`, where it has to be kept alive.
     pub async fn join(store: Arc<dyn Database>, clock: Arc<dyn Clock>, roles: &Roles) -> Result<Self, DatabaseError> {
         let node = Node::join(store, clock, roles).await?;
         Ok(Self(Some(Arc::new(node))))
@@ -108,17 +109,22 @@ impl Leases {
         }
     }
 
-    /// Says so again and again, until it is time to end.
-    pub async fn keep_alive(&self, shutdown: &Shutdown) {
-        while !shutdown.is_requested() {
-            if let Err(error) = self.beat().await {
-                tracing::warn!(%error, "this node could not say that it lives; without that others take over its work");
+    /// Says so again and again from now on, until this node leaves or nobody has a lease or a way to one any more.
+    pub fn keep_alive(&self) {
+        let Some(node) = self.0.as_ref().map(Arc::downgrade) else {
+            return;
+        };
+        tokio::spawn(async move {
+            loop {
+                sleep(BEAT).await;
+                let Some(node) = node.upgrade().filter(|node| !node.has_left()) else {
+                    return;
+                };
+                if let Err(error) = node.beat().await {
+                    tracing::warn!(%error, "this node could not say that it lives; without that others take over its work");
+                }
             }
-            tokio::select! {
-                () = shutdown.requested() => {}
-                () = sleep(BEAT) => {}
-            }
-        }
+        });
     }
 
     /// Takes this node off the list and gives back all that it holds, so that others take over at once.
@@ -128,6 +134,11 @@ impl Leases {
         {
             tracing::warn!(%error, "what this node held could not be given back; others take it over in {TTL:?}");
         }
+    }
+
+    /// What there is to know of this node.
+    pub fn report(&self) -> Report {
+        self.0.as_ref().map_or_else(Report::default, |node| node.report())
     }
 
     /// The part of this node in what is divided among the living nodes that have the role.
@@ -143,6 +154,15 @@ impl Leases {
             },
         }
     }
+}
+
+/// What there is to know of a node that shares its database.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Report {
+    /// Whether others take it for dead, or may soon.
+    pub silent: bool,
+    /// How many leases of each kind it holds; the kind is what stands before the colon in the name.
+    pub held: BTreeMap<String, usize>,
 }
 
 /// The right to do something that only one node may do at a time; cheap to clone, and given back with the last clone.

@@ -16,4 +16,5 @@ pub mod ingest;
 pub mod lease;
 pub mod project;
 pub mod serve;
+pub mod storage;
 pub mod telemetry;

@@ -4,10 +4,13 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::str::FromStr;
 
+use super::database::Engine;
 use super::sources::{ConfigError, Sources};
 
 /// The keys of this file.
 pub const KEYS: &[&str] = &["roles"];
+
+const ALONE: &str = "must hold project: without database_url no other process keeps the read models up to date";
 
 /// A part of the work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,6 +52,11 @@ impl Default for Roles {
 }
 
 impl Roles {
+    /// This one alone.
+    pub fn only(role: Role) -> Self {
+        Self([role].into())
+    }
+
     /// Whether the node has the role.
     pub fn has(&self, role: Role) -> bool {
         self.0.contains(&role)
@@ -59,8 +67,15 @@ impl Roles {
         self.0.iter().map(|role| role.as_str()).collect()
     }
 
-    pub(super) fn read(sources: &Sources<'_>) -> Result<Self, ConfigError> {
-        let given = sources.find("roles", str::parse)?;
+    /// `engine` says whether there can be another node for what this one does not do.
+    pub(super) fn read(sources: &Sources<'_>, engine: &Engine) -> Result<Self, ConfigError> {
+        let given = sources.find("roles", |text| {
+            let roles: Self = text.parse()?;
+            match engine {
+                Engine::Embedded if !roles.has(Role::Project) => Err(ALONE.to_owned()),
+                _ => Ok(roles),
+            }
+        })?;
         Ok(given.unwrap_or_default())
     }
 }

@@ -1,15 +1,15 @@
 //! This process among the nodes of a database: its row, what it holds, and who else lives. Used by the leases alone.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
 use database::{Database, DatabaseError, Row, Statement};
 use domain::Timestamp;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
-use super::{MARGIN, TTL};
+use super::{MARGIN, Report, TTL};
 use crate::clock::Clock;
 use crate::config::{Role, Roles};
 
@@ -32,6 +32,8 @@ pub struct Node {
     id: String,
     roles: String,
     standing: watch::Sender<Standing>,
+    /// Whether it has left; locked while its row is written.
+    left: Mutex<bool>,
 }
 
 /// What the last beat told.
@@ -61,6 +63,7 @@ impl Node {
             clock,
             roles: roles.words().join(","),
             standing: watch::Sender::default(),
+            left: Mutex::new(false),
         };
         let long_ago = node.clock.now().micros() - micros(FORGET_AFTER);
         let forget = Statement::sql("DELETE FROM node WHERE expires_at < $1", vec![long_ago.into()]);
@@ -74,8 +77,17 @@ impl Node {
         &self.id
     }
 
+    /// Whether it has left.
+    pub fn has_left(&self) -> bool {
+        self.left.try_lock().is_ok_and(|left| *left)
+    }
+
     /// Says that this node lives, and finds out what it still holds and who else lives.
     pub async fn beat(&self) -> Result<(), DatabaseError> {
+        let left = self.left.lock().await;
+        if *left {
+            return Ok(());
+        }
         // Before the write: however long that takes, others count from this moment.
         let now = self.clock.now();
         let before = self.standing.borrow().held.clone();
@@ -177,6 +189,8 @@ impl Node {
 
     /// Takes this node off the list and gives back all that it holds.
     pub async fn leave(&self) -> Result<(), DatabaseError> {
+        let mut left = self.left.lock().await;
+        *left = true;
         self.standing.send_replace(Standing::default());
         let id = || vec![self.id.as_str().into()];
         let leave = vec![
@@ -211,6 +225,20 @@ impl Node {
                 _ = changes.changed() => {}
                 () = sleep(safe_for.max(Duration::from_millis(1))) => {}
             }
+        }
+    }
+
+    /// What there is to know of this node.
+    pub fn report(&self) -> Report {
+        let standing = self.standing.borrow();
+        let mut held = BTreeMap::new();
+        for name in standing.held.keys() {
+            let kind = name.split(':').next().unwrap_or_default();
+            *held.entry(kind.to_owned()).or_default() += 1;
+        }
+        Report {
+            silent: self.clock.now() >= standing.safe_until,
+            held,
         }
     }
 

@@ -156,10 +156,18 @@ async fn a_node_that_leaves_hands_over_at_once(store: Store) {
     let (a, b) = (node(&store, &clock).await, node(&store, &clock).await);
     let held = take(&a, "enrichment").await.unwrap();
     let pruning = take(&a, "pruning").await;
+    assert_eq!(
+        a.report().held.into_iter().collect::<Vec<_>>(),
+        [("enrichment".into(), 1), ("pruning".into(), 1)]
+    );
     a.leave().await;
     assert!(!held.is_held() && take(&a, "other").await.is_none());
     assert!(take(&b, "enrichment").await.is_some() && take(&b, "pruning").await.is_some());
     assert!(pruning.is_some() && !works(&store, &held).await);
+    beat(&a).await;
+    assert!(a.report().silent && a.report().held.is_empty(), "it does not come back");
+    beat(&b).await;
+    assert_eq!(b.share(Role::Deliver).nodes.len(), 1);
 }
 
 async fn a_lease_that_is_dropped_is_given_back(store: Store) {

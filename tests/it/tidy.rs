@@ -15,15 +15,20 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("project", &[]),
     ("serve", &[]),
     ("telemetry", &["config"]),
+    // Nodes say in the database what they do.
+    ("lease", &["clock", "config", "serve"]),
     ("commands", &["clock"]),
     ("github", &["clock", "ingest::activity"]),
     ("gharchive", &["clock", "github", "ingest::activity"]),
-    ("ingest", &["clock", "commands", "gharchive", "github", "serve"]),
-    ("deliver", &["clock", "commands", "serve"]),
+    (
+        "ingest",
+        &["clock", "commands", "gharchive", "github", "lease", "serve"],
+    ),
+    ("deliver", &["clock", "commands", "lease", "serve"]),
     // The URLs and secrets of webhook endpoints are checked by the rules that deliveries follow.
     (
         "http",
-        &["clock", "commands", "deliver::guard", "deliver::sign", "serve"],
+        &["clock", "commands", "deliver::guard", "deliver::sign", "lease", "serve"],
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),

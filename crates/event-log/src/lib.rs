@@ -5,6 +5,7 @@ pub mod codec;
 mod contract;
 pub mod memory;
 pub mod port;
+pub mod postgres;
 mod retry;
 pub mod sqlite;
 
@@ -12,4 +13,5 @@ pub use memory::MemoryLog;
 pub use port::{
     AppendError, Appended, EventLog, NewEvent, Page, Position, ReadError, Recorded, Scope, StreamAppend, Version,
 };
+pub use postgres::PostgresLog;
 pub use sqlite::SqliteLog;
