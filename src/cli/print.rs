@@ -71,8 +71,7 @@ fn show(bar: &mut Option<ProgressBar>, done: u64, total: Option<u64>, unit: Unit
             // No rate: the first figure after the start is absurd, and the time left says what it is wanted for.
             (Unit::Bytes, Some(_)) => "{bar:30} {binary_bytes} of {binary_total_bytes}, {eta} left",
             (Unit::Bytes, None) => "{spinner} {binary_bytes}",
-            (Unit::Events, Some(_)) => "{bar:30} {human_pos} of {human_len} events, {eta} left",
-            (Unit::Events, None) => "{spinner} {human_pos} events",
+            (Unit::Log, _) => "{bar:30} {percent} % of the log, {eta} left",
         };
         match ProgressStyle::with_template(template) {
             Ok(style) => bar.with_style(style),

@@ -33,15 +33,14 @@ pub(super) async fn replay(app: &App, projection: Option<String>, output: &Outpu
         Some(name) if known.contains(&name.as_str()) => vec![name],
         Some(name) => bail!("there is no read model {name}; they are {}", known.join(", ")),
     };
-    let mut head = 0;
     let told = output.clone();
     runner
         .rebuild(&names, |progress| {
-            head = progress.head.get();
-            told.progress(progress.position.get(), Some(head), Unit::Events);
+            let (done, all) = (progress.position.get(), progress.head.get());
+            told.progress(done, Some(all), Unit::Log);
         })
         .await?;
     Ok(output
-        .line(format!("Made anew from {head} events: {}.", names.join(", ")))
+        .line(format!("Made anew from the log: {}.", names.join(", ")))
         .await?)
 }

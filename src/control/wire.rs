@@ -102,6 +102,6 @@ pub enum Frame {
 pub enum Unit {
     /// Bytes of an input.
     Bytes,
-    /// Events of the log.
-    Events,
+    /// The log, by position: how far, not how many events.
+    Log,
 }
