@@ -68,16 +68,17 @@ pub struct Retry<'a> {
 
 /// What came of a write.
 enum Written {
-    Done,
+    /// The last event that concerned the projection.
+    Done(Position),
     /// Somebody else was there first.
     Stale,
     /// For what an event says.
     Refused(Unreadable),
 }
 
-fn done(written: Result<Vec<u64>, DatabaseError>) -> Result<Written, RetryError> {
+fn done(written: Result<Vec<u64>, DatabaseError>, changed_at: Position) -> Result<Written, RetryError> {
     match written {
-        Ok(_) => Ok(Written::Done),
+        Ok(_) => Ok(Written::Done(changed_at)),
         Err(DatabaseError::Stale) => Ok(Written::Stale),
         Err(error) => Err(error.into()),
     }
@@ -132,16 +133,19 @@ impl Retry<'_> {
     async fn go_on(&self, parked: Parked) -> Result<Retried, RetryError> {
         let stream = parked.stream.clone();
         let mut at = Some(parked);
-        let (mut applied, mut tries) = (0, 0);
+        let (mut applied, mut changed_at, mut tries) = (0, Position::START, 0);
         while let Some(parked) = at {
             let checkpoint = self.checkpoint().await?;
             let (count, written) = match self.next(&parked, checkpoint.position).await? {
-                Next::Events(events) if events.is_empty() => (0, self.let_go(&parked, checkpoint).await?),
+                Next::Events(events) if events.is_empty() => (0, self.let_go(&parked, checkpoint, changed_at).await?),
                 Next::Events(events) => self.apply_some(&parked, &events).await?,
                 Next::Unreadable(event) => (0, Written::Refused(event)),
             };
             match written {
-                Written::Done => applied += count,
+                Written::Done(changed) => {
+                    applied += count;
+                    changed_at = changed_at.max(changed);
+                }
                 Written::Stale if tries < TRIES => tries += 1,
                 Written::Stale => return Err(DatabaseError::Stale.into()),
                 Written::Refused(event) => {
@@ -171,16 +175,21 @@ impl Retry<'_> {
     /// Applies the events, which follow where the stream stands.
     async fn apply(&self, at: &Parked, events: &[Recorded]) -> Result<Written, RetryError> {
         let (Some(first), Some(last)) = (events.first(), events.last()) else {
-            return Ok(Written::Done);
+            return Ok(Written::Done(Position::START));
         };
         let refused = |error| Unreadable {
             position: first.position,
             stream: at.stream.clone(),
             error,
         };
-        let folded = catch_unwind(AssertUnwindSafe(|| batch::coalesce(self.projection.apply_all(events))));
-        let rows = match folded {
-            Ok(rows) => rows,
+        let folded = catch_unwind(AssertUnwindSafe(|| {
+            let mut newest_first = events.iter().rev();
+            let concerned = newest_first.find(|event| !self.projection.apply(event).is_empty());
+            let changed_at = concerned.map(|event| event.position).unwrap_or_default();
+            (batch::coalesce(self.projection.apply_all(events)), changed_at)
+        }));
+        let (rows, changed_at) = match folded {
+            Ok(folded) => folded,
             Err(panic) => return Ok(Written::Refused(refused(said(&*panic)))),
         };
         let after = Parked {
@@ -191,17 +200,21 @@ impl Retry<'_> {
         statements.extend(rows);
         match self.views.write(statements).await {
             Err(DatabaseError::Refused(error)) => Ok(Written::Refused(refused(parked::told(&*error)))),
-            written => done(written),
+            written => done(written, changed_at),
         }
     }
 
     /// Nothing of the stream is left up to the checkpoint: from there on the runner goes on with it.
-    async fn let_go(&self, at: &Parked, checkpoint: Checkpoint) -> Result<Written, RetryError> {
+    async fn let_go(&self, at: &Parked, checkpoint: Checkpoint, changed_at: Position) -> Result<Written, RetryError> {
+        let after = Checkpoint {
+            changed_at: checkpoint.changed_at.max(changed_at),
+            ..checkpoint
+        };
         let guards = vec![
-            checkpoint::moved(self.name(), checkpoint, checkpoint),
+            checkpoint::moved(self.name(), checkpoint, after),
             parked::released(self.name(), at),
         ];
-        done(self.views.write(guards).await)
+        done(self.views.write(guards).await, changed_at)
     }
 
     /// Writes down what the stream stands at now.
@@ -211,8 +224,9 @@ impl Retry<'_> {
             error: event.error,
             ..at.clone()
         };
-        match done(self.views.write(vec![parked::moved(self.name(), &at, &after)]).await)? {
-            Written::Done => Ok(Some(after)),
+        let written = self.views.write(vec![parked::moved(self.name(), &at, &after)]).await;
+        match done(written, Position::START)? {
+            Written::Done(_) => Ok(Some(after)),
             _ => self.find(&at.stream).await,
         }
     }

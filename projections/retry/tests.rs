@@ -204,9 +204,10 @@ async fn parks_alone(views: Shared, how: How) {
     assert_eq!(found, streams);
     let (rows, expected) = (dump(&*views).await, expected(&history).await);
     for (table, expected) in &expected {
-        let differ = rows[table].len() != expected.len();
-        assert_eq!(differ, table == "lead_signals" || table == "lead_facets", "{table}");
+        let others = !table.starts_with("lead") && table != "projection_checkpoint";
+        assert!(!others || rows[table] == *expected, "{table}");
     }
+    assert!(rows["lead_signals"].len() < expected["lead_signals"].len());
     assert_eq!(standings(&*views).await.unwrap()[2].parked, 2);
     // Once the program is right, a retry makes the rows the same as if nothing had happened.
     let retried = retry(&*history.log, &views).run(None).await.unwrap();
