@@ -77,9 +77,9 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
         }
         Place::Here(app) => {
             let mut tasks = Tasks::new();
-            let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+            let (runner, claims) = (app.runner.clone(), app.claims.clone());
             tasks.spawn("projections", move |shutdown| {
-                let work = project::run(runner.clone(), log.clone());
+                let work = project::run(runner.clone(), claims.clone());
                 async move { shutdown.cut_off(work).await }
             });
             let ended = here(&app, asked).await;

@@ -39,8 +39,11 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bail!("another process has the data directory {} open", data_dir.display());
     };
     let app = Arc::new(app);
+    // Of several nodes that start at once on nothing, one issues the first key.
+    let first_start = app.leases.acquire("first start").await.context("cannot take a lease")?;
     let account = app.account().await?;
     let first_key = app.first_key(account.account).await?;
+    first_start.release().await;
     let address = listener.local_addr().context("cannot tell the address")?;
     let tasks = start(&app, listener)?;
     let place = if app.storage.is_shared() {
@@ -65,9 +68,9 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
     let mut tasks = Tasks::new();
     let roles = &app.config.roles;
-    let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+    let (runner, claims) = (app.runner.clone(), app.claims.clone());
     tasks.spawn("projections", move |shutdown| {
-        let work = project::run(runner.clone(), log.clone());
+        let work = project::run(runner.clone(), claims.clone());
         async move { shutdown.cut_off(work).await }
     });
     if roles.has(Role::Deliver) {

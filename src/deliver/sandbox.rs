@@ -28,6 +28,7 @@ use super::{Deliveries, run};
 use crate::clock::Clock;
 use crate::commands::{self, Allowance, NewEndpoint, Sighting, Writer};
 use crate::lease::{Lease, Leases};
+use crate::project::Claims;
 use crate::serve::Shutdown;
 
 pub struct HandClock {
@@ -57,6 +58,7 @@ pub struct Sandbox {
     pub store: Arc<Sqlite>,
     pub views: Arc<Sqlite>,
     pub runner: Arc<Mutex<Runner>>,
+    claims: Arc<Claims>,
     pub clock: Arc<HandClock>,
     pub sender: Sender,
     pub nudge: Arc<Notify>,
@@ -109,6 +111,7 @@ impl Sandbox {
             store,
             views,
             runner: Arc::new(Mutex::new(runner)),
+            claims: Arc::new(Claims::new(Leases::sole(), Vec::new())),
             clock,
             sender: Sender::new(Connector::system(lax).unwrap()).unwrap(),
             nudge: Arc::new(Notify::new()),
@@ -226,7 +229,7 @@ impl Sandbox {
             leases,
             nudge: self.nudge.clone(),
         };
-        let projecting = crate::project::run(self.runner.clone(), self.writer.log.clone());
+        let projecting = crate::project::run(self.runner.clone(), self.claims.clone());
         let ended = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {

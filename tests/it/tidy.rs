@@ -12,7 +12,7 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("project", &[]),
+    ("project", &["lease"]),
     ("serve", &[]),
     ("telemetry", &["config"]),
     // Nodes say in the database what they do.

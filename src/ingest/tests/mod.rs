@@ -27,6 +27,7 @@ use crate::commands::{self, Writer};
 use crate::config::Roles;
 use crate::github::Client;
 use crate::lease::{Lease, Leases};
+use crate::project::Claims;
 
 /// Stands still until it is told to go on.
 pub struct TestClock {
@@ -94,7 +95,8 @@ impl Room {
             .await
             .unwrap();
         let freshness = runner.freshness();
-        let projecting = tokio::spawn(crate::project::run(Arc::new(Mutex::new(runner)), log));
+        let claims = Arc::new(Claims::new(Leases::sole(), Vec::new()));
+        let projecting = tokio::spawn(crate::project::run(Arc::new(Mutex::new(runner)), claims));
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&writer),
             views,
