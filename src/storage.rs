@@ -85,6 +85,12 @@ impl Storage {
         matches!(self.opened, Store::Server(_))
     }
 
+    /// Where nodes count the requests of accounts together, if other processes may have it open too. Like the read models it
+    /// may lose what is newest.
+    pub fn shared_limits(&self) -> Option<Arc<dyn Database>> {
+        self.is_shared().then(|| self.views.clone())
+    }
+
     /// Closes the files; what was acknowledged is in them.
     pub async fn close(&self) {
         if let Some(views) = &self.views_file {

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::print;
 use crate::app::App;
-use crate::config::{Config, Engine};
+use crate::config::{Config, Engine, Role, Roles};
 use crate::control::{self, Command, Execute, Frame, Input};
 use crate::project;
 use crate::serve::{Tasks, stop_signal};
@@ -77,9 +77,9 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
         }
         Place::Here(app) => {
             let mut tasks = Tasks::new();
-            let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+            let (runner, claims) = (app.runner.clone(), app.claims.clone());
             tasks.spawn("projections", move |shutdown| {
-                let work = project::run(runner.clone(), log.clone());
+                let work = project::run(runner.clone(), claims.clone());
                 async move { shutdown.cut_off(work).await }
             });
             let ended = here(&app, asked).await;
@@ -148,7 +148,9 @@ impl Place {
     }
 
     /// A database is shared: this process is one more that has it open.
-    async fn find_database(config: Config, needs_data: bool) -> anyhow::Result<Self> {
+    async fn find_database(mut config: Config, needs_data: bool) -> anyhow::Result<Self> {
+        // Nobody else may be there to show what the command wrote.
+        config.roles = Roles::only(Role::Project);
         let app = App::open(config)
             .await?
             .context("a database is never held by one process")?;

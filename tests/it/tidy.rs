@@ -12,21 +12,26 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("project", &[]),
+    ("project", &["lease"]),
     ("serve", &[]),
     ("storage", &["config", "transfer"]),
     ("telemetry", &["config"]),
     ("transfer", &[]),
     ("verify", &[]),
+    // Nodes say in the database what they do.
+    ("lease", &["clock", "config", "serve"]),
     ("commands", &["clock"]),
     ("github", &["clock", "ingest::activity"]),
     ("gharchive", &["clock", "github", "ingest::activity"]),
-    ("ingest", &["clock", "commands", "gharchive", "github", "serve"]),
-    ("deliver", &["clock", "commands", "serve"]),
+    (
+        "ingest",
+        &["clock", "commands", "gharchive", "github", "lease", "serve"],
+    ),
+    ("deliver", &["clock", "commands", "lease", "serve"]),
     // The URLs and secrets of webhook endpoints are checked by the rules that deliveries follow.
     (
         "http",
-        &["clock", "commands", "deliver::guard", "deliver::sign", "serve"],
+        &["clock", "commands", "deliver::guard", "deliver::sign", "lease", "serve"],
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),

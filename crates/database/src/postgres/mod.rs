@@ -198,6 +198,9 @@ impl Postgres {
 
 impl From<tokio_postgres::Error> for DatabaseError {
     fn from(error: tokio_postgres::Error) -> Self {
+        if session::is_refusal(&error) {
+            return Self::Refused(error.into());
+        }
         Self::engine(error)
     }
 }

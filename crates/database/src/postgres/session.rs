@@ -120,6 +120,12 @@ pub(super) fn gave_way(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     .any(|worth| code == Some(worth))
 }
 
+/// Whether the server refused a value: cardinality, data, constraint or a limit, by the class of its code.
+pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let class = error.code().and_then(|code| code.code().get(..2));
+    class.is_some_and(|class| ["21", "22", "23", "54"].contains(&class))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -155,10 +155,11 @@ impl<'run> Pipeline<'run> {
     async fn run(&mut self) -> Result<(), DatabaseError> {
         let waiting = std::mem::take(&mut self.waiting);
         let running = waiting.iter().map(|(_, ready)| ready.execute(self.client));
-        // The first fault tells; those after it only say that the transaction is over.
-        let answers: Result<Vec<u64>, DatabaseError> = join_all(running).await.into_iter().collect();
-        for ((index, _), rows) in waiting.iter().zip(answers?) {
-            self.count(*index, rows)?;
+        // In their order: what comes of a statement behind a guard that did not hold says nothing, and after the first
+        // fault the others only say that the transaction is over.
+        let answers = join_all(running).await;
+        for ((index, _), rows) in waiting.iter().zip(answers) {
+            self.count(*index, rows?)?;
         }
         Ok(())
     }
