@@ -15,6 +15,7 @@ use event_log::sqlite::SqliteLog;
 use event_log::{EventLog as _, Position};
 use projections::accounts::{self, AccountRow};
 use projections::freshness::Freshness;
+use projections::generations;
 use projections::runner::Runner;
 use tokio::sync::Mutex;
 use vault::{RootKey, Vault};
@@ -79,6 +80,12 @@ impl App {
         let mut runner = Runner::open(log.clone(), views.clone(), projections::all())
             .await
             .with_context(damaged)?;
+        // Nobody else has the directory open, so nobody is at it.
+        for projection in projections::all() {
+            generations::forget_unfinished(&*views, &*projection)
+                .await
+                .context("cannot remove what is left of a replay")?;
+        }
         runner
             .catch_up()
             .await

@@ -3,23 +3,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use event_log::EventLog;
 use projections::runner::Runner;
 use tokio::sync::Mutex;
 
 /// The log is looked at this often even if nothing hints at news.
 const TICK: Duration = Duration::from_secs(1);
 
-/// Applies what is appended, a stretch at a time, so that a rebuild can have the runner in between. Runs until it is
-/// dropped or a read model cannot be written.
-pub async fn run(runner: Arc<Mutex<Runner>>, log: Arc<dyn EventLog>) -> anyhow::Result<()> {
+/// Applies what is appended, a stretch at a time, so that others can have the runner in between. Runs until it is dropped
+/// or nothing can be applied any more.
+pub async fn run(runner: Arc<Mutex<Runner>>) -> anyhow::Result<()> {
     loop {
-        let (more, applied) = {
+        let idle = {
             let mut runner = runner.lock().await;
-            (runner.step().await?, runner.freshness().applied())
+            let more = runner.step().await?;
+            (!more).then(|| runner.wait(TICK))
         };
-        if !more {
-            log.wait(applied, TICK).await;
+        if let Some(idle) = idle {
+            idle.await;
         }
     }
 }

@@ -7,6 +7,7 @@ pub mod execute;
 pub mod keys;
 pub mod plan;
 pub mod print;
+pub mod projections;
 pub mod replay;
 pub mod run;
 pub mod serve;
@@ -52,6 +53,9 @@ enum Task {
     Backfill(backfill::Arguments),
     /// Make read models anew from the event log
     Replay(replay::Arguments),
+    /// Show how the read models are, and what to do with those that have a fault
+    #[command(subcommand)]
+    Projections(projections::Task),
     /// Show the event log
     Events(events::Arguments),
 }
@@ -88,6 +92,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Track(task) => run::commands(config, vec![task.command()]).await,
             Task::Backfill(arguments) => run::commands(config, arguments.commands()?).await,
             Task::Replay(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Projections(task) => run::commands(config, vec![task.command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
         }
     });

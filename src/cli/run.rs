@@ -83,9 +83,9 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
         }
         Place::Here(app) => {
             let mut tasks = Tasks::new();
-            let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+            let runner = app.runner.clone();
             tasks.spawn("projections", move |shutdown| {
-                let work = project::run(runner.clone(), log.clone());
+                let work = project::run(runner.clone());
                 async move { shutdown.cut_off(work).await }
             });
             let ended = here(&app, asked).await;
@@ -103,6 +103,7 @@ const fn needs_data(command: &Command) -> bool {
         | Command::RevokeKey { .. }
         | Command::SetPlan { .. }
         | Command::Replay { .. }
+        | Command::Projections(_)
         | Command::Events(_) => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }

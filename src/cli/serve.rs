@@ -64,9 +64,9 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
     let token = github.token.as_ref().map(crate::config::Secret::expose);
     let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
     let deliveries = deliveries(app)?;
-    let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+    let runner = app.runner.clone();
     tasks.spawn("projections", move |shutdown| {
-        let work = project::run(runner.clone(), log.clone());
+        let work = project::run(runner.clone());
         async move { shutdown.cut_off(work).await }
     });
     tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));

@@ -212,7 +212,7 @@ impl Sandbox {
             sender: self.sender.clone(),
             nudge: self.nudge.clone(),
         };
-        let projecting = crate::project::run(self.runner.clone(), self.writer.log.clone());
+        let projecting = crate::project::run(self.runner.clone());
         let ended = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {

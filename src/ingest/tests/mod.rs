@@ -92,7 +92,7 @@ impl Room {
             .await
             .unwrap();
         let freshness = runner.freshness();
-        let projecting = tokio::spawn(crate::project::run(Arc::new(Mutex::new(runner)), log));
+        let projecting = tokio::spawn(crate::project::run(Arc::new(Mutex::new(runner))));
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&writer),
             views,
