@@ -62,7 +62,7 @@ pub async fn parked(
 /// Removes the making that was read before, so that it cannot be put back any more. False: none was kept.
 pub async fn drop_old(views: &dyn Database, projection: &dyn Projection) -> Result<bool, DatabaseError> {
     sweep(views, projection).await?;
-    let was_kept = set_aside(views, projection, Slot::Old).await?;
+    let was_kept = set_aside(views, projection, Slot::Old, |_| true).await?;
     sweep(views, projection).await?;
     Ok(was_kept)
 }
@@ -76,20 +76,22 @@ pub async fn forget_unfinished(views: &dyn Database, projection: &dyn Projection
         return Ok(false);
     }
     sweep(views, projection).await?;
-    set_aside(views, projection, Slot::Next).await
+    set_aside(views, projection, Slot::Next, |_| true).await
 }
 
-/// Makes a making's tables ones that are to be removed, in an instant. False: there is none. What was set aside before
-/// has to be swept.
+/// Makes a making's tables ones that are to be removed, in an instant. False: there is none that is meant. What was set
+/// aside before has to be swept.
 pub(crate) async fn set_aside(
     views: &dyn Database,
     projection: &dyn Projection,
     slot: Slot,
+    is_meant: impl Fn(&Checkpoint) -> bool + Send,
 ) -> Result<bool, DatabaseError> {
     let name = slot.of(projection.name());
     for _ in 0..TRIES {
         let stored = checkpoint::load(views).await?;
-        let Some(Stored { checkpoint, definition }) = stored.get(&name) else {
+        let found = stored.get(&name).filter(|stored| is_meant(&stored.checkpoint));
+        let Some(Stored { checkpoint, definition }) = found else {
             return Ok(false);
         };
         let mut statements = vec![checkpoint::removed(&name, *checkpoint)];

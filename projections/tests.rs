@@ -226,7 +226,11 @@ pub fn account_events(number: u64) -> Vec<(StreamId, Event)> {
     ));
     let endpoint_id = WebhookEndpointId::new(first);
     let reason = DisabledReason::Gone;
-    let disabled = WebhookEndpointDisabled { endpoint_id, reason };
+    let disabled = WebhookEndpointDisabled {
+        endpoint_id,
+        reason,
+        last_failure: Some("status".into()),
+    };
     events.push((StreamId::webhook_endpoint(account, endpoint_id), disabled.into()));
     let endpoint_id = WebhookEndpointId::new(second);
     let removed = WebhookEndpointRemoved { endpoint_id };

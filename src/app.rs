@@ -10,6 +10,7 @@ use domain::{AccountId, Plans};
 use event_log::Position;
 use projections::accounts::{self, AccountRow};
 use projections::freshness::Freshness;
+use projections::generations;
 use projections::runner::Runner;
 use tokio::sync::Mutex;
 use tokio::time::Instant;
@@ -18,6 +19,7 @@ use vault::{RootKey, Vault};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
 use crate::config::{Config, Role};
+use crate::control::Unit;
 use crate::ingest::Ingest;
 use crate::lease::Leases;
 use crate::project::Claims;
@@ -78,6 +80,13 @@ impl App {
         let runner = Runner::open(log.clone(), views.clone(), projections::all()).await;
         let mut runner = runner.with_context(|| storage.views_damaged())?.fenced(claims.clone());
         claims.claim().await.context("cannot take leases")?;
+        if !storage.is_shared() {
+            // Nobody else has the directory open, so nobody is at it.
+            for projection in projections::all() {
+                let forgotten = generations::forget_unfinished(&*views, &*projection).await;
+                forgotten.context("cannot remove what is left of a replay")?;
+            }
+        }
         runner
             .catch_up()
             .await
@@ -104,6 +113,15 @@ impl App {
             ingest: Arc::new(ingest),
             leases,
         }))
+    }
+
+    /// What counts how far a walk through the log is: its positions are the number of its events, if they have no gaps.
+    pub const fn log_unit(&self) -> Unit {
+        if self.storage.is_gapless {
+            Unit::Events
+        } else {
+            Unit::Log
+        }
     }
 
     /// Whether nothing was ever recorded here.

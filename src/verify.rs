@@ -90,9 +90,13 @@ pub async fn verify(
                 page.events.iter().for_each(|recorded| reading.take(recorded));
                 reading.at = page.looked_to.max(reading.at);
             }
-            Err(ReadError::Decode { position, source, .. }) => {
+            Err(ReadError::Decode {
+                position,
+                stream,
+                source,
+            }) => {
                 reading.take_before(log, position).await?;
-                reading.unreadable(position, &*source);
+                reading.unreadable(position, &stream, &*source);
             }
             Err(error) => return Err(error),
         }
@@ -156,8 +160,10 @@ impl Reading {
         }
     }
 
-    fn unreadable(&mut self, position: Position, source: &(dyn std::error::Error + Send + Sync)) {
+    fn unreadable(&mut self, position: Position, stream: &str, source: &(dyn std::error::Error + Send + Sync)) {
         self.step_to(position);
+        // Its version is one of what cannot be read; that of the next event tells whether it fits.
+        *self.versions.entry(self.hasher.hash_one(stream)).or_default() += 1;
         let cause = source.source().map(|cause| format!(": {cause}")).unwrap_or_default();
         self.fault(Fault::Unreadable {
             position,
@@ -230,7 +236,7 @@ mod tests {
              (3, x'02000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2', 1, x'00', 'PlanChanged', 1, 4, '{\"plan\":\"pro\"}'),
              (4, x'03000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 3, x'00', 'PlanChanged', 1, 6, '{\"plan\":\"pro\"}'),
              (5, x'04000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N3', 1, x'00', 'NeverHeardOf', 1, 6, '{}'),
-             (6, x'05000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2', 2, x'00', 'PlanChanged', 1, 7, '{\"plan\":\"pro\"}')",
+             (6, x'05000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N3', 2, x'00', 'PlanChanged', 1, 7, '{\"plan\":\"pro\"}')",
         )
         .await;
         assert_eq!(found.events, 5);

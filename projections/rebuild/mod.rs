@@ -33,6 +33,9 @@ const TRIES: u32 = 1_000;
 /// The pause before it is tried again.
 const PAUSE: Duration = Duration::from_millis(20);
 
+/// A rebuild's revisions begin at its token, shifted by so many bits.
+const TOKEN: u32 = 24;
+
 /// How far a rebuild is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Progress {
@@ -122,12 +125,14 @@ impl Rebuild {
         Ok(())
     }
 
-    /// Removes the new rows; the live ones stay.
+    /// Removes the new rows that were not exchanged, unless another rebuild has taken them over; the live ones stay.
     pub async fn give_up(self) -> Result<(), RebuildError> {
         for follower in self.followers {
-            sweep(&*self.views, &*follower.projection).await?;
-            set_aside(&*self.views, &*follower.projection, Slot::Next).await?;
-            sweep(&*self.views, &*follower.projection).await?;
+            let projection = &*follower.projection;
+            let own = |checkpoint: &Checkpoint| token(*checkpoint) == token(follower.checkpoint);
+            sweep(&*self.views, projection).await?;
+            set_aside(&*self.views, projection, Slot::Next, own).await?;
+            sweep(&*self.views, projection).await?;
         }
         Ok(())
     }
@@ -173,7 +178,7 @@ impl Rebuild {
     }
 }
 
-async fn begin(views: &dyn Database, projection: Box<dyn Projection>, token: u32) -> Result<Follower, RebuildError> {
+async fn begin(views: &dyn Database, projection: Box<dyn Projection>, drawn: u32) -> Result<Follower, RebuildError> {
     let name = projection.name();
     let mut follower = Follower::new(projection, Slot::Next);
     let projection = &*follower.projection;
@@ -184,16 +189,16 @@ async fn begin(views: &dyn Database, projection: Box<dyn Projection>, token: u32
     }
     // The generation before the live one is let go, and what is left of a rebuild that was killed.
     sweep(views, projection).await?;
-    if set_aside(views, projection, Slot::Next).await? {
+    if set_aside(views, projection, Slot::Next, |_| true).await? {
         sweep(views, projection).await?;
     }
-    set_aside(views, projection, Slot::Old).await?;
+    set_aside(views, projection, Slot::Old, |_| true).await?;
     let index_first = views.has_one_writer();
     let checkpoint = Checkpoint {
         indexed: index_first,
         generation: checkpoint::next_generation(&stored, name),
         // So that no write of a rebuild before this one, or after it, finds its own revision.
-        revision: u64::from(token) << 24,
+        revision: u64::from(drawn) << TOKEN,
         ..Checkpoint::default()
     };
     let mut statements = vec![checkpoint::first(&Slot::Next.of(name), &definition, checkpoint)];
@@ -211,6 +216,11 @@ async fn begin(views: &dyn Database, projection: Box<dyn Projection>, token: u32
     taken_over(name, views.write(statements).await)?;
     follower.checkpoint = checkpoint;
     Ok(follower)
+}
+
+/// What tells the writes of one rebuild from those of another.
+const fn token(checkpoint: Checkpoint) -> u64 {
+    checkpoint.revision >> TOKEN
 }
 
 /// A rebuild's checkpoint is moved by nobody but another rebuild of the projection.

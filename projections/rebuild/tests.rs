@@ -7,7 +7,7 @@ use crate::Runner;
 use crate::generations::{drop_old, forget_unfinished, revert, standings};
 use crate::leads::{self, LeadQuery, Leads};
 use crate::monthly_usage::MonthlyUsage;
-use crate::tests::{Dump, History, account, dump, exists, on_each_engine, read, sqlite, write};
+use crate::tests::{Dump, History, account, account_events, dump, exists, on_each_engine, read, sqlite, ulid, write};
 
 type Shared = Arc<dyn Database>;
 
@@ -25,6 +25,7 @@ on_each_engine!(
     rows_are_compared_while_the_live_ones_move,
     readers_see_whole_lists_throughout_rebuilds,
     rows_of_another_version_are_not_replaced,
+    events_of_the_first_version_give_the_same_rows_live_and_rebuilt,
 );
 
 async fn open(log: &Arc<MemoryLog>, views: &Shared) -> Runner {
@@ -378,4 +379,54 @@ async fn rows_of_another_version_are_not_replaced(views: Shared) {
     .await;
     let refused = Rebuild::begin(history.log.clone(), views, vec![Box::new(MonthlyUsage)], 1).await;
     assert!(matches!(refused, Err(RebuildError::OtherVersion("monthly_usage"))));
+}
+
+/// A log in a file whose endpoint of the first account was disabled when events were of their first version.
+async fn log_of_the_first_version() -> (Arc<dyn EventLog>, tempfile::TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = database::Sqlite::open(&folder.path().join("log.db"), database::Durability::Disposable).unwrap();
+    database::migrate(&file, database::MIGRATIONS).await.unwrap();
+    let log = event_log::SqliteLog::open(file.clone()).await.unwrap();
+    let mut versions = std::collections::HashMap::new();
+    for ((stream, event), number) in account_events(1).into_iter().zip(1..) {
+        let expected = versions.entry(stream.clone()).or_insert(0);
+        let append = event_log::StreamAppend {
+            stream,
+            expected: *expected,
+            recorded_at: domain::Timestamp::from_secs(1),
+            events: vec![event_log::NewEvent {
+                id: domain::EventId::new(ulid(number)),
+                event,
+            }],
+        };
+        *expected += 1;
+        log.append(vec![append]).await.remove(0).unwrap();
+    }
+    let first_version = "UPDATE events SET schema = 1, data = replace(data, ',\"last_failure\":\"status\"', '') \
+                         WHERE type = 'WebhookEndpointDisabled'";
+    write(&file, &[first_version]).await;
+    let stored = read(&file, "SELECT data FROM events WHERE type = 'WebhookEndpointDisabled'").await;
+    assert!(!stored[0].text(0).unwrap().contains("last_failure"));
+    (Arc::new(log), folder)
+}
+
+async fn events_of_the_first_version_give_the_same_rows_live_and_rebuilt(views: Shared) {
+    let (log, _keep) = log_of_the_first_version().await;
+    let mut runner = Runner::open(log.clone(), views.clone(), crate::all()).await.unwrap();
+    runner.catch_up().await.unwrap();
+    let live = dump(&*views).await;
+    let found = read(&*views, "SELECT disabled_reason, last_failure FROM webhook_endpoints").await;
+    assert_eq!(found, [database::Row(vec!["gone".into(), database::Value::Null])]);
+    let mut rebuild = Rebuild::begin(log, views.clone(), crate::all(), 1).await.unwrap();
+    rebuild.fill(|_| ()).await.unwrap();
+    assert!(
+        rebuild
+            .verify(|_, _| ())
+            .await
+            .unwrap()
+            .iter()
+            .all(|one| one.differences == 0)
+    );
+    rebuild.exchange().await.unwrap();
+    assert!(dump(&*views).await == live);
 }

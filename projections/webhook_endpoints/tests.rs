@@ -12,6 +12,7 @@ async fn an_endpoint_is_listed_until_it_is_removed_and_active_until_it_is_disabl
         let listed = list(&*views, account(1)).await.unwrap();
         let [row] = listed.as_slice() else { panic!("{listed:?}") };
         assert_eq!(row.status, EndpointStatus::Disabled(DisabledReason::Gone));
+        assert_eq!(row.last_failure.as_deref(), Some("status"));
         assert_eq!(
             row.events,
             [WebhookEventType::LeadCreated, WebhookEventType::LeadEnriched]

@@ -98,6 +98,7 @@ const fn needs_data(command: &Command) -> bool {
         | Command::SetPlan { .. }
         | Command::Replay { .. }
         | Command::VerifyLog
+        | Command::Projections(_)
         | Command::Events(_) => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }

@@ -85,7 +85,8 @@ pub struct Worker {
     pending: Vec<Statement>,
     /// Whether the cursor's row is older than its memory.
     moved: bool,
-    verdict: Option<DisabledReason>,
+    /// Why the endpoint is to be disabled, and what the last attempt failed with.
+    verdict: Option<(DisabledReason, Failure)>,
 }
 
 impl Worker {
@@ -282,9 +283,9 @@ impl Worker {
         }
         let gone = made.outcome.status == Some(410);
         if gone {
-            self.verdict = Some(DisabledReason::Gone);
+            self.verdict = Some((DisabledReason::Gone, failure));
         } else if schedule::is_given_up(since, self.cursor.failures, now) {
-            self.verdict = self.verdict.or(Some(DisabledReason::Failing));
+            self.verdict = self.verdict.or(Some((DisabledReason::Failing, failure)));
         }
         match schedule::next_attempt(made.number, now, asked, self.entropy()) {
             // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
@@ -384,9 +385,9 @@ impl Worker {
         finished
     }
 
-    async fn disable(&mut self, reason: DisabledReason) -> anyhow::Result<Position> {
+    async fn disable(&mut self, (reason, failure): (DisabledReason, Failure)) -> anyhow::Result<Position> {
         let (account, endpoint) = (self.endpoint.account, self.endpoint.endpoint_id);
-        let position = disable_webhook_endpoint(&self.writer, account, endpoint, reason)
+        let position = disable_webhook_endpoint(&self.writer, account, endpoint, reason, failure.as_str())
             .await
             .context("disable the endpoint")?;
         tracing::warn!(%endpoint, %reason, "a webhook endpoint was disabled");

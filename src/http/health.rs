@@ -9,6 +9,7 @@ use axum::extract::State;
 use database::Statement;
 use event_log::Scope;
 use http::StatusCode;
+use projections::generations;
 use serde::Serialize;
 
 use super::Room;
@@ -77,6 +78,9 @@ pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<He
         all_well = false;
         checks.insert("node".to_owned(), "silent".to_owned());
     }
+    for (name, check) in check_projections(&room).await {
+        checks.insert(name, check);
+    }
     for task in (room.api.tasks)() {
         all_well &= task.well;
         checks.insert(format!("task:{}", task.name), task.state.to_owned());
@@ -115,6 +119,27 @@ async fn check_lag(room: &Room) -> Check {
         Some(lag) if lag > LAG => Err(format!("{} s behind", lag.as_secs())),
         _ => Ok("ok".to_owned()),
     }
+}
+
+/// Rebuilds under way, and what is parked. Neither is a reason to be given no work: every process reads the same rows, and
+/// no other has what is missing in them.
+async fn check_projections(room: &Room) -> Vec<(String, String)> {
+    let views = &*room.api.views;
+    let asked = async { tokio::join!(generations::standings(views), room.api.writer.log.head()) };
+    let Ok((Ok(standings), Ok(head))) = tokio::time::timeout(AT_MOST, asked).await else {
+        // The checks of views and log say so.
+        return Vec::new();
+    };
+    let mut checks = Vec::new();
+    for one in standings {
+        if one.parked > 0 {
+            checks.push((format!("parked:{}", one.name), format!("streams: {}", one.parked)));
+        }
+        if let Some(to) = one.rebuilt_to {
+            checks.push((format!("rebuild:{}", one.name), format!("at {to} of {head}")));
+        }
+    }
+    checks
 }
 
 /// The answer of a store; the fault is told without its cause, since everyone may read it.

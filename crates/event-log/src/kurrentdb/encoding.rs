@@ -34,7 +34,11 @@ pub(super) fn encode(event: EncodedEvent, recorded_at: i64) -> serde_json::Resul
 /// The event as we know it.
 pub(super) fn decode(names: &Names, event: &RecordedEvent) -> Result<Recorded, ReadError> {
     let position = position(event)?;
-    let fault = |source: Box<dyn Error + Send + Sync>| ReadError::Decode { position, source };
+    let fault = |source: Box<dyn Error + Send + Sync>| ReadError::Decode {
+        position,
+        stream: event.stream_id().to_owned(),
+        source,
+    };
     let metadata: Metadata = serde_json::from_slice(&event.custom_metadata).map_err(|error| fault(error.into()))?;
     let stored = StoredEvent {
         position: position.get(),
