@@ -100,7 +100,7 @@ impl History {
         };
         *version += 1;
         let answers = self.log.append(vec![append]).await;
-        answers.into_iter().next().unwrap().unwrap().last
+        answers.into_iter().next().unwrap().unwrap().position()
     }
 
     pub async fn lead(&mut self, account_number: u64, person_number: u64, event: impl Into<Event>) -> Position {

@@ -13,4 +13,5 @@ pub mod http;
 pub mod ingest;
 pub mod project;
 pub mod serve;
+pub mod storage;
 pub mod telemetry;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 use database::Database;
-use projections::Rebuild;
 use projections::generations;
 use projections::rebuild::Compared;
+use projections::{Progress, Rebuild};
 
 use super::projections::chosen;
 use super::run::Asked;
@@ -42,12 +42,12 @@ pub(super) async fn replay(app: &App, projection: Option<String>, verify: bool, 
     let chosen = chosen(projection.as_deref())?;
     let names: Vec<_> = chosen.iter().map(|one| one.name()).collect();
     let token = u32::try_from(app.writer.clock.entropy() >> 48 & u128::from(u32::MAX))?;
-    let views: Arc<dyn Database> = app.views.clone();
+    let views: Arc<dyn Database> = app.storage.views.clone();
     let rebuild = Rebuild::begin(app.writer.log.clone(), views.clone(), chosen, token).await?;
     // On a task of its own: whoever breaks it off is gone by the time that the begun rows are removed.
     let told = output.clone();
-    let head = tokio::spawn(bring_to_its_end(rebuild, verify, told)).await??;
-    let line = format!("Made anew from {head} events: {}.", names.join(", "));
+    tokio::spawn(bring_to_its_end(rebuild, verify, told)).await??;
+    let line = format!("Made anew from the log: {}.", names.join(", "));
     output.line(line).await?;
     output
         .line("The rows from before are kept; `gitleads projections drop-old` removes them.")
@@ -58,7 +58,7 @@ pub(super) async fn replay(app: &App, projection: Option<String>, verify: bool, 
     Ok(())
 }
 
-async fn bring_to_its_end(mut rebuild: Rebuild, verify: bool, output: Output) -> anyhow::Result<u64> {
+async fn bring_to_its_end(mut rebuild: Rebuild, verify: bool, output: Output) -> anyhow::Result<()> {
     let ended = tokio::select! {
         ended = steps(&mut rebuild, verify, &output) => ended,
         () = output.closed() => Err(anyhow::anyhow!("it was broken off")),
@@ -73,14 +73,12 @@ async fn bring_to_its_end(mut rebuild: Rebuild, verify: bool, output: Output) ->
     ended
 }
 
-async fn steps(rebuild: &mut Rebuild, verify: bool, output: &Output) -> anyhow::Result<u64> {
-    let mut head = 0;
-    rebuild
-        .fill(|progress| {
-            head = progress.head.get();
-            output.progress(progress.position.get(), Some(head), Unit::Events);
-        })
-        .await?;
+async fn steps(rebuild: &mut Rebuild, verify: bool, output: &Output) -> anyhow::Result<()> {
+    let log = |progress: Progress| {
+        let (done, all) = (progress.position.get(), progress.head.get());
+        output.progress(done, Some(all), Unit::Log);
+    };
+    rebuild.fill(log).await?;
     if verify {
         let rows = |done, total| output.progress(done, Some(total), Unit::Rows);
         let compared = rebuild.verify(rows).await?;
@@ -94,8 +92,7 @@ async fn steps(rebuild: &mut Rebuild, verify: bool, output: &Output) -> anyhow::
             );
         }
     }
-    rebuild.exchange().await?;
-    Ok(head)
+    Ok(rebuild.exchange().await?)
 }
 
 async fn tell(compared: &Compared, output: &Output) -> anyhow::Result<()> {

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,7 +43,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     let first_key = app.first_key(account.account).await?;
     let address = listener.local_addr().context("cannot tell the address")?;
     let tasks = start(&app, listener)?;
-    let text = welcome(address, &data_dir, first_key.as_ref().map(|key| key.secret.as_str()));
+    let place = if app.storage.is_shared() {
+        app.storage.name().to_owned()
+    } else {
+        data_dir.display().to_string()
+    };
+    let text = welcome(address, &place, first_key.as_ref().map(|key| key.secret.as_str()));
     // Somebody who closed the output does not want to read it.
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
@@ -93,11 +97,14 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
         };
         async move { shutdown.cut_off(work).await }
     });
-    let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
-    tasks.spawn("control", move |shutdown| {
-        let (execute, data_dir) = (execute.clone(), data_dir.clone());
-        async move { control::server::serve(&data_dir, execute, shutdown).await }
-    });
+    // On a shared database a command is a process of its own.
+    if !app.storage.is_shared() {
+        let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
+        tasks.spawn("control", move |shutdown| {
+            let (execute, data_dir) = (execute.clone(), data_dir.clone());
+            async move { control::server::serve(&data_dir, execute, shutdown).await }
+        });
+    }
     let router = router(api(app, tasks.states()));
     let listener = Arc::new(listener);
     tasks.spawn("http", move |shutdown| {
@@ -121,8 +128,8 @@ fn policy(app: &App) -> Policy {
 fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
     Ok(deliver::Deliveries {
         writer: app.writer.clone(),
-        store: app.store.clone(),
-        views: app.views.clone(),
+        store: app.storage.store.clone(),
+        views: app.storage.views.clone(),
         freshness: app.freshness.clone(),
         sender: Sender::new(Connector::system(policy(app))?)?,
         nudge: Arc::new(Notify::new()),
@@ -133,8 +140,8 @@ fn api(app: &App, states: TaskStates) -> Api {
     let secret = app.config.github.webhook_secret.as_ref();
     Api {
         writer: app.writer.clone(),
-        views: app.views.clone(),
-        store: app.store.clone(),
+        views: app.storage.views.clone(),
+        store: app.storage.store.clone(),
         freshness: app.freshness.clone(),
         plans: app.plans.clone(),
         endpoint_policy: policy(app),
@@ -156,14 +163,13 @@ fn report((name, state): (&'static str, TaskState)) -> TaskReport {
 }
 
 /// What the start prints; the first start prints the first key as well, this once.
-pub fn welcome(address: SocketAddr, data_dir: &Path, first_key: Option<&str>) -> String {
+pub fn welcome(address: SocketAddr, place: &str, first_key: Option<&str>) -> String {
     let url = format!("http://{address}");
     let mut text = format!("\n  GitLeads {} runs at {url}\n\n", env!("CARGO_PKG_VERSION"));
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "    API      {url}/v1/leads\n    State    {url}/readyz\n    Data     {}\n",
-        data_dir.display()
+        "    API      {url}/v1/leads\n    State    {url}/readyz\n    Data     {place}\n"
     );
     if let Some(key) = first_key {
         let _ = write!(
@@ -193,7 +199,7 @@ mod tests {
 
     #[test]
     fn the_first_start_shows_the_key_and_a_line_to_go_on_with() {
-        let text = welcome(([127, 0, 0, 1], 8080).into(), Path::new("./gitleads-data"), Some(KEY));
+        let text = welcome(([127, 0, 0, 1], 8080).into(), "./gitleads-data", Some(KEY));
         assert!(
             text.contains("curl http://127.0.0.1:8080/v1/tracked-repos -H 'Authorization: Bearer gl_live_example'")
         );
@@ -206,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_later_start_shows_no_key() {
-        let text = welcome(([127, 0, 0, 1], 8080).into(), Path::new("./gitleads-data"), None);
+        let text = welcome(([127, 0, 0, 1], 8080).into(), "./gitleads-data", None);
         assert!(text.contains("http://127.0.0.1:8080") && !text.contains("gl_live_"));
     }
 }

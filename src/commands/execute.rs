@@ -69,10 +69,10 @@ where
                 .filter_map(|event| Some(NewEvent { id: ids.next()?, event }))
                 .collect(),
         };
-        match append_surely(writer, vec![append.clone()]).await.pop() {
+        match append_surely(writer, vec![append]).await.pop() {
             Some(Ok(appended)) => {
-                let new = append.events.len();
-                events.extend(as_recorded(append, appended));
+                let new = appended.events.len();
+                events.extend(appended.events);
                 return Ok(Executed { events, new });
             }
             Some(Err(AppendError::Conflict { .. })) | None => {}
@@ -111,21 +111,4 @@ pub(super) fn refused_append<R: std::error::Error + 'static>(error: AppendError)
         AppendError::Busy => CommandError::Busy,
         other => CommandError::Append(other),
     }
-}
-
-fn as_recorded(append: StreamAppend, appended: Appended) -> impl Iterator<Item = Recorded> {
-    let StreamAppend {
-        stream,
-        events,
-        expected,
-        ..
-    } = append;
-    (1..).zip(events).map(move |(nth, NewEvent { id, event })| Recorded {
-        position: Position::new(appended.first.get() + nth - 1),
-        id,
-        stream: stream.clone(),
-        version: expected + nth,
-        recorded_at: appended.recorded_at,
-        event,
-    })
 }

@@ -124,7 +124,7 @@ pub async fn record_signals(
         for ((share, counts), answer) in waiting.into_iter().zip(append_surely(writer, appends).await) {
             match answer {
                 Ok(appended) => total.add(RecordedSignals {
-                    position: appended.last,
+                    position: appended.position(),
                     ..counts
                 }),
                 Err(AppendError::Conflict { .. }) => {

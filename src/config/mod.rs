@@ -4,6 +4,7 @@
 //! file is the one that `--config` or `GITLEADS_CONFIG` names, or else `gitleads.toml` in the data directory if it is
 //! there. An empty variable counts as none.
 
+pub mod database;
 pub mod github;
 pub mod logs;
 pub mod plans;
@@ -18,6 +19,7 @@ use std::path::PathBuf;
 
 use domain::Plans;
 
+pub use database::{Database, Engine};
 pub use github::GitHub;
 pub use logs::{LogFormat, Logs};
 pub use secret::Secret;
@@ -33,6 +35,8 @@ use sources::{File, Sources};
 pub struct Config {
     /// Where to listen and where data lies.
     pub server: Server,
+    /// Where log and read models lie.
+    pub database: Database,
     /// How GitHub is reached and believed.
     pub github: GitHub,
     /// Which webhook endpoints are allowed.
@@ -56,6 +60,8 @@ pub struct Flags {
     #[command(flatten)]
     server: server::Flags,
     #[command(flatten)]
+    database: database::Flags,
+    #[command(flatten)]
     github: github::Flags,
     #[command(flatten)]
     webhooks: webhooks::Flags,
@@ -68,6 +74,7 @@ impl Flags {
     fn given(&self) -> impl Iterator<Item = (&'static str, String)> {
         let groups = [
             self.server.given().to_vec(),
+            self.database.given().to_vec(),
             self.github.given().to_vec(),
             self.webhooks.given().to_vec(),
             self.logs.given().to_vec(),
@@ -83,6 +90,7 @@ impl Config {
     /// Every key that a TOML file may hold.
     const KEYS: &[&[&str]] = &[
         server::KEYS,
+        database::KEYS,
         github::KEYS,
         webhooks::KEYS,
         vault::KEYS,
@@ -109,6 +117,7 @@ impl Config {
         };
         Ok(Self {
             server: Server::read(&sources)?,
+            database: Database::read(&sources)?,
             github: GitHub::read(&sources)?,
             webhooks: Webhooks::read(&sources)?,
             vault: Vault::read(&sources)?,

@@ -143,8 +143,8 @@ pub enum Frame {
 pub enum Unit {
     /// Bytes of an input.
     Bytes,
-    /// Events of the log.
-    Events,
+    /// The log, by position: how far, not how many events.
+    Log,
     /// Rows of a read model.
     Rows,
 }

@@ -127,32 +127,19 @@ impl Content {
     }
 
     fn push(&mut self, append: StreamAppend) -> Appended {
-        let before = self.head();
         let newest = self.events.last().map(|last| last.recorded_at);
         let recorded_at = newest.map_or(append.recorded_at, |newest| newest.max(append.recorded_at));
-        let mut position = before.get();
-        let mut version = append.expected;
-        for new in append.events {
-            position += 1;
-            version += 1;
-            let recorded = Recorded {
-                position: Position::new(position),
-                id: new.id,
-                stream: append.stream.clone(),
-                version,
-                recorded_at,
-                event: new.event,
-            };
-            self.ids.insert(recorded.id, recorded.position);
-            self.events.push(recorded.clone());
-            self.streams.entry(append.stream.clone()).or_default().push(recorded);
-        }
-        Appended {
-            first: Position::new(before.get() + 1),
-            last: Position::new(position),
-            version,
-            recorded_at,
-        }
+        let first = Position::new(self.head().get() + 1);
+        let stream = append.stream.clone();
+        let appended = Appended::gapless(append, first, recorded_at);
+        let ids = appended.events.iter().map(|recorded| (recorded.id, recorded.position));
+        self.ids.extend(ids);
+        self.events.extend_from_slice(&appended.events);
+        self.streams
+            .entry(stream)
+            .or_default()
+            .extend_from_slice(&appended.events);
+        appended
     }
 }
 
@@ -163,9 +150,12 @@ mod tests {
 
     use super::*;
 
-    fn empty() -> Ready<(Arc<dyn EventLog>, ())> {
-        ready((Arc::new(MemoryLog::new()), ()))
+    fn empty() -> Ready<[(Arc<dyn EventLog>, ()); 1]> {
+        ready([(Arc::new(MemoryLog::new()), ())])
     }
 
-    crate::contract::keeps_the_promise!(empty);
+    crate::contract::common!(empty);
+    crate::contract::gapless!(empty);
+    crate::contract::unique_ids!(empty);
+    crate::contract::writers_time!(empty);
 }

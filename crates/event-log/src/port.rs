@@ -5,6 +5,10 @@
 //! * Event ids are the writer's; the same append again gets the first answer again.
 //! * An acknowledged event is durable.
 //! * `recorded_at` never goes back along positions.
+//!
+//! The adapters with tables promise more: positions without gaps, ids that are unique in the whole log, and the
+//! writer's own time on the events. Nothing above the log may build on that; [`crate::kurrentdb`] says what it keeps
+//! instead.
 
 use std::time::Duration;
 
@@ -55,23 +59,50 @@ pub struct StreamAppend {
     pub stream: StreamId,
     /// The version that the stream has if the decision behind these events still holds; 0: the stream is empty.
     pub expected: Version,
-    /// The time to put on the events; the log moves it forward to that of the last recorded event if need be.
+    /// The time to put on the events; the log moves it forward to that of the last recorded event if need be, and a
+    /// log whose server keeps the time puts its own on them.
     pub recorded_at: Timestamp,
     /// The facts, at least one.
     pub events: Vec<NewEvent>,
 }
 
 /// What an append came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Appended {
-    /// The position of the first of the events; the others follow it.
-    pub first: Position,
+    /// The events as the log holds them, at least one, in order.
+    pub events: Vec<Recorded>,
+}
+
+impl Appended {
+    /// The answer of a log without gaps: the events stand one behind the other from `first` on.
+    pub(crate) fn gapless(append: StreamAppend, first: Position, recorded_at: Timestamp) -> Self {
+        let StreamAppend {
+            stream,
+            expected,
+            events,
+            ..
+        } = append;
+        let places = (first.get()..).zip(expected + 1..);
+        let recorded = events
+            .into_iter()
+            .zip(places)
+            .map(|(new, (position, version))| Recorded {
+                position: Position::new(position),
+                id: new.id,
+                stream: stream.clone(),
+                version,
+                recorded_at,
+                event: new.event,
+            });
+        Self {
+            events: recorded.collect(),
+        }
+    }
+
     /// The position of the last of the events.
-    pub last: Position,
-    /// The version of the stream after them.
-    pub version: Version,
-    /// The time that was put on them.
-    pub recorded_at: Timestamp,
+    pub fn position(&self) -> Position {
+        self.events.last().map_or(Position::START, |last| last.position)
+    }
 }
 
 /// Why an append was not taken. Nothing of it is in the log, but for [`AppendError::Unknown`].
@@ -185,7 +216,8 @@ pub trait EventLog: Send + Sync {
     /// All that were taken are durable when this returns.
     async fn append(&self, batch: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>>;
 
-    /// The events of each stream, in order, in one snapshot; empty for a stream that does not exist.
+    /// The events of each stream, in order; empty for a stream that does not exist. Each is whole up to a version that
+    /// it had meanwhile.
     async fn read_streams(&self, streams: &[StreamId]) -> Result<Vec<Vec<Recorded>>, ReadError>;
 
     /// At most `limit` (at least 1) events after `after`.

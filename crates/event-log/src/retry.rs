@@ -12,18 +12,14 @@ pub fn settle(
     stored: &[Recorded],
     used: Option<domain::EventId>,
 ) -> Result<Appended, AppendError> {
-    if let (Some(first), Some(last)) = (stored.first(), stored.last())
-        && stored.len() == append.events.len()
+    let is_all_there = stored.len() == append.events.len()
         && stored
             .iter()
             .zip(&append.events)
-            .all(|(stored, new)| is_same(stored, new))
-    {
+            .all(|(stored, new)| is_same(stored, new));
+    if is_all_there {
         return Ok(Appended {
-            first: first.position,
-            last: last.position,
-            version: last.version,
-            recorded_at: first.recorded_at,
+            events: stored.to_vec(),
         });
     }
     Err(used.map_or(
@@ -41,5 +37,5 @@ fn is_same(stored: &Recorded, new: &NewEvent) -> bool {
 
 /// The last position that the answers speak of.
 pub fn last_position(answers: &[Result<Appended, AppendError>]) -> Option<Position> {
-    answers.iter().flatten().map(|appended| appended.last).max()
+    answers.iter().flatten().map(Appended::position).max()
 }

@@ -1,25 +1,26 @@
 //! A whole server as its user has it: the real binary, a data directory, a port of the system's choice.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::harness::home::Home;
+
 /// A command line that no setting of the machine reaches.
 #[expect(clippy::disallowed_methods, reason = "to take away what the program would read")]
-pub fn gitleads(data: &Path) -> Command {
+pub fn gitleads(home: &Home) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gitleads"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GITLEADS_")) {
         command.env_remove(name);
     }
-    command.arg("--data-dir").arg(data).stdin(Stdio::null());
+    command.args(home.arguments()).stdin(Stdio::null());
     command
 }
 
 /// Runs a command line to its end and expects it to succeed.
-pub fn run(data: &Path, arguments: &[&str]) -> String {
-    let output = output(data, arguments, &[]);
+pub fn run(home: &Home, arguments: &[&str]) -> String {
+    let output = output(home, arguments, &[]);
     assert!(
         output.status.success(),
         "{arguments:?}: {}",
@@ -29,8 +30,8 @@ pub fn run(data: &Path, arguments: &[&str]) -> String {
 }
 
 /// Runs a command line to its end with `input` on its standard input.
-pub fn output(data: &Path, arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = gitleads(data);
+pub fn output(home: &Home, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = gitleads(home);
     command
         .args(arguments)
         .stdin(Stdio::piped())
@@ -49,15 +50,14 @@ pub fn output(data: &Path, arguments: &[&str], input: &[u8]) -> Output {
 pub struct Server {
     child: Child,
     url: String,
-    data: PathBuf,
     client: reqwest::Client,
     key: Option<String>,
 }
 
 impl Server {
-    /// Starts a server on `data`; `key` is known from an earlier start, else the first start prints one.
-    pub fn start(data: &Path, key: Option<&str>, arguments: &[&str]) -> Self {
-        let mut command = gitleads(data);
+    /// Starts a server on `home`; `key` is known from an earlier start, else the first start prints one.
+    pub fn start(home: &Home, key: Option<&str>, arguments: &[&str]) -> Self {
+        let mut command = gitleads(home);
         command.args([
             "--listen",
             "127.0.0.1:0",
@@ -100,11 +100,12 @@ impl Server {
         std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
         // Another story may have been first.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A connection for each request: one that idled while a command ran may be closed just as it is used again.
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let client = client.build().unwrap();
         Self {
             child,
             url: url.unwrap(),
-            data: data.to_owned(),
             client,
             key: printed,
         }
@@ -113,11 +114,6 @@ impl Server {
     /// The key of the account.
     pub fn key(&self) -> String {
         self.key.clone().unwrap()
-    }
-
-    /// The data directory.
-    pub fn data(&self) -> &Path {
-        &self.data
     }
 
     /// A request with the account's key; waits and asks again if the rate limit says so.

@@ -21,7 +21,7 @@ pub(super) async fn query(client: &Object, is_pooled: bool, query: &Statement) -
     let rows = if is_pooled {
         client.query_typed(text, &typed(&params)).await?
     } else {
-        let prepared = client.prepare_cached(text).await?;
+        let prepared = client.prepare_typed_cached(text, &types(&params)).await?;
         check_count(prepared.params().len(), params.len())?;
         let rows = client.query_raw(&prepared, params.iter()).await?;
         rows.try_collect().await?
@@ -48,7 +48,7 @@ impl<'params> Ready<'params> {
         let prepared = if is_pooled {
             None
         } else {
-            let prepared = client.prepare_cached(&text).await?;
+            let prepared = client.prepare_typed_cached(&text, &types(&params)).await?;
             check_count(prepared.params().len(), params.len())?;
             Some(prepared)
         };
@@ -89,6 +89,10 @@ fn in_its_own_words(text: &str) -> String {
         words.push_str(part.get(word.len()..).unwrap_or_default());
     }
     words
+}
+
+fn types(params: &[Param<'_>]) -> Vec<Type> {
+    params.iter().map(Param::announced).collect()
 }
 
 fn typed<'a>(params: &'a [Param<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {

@@ -20,11 +20,11 @@ pub(super) fn run(
 ) -> Vec<Result<Appended, AppendError>> {
     batch
         .into_iter()
-        .map(|encoded| append(connection, &encoded.map_err(storage)?))
+        .map(|encoded| append(connection, encoded.map_err(storage)?))
         .collect()
 }
 
-fn append(connection: &Connection, encoded: &EncodedAppend) -> Result<Appended, AppendError> {
+fn append(connection: &Connection, encoded: EncodedAppend) -> Result<Appended, AppendError> {
     if encoded.events.is_empty() {
         return Err(AppendError::Empty);
     }
@@ -32,7 +32,7 @@ fn append(connection: &Connection, encoded: &EncodedAppend) -> Result<Appended, 
     if actual == encoded.append.expected {
         insert(connection, encoded)
     } else {
-        settle_retry(connection, encoded, actual)
+        settle_retry(connection, &encoded, actual)
     }
 }
 
@@ -42,21 +42,17 @@ fn version(connection: &Connection, stream: &str) -> Result<Version, AppendError
     Ok(version.unwrap_or_default())
 }
 
-fn insert(connection: &Connection, encoded: &EncodedAppend) -> Result<Appended, AppendError> {
+fn insert(connection: &Connection, encoded: EncodedAppend) -> Result<Appended, AppendError> {
     let tail = tail(connection)?;
     let recorded_at = tail.recorded_at.max(encoded.append.recorded_at.micros());
-    let inserted = insert_rows(connection, encoded, tail.position, recorded_at);
+    let inserted = insert_rows(connection, &encoded, tail.position, recorded_at);
     if inserted.is_err() {
         undo(connection, tail.position)?;
     }
     inserted?;
-    let count = encoded.events.len() as u64;
-    Ok(Appended {
-        first: Position::new(tail.position + 1),
-        last: Position::new(tail.position + count),
-        version: encoded.append.expected + count,
-        recorded_at: domain::Timestamp::from_micros(recorded_at),
-    })
+    let first = Position::new(tail.position + 1);
+    let recorded_at = domain::Timestamp::from_micros(recorded_at);
+    Ok(Appended::gapless(encoded.append, first, recorded_at))
 }
 
 fn tail(connection: &Connection) -> Result<Tail, AppendError> {

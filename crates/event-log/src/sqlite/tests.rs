@@ -8,12 +8,15 @@ use tempfile::TempDir;
 use super::*;
 use crate::contract::{account, append, lead};
 
-crate::contract::keeps_the_promise!(empty);
+crate::contract::common!(empty);
+crate::contract::gapless!(empty);
+crate::contract::unique_ids!(empty);
+crate::contract::writers_time!(empty);
 
-async fn empty() -> (Arc<dyn EventLog>, TempDir) {
+async fn empty() -> [(Arc<dyn EventLog>, TempDir); 1] {
     let dir = tempfile::tempdir().unwrap();
     let (_, log) = open(&dir).await;
-    (Arc::new(log), dir)
+    [(Arc::new(log), dir)]
 }
 
 async fn open(dir: &TempDir) -> (Sqlite, SqliteLog) {
@@ -48,9 +51,9 @@ async fn a_log_that_is_opened_again_holds_what_it_held_and_goes_on_after_it() {
     assert_eq!(log.read(Scope::All, Position::START, 10).await.unwrap(), before);
     assert_eq!(log.head().await.unwrap(), Position::new(2));
     let again = log.append(vec![first]).await.remove(0).unwrap();
-    assert_eq!(again.first, Position::new(1));
+    assert_eq!(again.events[0].position, Position::new(1));
     let next = log.append(vec![append(lead(2), 0, &[3], 60)]).await.remove(0).unwrap();
-    assert_eq!((next.first.get(), next.recorded_at.micros()), (3, 70));
+    assert_eq!((next.position().get(), next.events[0].recorded_at.micros()), (3, 70));
 }
 
 #[tokio::test]
@@ -113,7 +116,7 @@ async fn a_group_that_is_given_up_gives_its_positions_back() {
     assert!(given_up.is_err());
     assert_eq!(log.head().await.unwrap(), Position::START);
     let next = log.append(vec![append(lead(2), 0, &[2], 5)]).await.remove(0).unwrap();
-    assert_eq!((next.first.get(), next.recorded_at.micros()), (1, 5));
+    assert_eq!((next.position().get(), next.events[0].recorded_at.micros()), (1, 5));
 }
 
 #[tokio::test]
