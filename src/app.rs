@@ -19,7 +19,6 @@ use vault::{RootKey, Vault};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
 use crate::config::{Config, Role};
-use crate::control::Unit;
 use crate::ingest::Ingest;
 use crate::lease::Leases;
 use crate::project::Claims;
