@@ -71,12 +71,11 @@ impl Session {
     /// Appends; where the log ended before. None: a stream does not have the version, and nothing was done.
     pub(super) async fn append(&self, columns: &Columns<'_>) -> Result<Option<End>, Fault> {
         let client = &self.connection.client;
-        let rows = match &self.append {
-            Some(prepared) => client.query(prepared, &columns.params()).await,
-            None => {
-                let params = columns.params().into_iter().zip(Columns::TYPES);
-                client.query_typed(APPEND, &params.collect::<Vec<_>>()).await
-            }
+        let rows = if let Some(prepared) = &self.append {
+            client.query(prepared, &columns.params()).await
+        } else {
+            let params = columns.params().into_iter().zip(Columns::TYPES);
+            client.query_typed(APPEND, &params.collect::<Vec<_>>()).await
         };
         let rows = rows.map_err(|error| self.fault(error))?;
         rows.first().map(|row| self.end(row)).transpose()
