@@ -14,19 +14,26 @@ use crate::{Page, Position, ReadError, Recorded, Scope, Version};
 
 const HEAD: &str = "SELECT coalesce(max(position), 0) FROM events";
 
-/// Events, and behind them the head of the same snapshot in a row of its own. The limit stands in the text, since the
-/// server would plan anew for every page if it were a parameter; there are few.
-fn page_text(events: &str, limit: i64) -> String {
-    format!(
-        "(SELECT position, id, stream, version, recorded_at, type, schema, data FROM events {events} LIMIT {limit})
-         UNION ALL SELECT coalesce(max(position), 0), NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM events"
-    )
+/// Events, and behind them the head of the same snapshot in a row of its own.
+///
+/// The limit is a query, which the server cannot look into when it plans. It would otherwise plan every page anew, or go
+/// on sorting a table that was small when it planned.
+macro_rules! page {
+    ($events:literal) => {
+        concat!(
+            "(SELECT position, id, stream, version, recorded_at, type, schema, data FROM events ",
+            $events,
+            " LIMIT (SELECT $2)) UNION ALL
+            SELECT coalesce(max(position), 0), NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM events"
+        )
+    };
 }
 
-const ALL: &str = "WHERE position > $1 ORDER BY position";
+pub(super) const PAGE: &str = page!("WHERE position > $1 ORDER BY position");
 
 /// Compared as a pair, so that no index but that on the pair can serve it, however many of the events are the account's.
-const OF_ACCOUNT: &str = "WHERE (account, position) > ($2, $1) AND account <= $2 ORDER BY account, position";
+pub(super) const ACCOUNT_PAGE: &str =
+    page!("WHERE (account, position) > ($3, $1) AND account <= $3 ORDER BY account, position");
 
 /// The events of several streams, each with the number of the wanted stream, from 1.
 pub(super) const STREAMS: &str = "
@@ -50,7 +57,7 @@ impl<'streams> Wanted<'streams> {
     pub(super) fn push(&mut self, stream: &'streams StreamId, after: Version, most: usize) {
         self.streams.push(stream.as_str());
         self.after.push(number(after));
-        self.most.push(i64::try_from(most).unwrap_or(i64::MAX));
+        self.most.push(number(most as u64));
     }
 
     /// What [`STREAMS`] takes.
@@ -86,15 +93,14 @@ pub(super) async fn head(database: &Postgres) -> Result<Position, ReadError> {
 
 /// At most `limit` events of the scope after `after`, and the head of the same snapshot.
 pub(super) async fn page(database: &Postgres, scope: Scope, after: Position, limit: usize) -> Result<Page, ReadError> {
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let after = number(after.get());
+    let (after, most) = (number(after.get()), number(limit as u64));
     let rows = match scope {
-        Scope::All => rows(database, &page_text(ALL, most), &[(&after, Type::INT8)], of_page).await?,
+        Scope::All => rows(database, PAGE, &[(&after, Type::INT8), (&most, Type::INT8)], of_page).await?,
         Scope::Account(account) => {
             let account = account_bytes(account);
             let account = account.as_slice();
-            let params: [Param; 2] = [(&after, Type::INT8), (&account, Type::BYTEA)];
-            rows(database, &page_text(OF_ACCOUNT, most), &params, of_page).await?
+            let params: [Param; 3] = [(&after, Type::INT8), (&most, Type::INT8), (&account, Type::BYTEA)];
+            rows(database, ACCOUNT_PAGE, &params, of_page).await?
         }
     };
     let head = rows.iter().find(|(_, event)| event.is_none());
