@@ -114,15 +114,6 @@ impl App {
         }))
     }
 
-    /// What counts how far a walk through the log is: its positions are the number of its events, if they have no gaps.
-    pub const fn log_unit(&self) -> Unit {
-        if self.storage.is_gapless {
-            Unit::Events
-        } else {
-            Unit::Log
-        }
-    }
-
     /// Whether nothing was ever recorded here.
     pub async fn is_new(&self) -> anyhow::Result<bool> {
         Ok(self.writer.log.head().await? == Position::START)

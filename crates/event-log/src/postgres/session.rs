@@ -33,7 +33,8 @@ const APPEND: &str = "
 
 /// The lock ends even if this process is stopped between two messages. That the commit of this transaction waits for
 /// the disk and the replicas makes what it has read as safe as what it writes.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+pub(super) const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 /// A statement of its own, so that those after it see what was committed while it waited.
 const LOCK: &str = "SELECT position, recorded_at FROM log_head WHERE id = 1 FOR UPDATE";
