@@ -5,6 +5,7 @@
 
 mod backfill;
 mod harness;
+mod nodes;
 mod paging;
 mod quota;
 mod secrecy;
