@@ -19,7 +19,6 @@ use vault::{RootKey, Vault};
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
 use crate::config::{Config, Role};
-use crate::control::Unit;
 use crate::ingest::Ingest;
 use crate::lease::Leases;
 use crate::project::Claims;
@@ -113,15 +112,6 @@ impl App {
             ingest: Arc::new(ingest),
             leases,
         }))
-    }
-
-    /// What counts how far a walk through the log is: its positions are the number of its events, if they have no gaps.
-    pub const fn log_unit(&self) -> Unit {
-        if self.storage.is_gapless {
-            Unit::Events
-        } else {
-            Unit::Log
-        }
     }
 
     /// Whether nothing was ever recorded here.

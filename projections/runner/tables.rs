@@ -37,7 +37,8 @@ pub async fn make_anew(views: &dyn Database, follower: &Follower) -> Result<(), 
     let name = follower.projection.name();
     let all = checkpoint::load(views).await?;
     let Some(stored) = all.get(name) else {
-        return Ok(());
+        // Removed by hand.
+        return make(views, std::iter::once(follower)).await;
     };
     let before = follower.checkpoint;
     let after = Checkpoint {

@@ -71,7 +71,7 @@ pub(super) async fn copy(config: &Config, from: Place, to: Place) -> anyhow::Res
         let told = output.clone();
         let (source, target) = (from.database(), to.database());
         let copied = transfer::copy(&*source, &*target, |done, all| {
-            told.progress(done, Some(all), Unit::Events);
+            told.progress(done, Some(all), Unit::Log);
         });
         let copied = copied.await?;
         from.close().await;
@@ -112,9 +112,9 @@ impl Task {
 
 /// Reads the whole log and says what is wrong with it.
 pub(super) async fn verify_log(app: &App, output: &Output) -> anyhow::Result<()> {
-    let (told, unit) = (output.clone(), app.log_unit());
+    let told = output.clone();
     let found = verify::verify(&*app.writer.log, app.storage.is_gapless, |position, head| {
-        told.progress(position.get(), Some(head.get()), unit);
+        told.progress(position.get(), Some(head.get()), Unit::Log);
     });
     let found = found.await?;
     for fault in &found.faults {

@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::sync::mpsc;
 
 use crate::control::{Frame, Unit};
@@ -97,10 +97,8 @@ fn drawn(total: Option<u64>, unit: Unit) -> ProgressBar {
         // No rate: the time left says what it is wanted for.
         (Unit::Bytes, Some(_)) => "{bar:30} {binary_bytes} of {binary_total_bytes}, {eta} left",
         (Unit::Bytes, None) => "{spinner} {binary_bytes}",
-        (Unit::Events, Some(_)) => "{bar:30} {human_pos} of {human_len} events, {rate}{eta} left",
-        (Unit::Events, None) => "{spinner} {human_pos} events",
-        (Unit::Log, _) => "{bar:30} {percent} % of the log, {eta} left",
-        (Unit::Rows, Some(_)) => "{bar:30} {human_pos} of {human_len} rows compared, {rate}{eta} left",
+        (Unit::Log, _) => "{bar:30} {percent} % of the log, {rate}{eta} left",
+        (Unit::Rows, Some(_)) => "{bar:30} {human_pos} of {human_len} rows compared, {eta} left",
         (Unit::Rows, None) => "{spinner} {human_pos} rows compared",
     };
     match ProgressStyle::with_template(template) {
@@ -114,7 +112,7 @@ fn rate(state: &ProgressState, text: &mut dyn std::fmt::Write) {
     let seconds = state.elapsed().as_secs();
     if let Some(rate) = state.pos().checked_div(seconds) {
         // The only writer behind it is a string.
-        let _ = write!(text, "{} a second, ", indicatif::HumanCount(rate));
+        let _ = write!(text, "{} a second, ", HumanCount(rate));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
-use event_log::Position;
+use event_log::Scope;
 use projections::generations::{self, Standing};
 use projections::retry::{Retried, Retry};
 use projections::{Parked, Projection};
@@ -11,6 +11,9 @@ use super::run::Asked;
 use crate::app::App;
 use crate::control::wire::Projections;
 use crate::control::{Command, Output};
+
+/// So many events behind are counted; more are told as more.
+const COUNTED: usize = 1_000;
 
 /// What to do with read models.
 #[derive(Debug, Subcommand)]
@@ -93,29 +96,37 @@ pub(super) async fn execute(app: &App, asked: Projections, output: &Output) -> a
 }
 
 async fn list(app: &App, output: &Output) -> anyhow::Result<()> {
-    let head = app.writer.log.head().await?;
-    for line in table(&generations::standings(&*app.storage.views).await?, head) {
+    let mut rows = Vec::new();
+    for one in generations::standings(&*app.storage.views).await? {
+        let behind = app.writer.log.read(Scope::All, one.position, COUNTED).await;
+        rows.push((one, behind.map(|page| page.events.len()).ok()));
+    }
+    for line in table(&rows) {
         output.line(line).await?;
     }
     Ok(())
 }
 
-/// A line for each; `BEHIND` counts positions, which are one an event on the logs that number them without gaps.
-fn table(standings: &[Standing], head: Position) -> Vec<String> {
+/// A line for each, with how many events it is behind, if that can be told.
+fn table(rows: &[(Standing, Option<usize>)]) -> Vec<String> {
     let row = |name: &str, position: &str, behind: &str, generation: &str, parked: &str, beside: &str| {
-        let line = format!("{name:<18}  {position:>10}  {behind:>8}  {generation:>10}  {parked:>6}  {beside}");
+        let line = format!("{name:<18}  {position:>10}  {behind:>6}  {generation:>10}  {parked:>6}  {beside}");
         line.trim_end().to_owned()
     };
     let mut lines = vec![row("NAME", "POSITION", "BEHIND", "GENERATION", "PARKED", "BESIDE")];
-    lines.extend(standings.iter().map(|one| {
-        let behind = head.get().saturating_sub(one.position.get());
+    lines.extend(rows.iter().map(|(one, behind)| {
+        let behind = match behind {
+            Some(all) if *all >= COUNTED => format!("{COUNTED}+"),
+            Some(behind) => behind.to_string(),
+            None => "?".to_owned(),
+        };
         let kept = one.old.map(|old| format!("generation {old} is kept"));
         let rebuilt = one.rebuilt_to.map(|to| format!("a replay has come to {to}"));
         let beside: Vec<String> = kept.into_iter().chain(rebuilt).collect();
         row(
             &one.name,
             &one.position.to_string(),
-            &behind.to_string(),
+            &behind,
             &one.generation.to_string(),
             &one.parked.to_string(),
             &beside.join(", "),
@@ -225,6 +236,8 @@ fn one(name: &str) -> anyhow::Result<Box<dyn Projection>> {
 
 #[cfg(test)]
 mod tests {
+    use event_log::Position;
+
     use super::*;
 
     #[test]
@@ -237,10 +250,19 @@ mod tests {
             old: Some(2),
             rebuilt_to: Some(Position::new(500)),
         };
-        let lines = table(&[leads], Position::new(1_007));
+        let usage = Standing {
+            name: "monthly_usage".into(),
+            position: Position::START,
+            generation: 1,
+            parked: 0,
+            old: None,
+            rebuilt_to: None,
+        };
+        let lines = table(&[(leads, Some(7)), (usage, Some(COUNTED))]);
         let expected = [
-            "NAME                  POSITION    BEHIND  GENERATION  PARKED  BESIDE",
-            "leads                     1000         7           3       2  generation 2 is kept, a replay has come to 500",
+            "NAME                  POSITION  BEHIND  GENERATION  PARKED  BESIDE",
+            "leads                     1000       7           3       2  generation 2 is kept, a replay has come to 500",
+            "monthly_usage                0   1000+           1       0",
         ];
         assert_eq!(lines, expected);
     }

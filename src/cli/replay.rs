@@ -5,9 +5,9 @@ use std::sync::Arc;
 use anyhow::bail;
 use clap::Args;
 use database::Database;
-use projections::Rebuild;
 use projections::generations;
 use projections::rebuild::Compared;
+use projections::{Progress, Rebuild};
 
 use super::projections::chosen;
 use super::run::Asked;
@@ -46,10 +46,9 @@ pub(super) async fn replay(app: &App, projection: Option<String>, verify: bool, 
     let rebuild = Rebuild::begin(app.writer.log.clone(), views.clone(), chosen, token).await?;
     // On a task of its own: whoever breaks it off is gone by the time that the begun rows are removed.
     let told = output.clone();
-    tokio::spawn(bring_to_its_end(rebuild, verify, app.log_unit(), told)).await??;
-    output
-        .line(format!("Made anew from the log: {}.", names.join(", ")))
-        .await?;
+    tokio::spawn(bring_to_its_end(rebuild, verify, told)).await??;
+    let line = format!("Made anew from the log: {}.", names.join(", "));
+    output.line(line).await?;
     output
         .line("The rows from before are kept; `gitleads projections drop-old` removes them.")
         .await?;
@@ -59,9 +58,9 @@ pub(super) async fn replay(app: &App, projection: Option<String>, verify: bool, 
     Ok(())
 }
 
-async fn bring_to_its_end(mut rebuild: Rebuild, verify: bool, unit: Unit, output: Output) -> anyhow::Result<()> {
+async fn bring_to_its_end(mut rebuild: Rebuild, verify: bool, output: Output) -> anyhow::Result<()> {
     let ended = tokio::select! {
-        ended = steps(&mut rebuild, verify, unit, &output) => ended,
+        ended = steps(&mut rebuild, verify, &output) => ended,
         () = output.closed() => Err(anyhow::anyhow!("it was broken off")),
     };
     if let Err(fault) = &ended {
@@ -74,13 +73,12 @@ async fn bring_to_its_end(mut rebuild: Rebuild, verify: bool, unit: Unit, output
     ended
 }
 
-async fn steps(rebuild: &mut Rebuild, verify: bool, unit: Unit, output: &Output) -> anyhow::Result<()> {
-    rebuild
-        .fill(|progress| {
-            let (done, all) = (progress.position.get(), progress.head.get());
-            output.progress(done, Some(all), unit);
-        })
-        .await?;
+async fn steps(rebuild: &mut Rebuild, verify: bool, output: &Output) -> anyhow::Result<()> {
+    let log = |progress: Progress| {
+        let (done, all) = (progress.position.get(), progress.head.get());
+        output.progress(done, Some(all), Unit::Log);
+    };
+    rebuild.fill(log).await?;
     if verify {
         let rows = |done, total| output.progress(done, Some(total), Unit::Rows);
         let compared = rebuild.verify(rows).await?;
@@ -94,8 +92,7 @@ async fn steps(rebuild: &mut Rebuild, verify: bool, unit: Unit, output: &Output)
             );
         }
     }
-    rebuild.exchange().await?;
-    Ok(())
+    Ok(rebuild.exchange().await?)
 }
 
 async fn tell(compared: &Compared, output: &Output) -> anyhow::Result<()> {

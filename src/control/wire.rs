@@ -147,8 +147,6 @@ pub enum Unit {
     Bytes,
     /// The log, by position: how far, not how many events.
     Log,
-    /// Events of the log.
-    Events,
     /// Rows of a read model.
     Rows,
 }

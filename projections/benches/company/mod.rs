@@ -109,7 +109,7 @@ async fn capture(log: Arc<SqliteLog>, freshness: Freshness, next: u64, shown: Ti
         pace.tick().await;
         let (log, freshness, shown) = (log.clone(), freshness.clone(), shown.clone());
         tokio::spawn(async move {
-            let position = log.append(vec![captured(number)]).await.remove(0).unwrap().last;
+            let position = log.append(vec![captured(number)]).await.remove(0).unwrap().position();
             // From here on: how long the log takes is not the read models' doing.
             let start = Instant::now();
             assert!(freshness.reached(position, Duration::from_mins(1)).await);

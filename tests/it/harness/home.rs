@@ -106,6 +106,8 @@ impl Home {
     pub async fn log_size(&self) -> u64 {
         match &self.database {
             Some(database) => {
+                // A look is a connection, which costs the server more than a little.
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 let events =
                     "SELECT CASE WHEN to_regclass('events') IS NULL THEN 0 ELSE pg_relation_size('events') END";
                 database.number(events).await.unsigned_abs()

@@ -36,7 +36,7 @@ pub(super) fn decode(names: &Names, event: &RecordedEvent) -> Result<Recorded, R
     let position = position(event)?;
     let fault = |source: Box<dyn Error + Send + Sync>| ReadError::Decode {
         position,
-        stream: event.stream_id().to_owned(),
+        stream: names.stream(event.stream_id()).unwrap_or(event.stream_id()).to_owned(),
         source,
     };
     let metadata: Metadata = serde_json::from_slice(&event.custom_metadata).map_err(|error| fault(error.into()))?;

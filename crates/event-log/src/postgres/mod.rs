@@ -36,6 +36,7 @@ use tokio::time::timeout;
 use crate::codec::EncodedAppend;
 use crate::{AppendError, EventLog, Page, Position, ReadError, Recorded, Scope, StreamAppend};
 use group::{Answer, Job};
+use writer::Writer;
 
 /// Appends that may wait; the next one is refused.
 const QUEUE: usize = 4_096;
@@ -73,7 +74,7 @@ impl PostgresLog {
     async fn open_with(database: Postgres, pace: Pace) -> Result<Self, ReadError> {
         let head = watch::Sender::new(establish_head(&database).await?);
         let (queue, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(writer::run(database.clone(), jobs, head.clone(), pace.patience));
+        tokio::spawn(Writer::new(database.clone(), head.clone(), pace.patience).run(jobs));
         let mut follower = JoinSet::new();
         follower.spawn(follow::run(database.clone(), head.clone(), pace.poll));
         Ok(Self {

@@ -14,23 +14,26 @@ use crate::{Page, Position, ReadError, Recorded, Scope, Version};
 
 const HEAD: &str = "SELECT coalesce(max(position), 0) FROM events";
 
-/// The head stands in every row, and in a row of its own if there is no event.
-const PAGE: &str = "
-    SELECT head.position, event.*
-    FROM (SELECT coalesce(max(position), 0) AS position FROM events) AS head
-    LEFT JOIN LATERAL (
-        SELECT position, id, stream, version, recorded_at, type, schema, data FROM events
-        WHERE position > $1 ORDER BY position LIMIT $2
-    ) AS event ON true";
+/// Events, and behind them the head of the same snapshot in a row of its own.
+///
+/// The limit is a query, which the server cannot look into when it plans. It would otherwise plan every page anew, or go
+/// on sorting a table that was small when it planned.
+macro_rules! page {
+    ($events:literal) => {
+        concat!(
+            "(SELECT position, id, stream, version, recorded_at, type, schema, data FROM events ",
+            $events,
+            " LIMIT (SELECT $2)) UNION ALL
+            SELECT coalesce(max(position), 0), NULL, NULL, NULL, NULL, NULL, NULL, NULL FROM events"
+        )
+    };
+}
+
+pub(super) const PAGE: &str = page!("WHERE position > $1 ORDER BY position");
 
 /// Compared as a pair, so that no index but that on the pair can serve it, however many of the events are the account's.
-const ACCOUNT_PAGE: &str = "
-    SELECT head.position, event.*
-    FROM (SELECT coalesce(max(position), 0) AS position FROM events) AS head
-    LEFT JOIN LATERAL (
-        SELECT position, id, stream, version, recorded_at, type, schema, data FROM events
-        WHERE (account, position) > ($3, $1) AND account <= $3 ORDER BY account, position LIMIT $2
-    ) AS event ON true";
+pub(super) const ACCOUNT_PAGE: &str =
+    page!("WHERE (account, position) > ($3, $1) AND account <= $3 ORDER BY account, position");
 
 /// The events of several streams, each with the number of the wanted stream, from 1.
 pub(super) const STREAMS: &str = "
@@ -54,7 +57,7 @@ impl<'streams> Wanted<'streams> {
     pub(super) fn push(&mut self, stream: &'streams StreamId, after: Version, most: usize) {
         self.streams.push(stream.as_str());
         self.after.push(number(after));
-        self.most.push(i64::try_from(most).unwrap_or(i64::MAX));
+        self.most.push(number(most as u64));
     }
 
     /// What [`STREAMS`] takes.
@@ -90,26 +93,29 @@ pub(super) async fn head(database: &Postgres) -> Result<Position, ReadError> {
 
 /// At most `limit` events of the scope after `after`, and the head of the same snapshot.
 pub(super) async fn page(database: &Postgres, scope: Scope, after: Position, limit: usize) -> Result<Page, ReadError> {
-    let after = number(after.get());
-    let most = i64::try_from(limit).unwrap_or(i64::MAX);
-    let mut params: Vec<Param> = vec![(&after, Type::INT8), (&most, Type::INT8)];
-    let account = match scope {
-        Scope::All => None,
-        Scope::Account(account) => Some(account_bytes(account)),
+    let (after, most) = (number(after.get()), number(limit as u64));
+    let rows = match scope {
+        Scope::All => rows(database, PAGE, &[(&after, Type::INT8), (&most, Type::INT8)], of_page).await?,
+        Scope::Account(account) => {
+            let account = account_bytes(account);
+            let account = account.as_slice();
+            let params: [Param; 3] = [(&after, Type::INT8), (&most, Type::INT8), (&account, Type::BYTEA)];
+            rows(database, ACCOUNT_PAGE, &params, of_page).await?
+        }
     };
-    let account = account.as_ref().map(<[u8; 16]>::as_slice);
-    let text = if let Some(account) = &account {
-        params.push((account, Type::BYTEA));
-        ACCOUNT_PAGE
-    } else {
-        PAGE
-    };
-    let rows = rows(database, text, &params, |row| Ok((unsigned(row, 0)?, event(row)?))).await?;
-    let head = rows.first().map_or(Position::START, |(head, _)| Position::new(*head));
+    let head = rows.iter().find(|(_, event)| event.is_none());
+    let head = head.map_or(Position::START, |(position, _)| Position::new(*position));
     let mut events: Vec<Recorded> = rows.into_iter().filter_map(|(_, event)| event).collect();
-    // They come in order, but only an ORDER BY would promise it, and make the server sort.
+    // They come in order, but only an ORDER BY over all would promise it, and make the server sort.
     events.sort_by_key(|recorded| recorded.position);
     Ok(Page::new(events, head, limit))
+}
+
+/// A row of a page: the event at a position, or the head.
+fn of_page(row: &Row) -> Result<(u64, Option<Recorded>), ReadError> {
+    let id: Option<&[u8]> = row.try_get(1)?;
+    let event = id.map(|_| recorded(row, 0)).transpose()?;
+    Ok((unsigned(row, 0)?, event))
 }
 
 /// The events of each stream.
@@ -163,27 +169,21 @@ async fn rows<T>(
 /// A row of [`STREAMS`].
 pub(super) fn numbered(row: &Row) -> Result<(usize, Recorded), ReadError> {
     let number = usize::try_from(unsigned(row, 0)?).unwrap_or_default();
-    Ok((number, recorded(row, unsigned(row, 1)?)?))
+    Ok((number, recorded(row, 1)?))
 }
 
-/// The event of a row of a page, if there is one.
-fn event(row: &Row) -> Result<Option<Recorded>, ReadError> {
-    let position: Option<i64> = row.try_get(1)?;
-    position.map(|_| recorded(row, unsigned(row, 1)?)).transpose()
-}
-
-/// The event in the columns from 1 on.
-fn recorded(row: &Row, position: u64) -> Result<Recorded, ReadError> {
-    let schema = u32::try_from(row.try_get::<_, i64>(7)?).map_err(|error| ReadError::Storage(Box::new(error)))?;
+/// The event in the columns from so many on.
+fn recorded(row: &Row, from: usize) -> Result<Recorded, ReadError> {
+    let schema = u32::try_from(row.try_get::<_, i64>(from + 6)?);
     let stored = StoredEvent {
-        position,
-        id: row.try_get(2)?,
-        stream: row.try_get(3)?,
-        version: unsigned(row, 4)?,
-        recorded_at: row.try_get(5)?,
-        name: row.try_get(6)?,
-        schema,
-        data: row.try_get(8)?,
+        position: unsigned(row, from)?,
+        id: row.try_get(from + 1)?,
+        stream: row.try_get(from + 2)?,
+        version: unsigned(row, from + 3)?,
+        recorded_at: row.try_get(from + 4)?,
+        name: row.try_get(from + 5)?,
+        schema: schema.map_err(|error| ReadError::Storage(Box::new(error)))?,
+        data: row.try_get(from + 7)?,
     };
     stored.decode()
 }

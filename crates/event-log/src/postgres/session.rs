@@ -33,7 +33,8 @@ const APPEND: &str = "
 
 /// The lock ends even if this process is stopped between two messages. That the commit of this transaction waits for
 /// the disk and the replicas makes what it has read as safe as what it writes.
-const BEGIN: &str = "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'";
+pub(super) const BEGIN: &str =
+    "BEGIN ISOLATION LEVEL READ COMMITTED; SET LOCAL idle_in_transaction_session_timeout = '10s'";
 
 /// A statement of its own, so that those after it see what was committed while it waited.
 const LOCK: &str = "SELECT position, recorded_at FROM log_head WHERE id = 1 FOR UPDATE";
@@ -71,12 +72,11 @@ impl Session {
     /// Appends; where the log ended before. None: a stream does not have the version, and nothing was done.
     pub(super) async fn append(&self, columns: &Columns<'_>) -> Result<Option<End>, Fault> {
         let client = &self.connection.client;
-        let rows = match &self.append {
-            Some(prepared) => client.query(prepared, &columns.params()).await,
-            None => {
-                let params = columns.params().into_iter().zip(Columns::TYPES);
-                client.query_typed(APPEND, &params.collect::<Vec<_>>()).await
-            }
+        let rows = if let Some(prepared) = &self.append {
+            client.query(prepared, &columns.params()).await
+        } else {
+            let params = columns.params().into_iter().zip(Columns::TYPES);
+            client.query_typed(APPEND, &params.collect::<Vec<_>>()).await
         };
         let rows = rows.map_err(|error| self.fault(error))?;
         rows.first().map(|row| self.end(row)).transpose()

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use database::{DatabaseError, Postgres};
+use futures_util::stream::{FuturesOrdered, Stream, StreamExt as _};
 use tokio::sync::{mpsc, watch};
+use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::group::{self, Answer, Columns, Group, Job};
+use super::group::{self, Answer, Columns, End, Group, Job};
 use super::session::Session;
 use super::settle::{self, Unsettled};
 use super::tell;
@@ -20,82 +22,109 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// … to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Writes what comes until nobody can send anything any more.
-pub(super) async fn run(
-    database: Postgres,
-    mut jobs: mpsc::Receiver<Job>,
-    head: watch::Sender<Position>,
-    patience: Duration,
-) {
-    let mut writer = Writer {
-        database,
-        session: None,
-        patience,
-    };
-    while let Some(first) = jobs.recv().await {
-        let mut group = Group::gather(first, &mut jobs);
-        let answers = writer.write(std::mem::take(&mut group.appends)).await;
-        if let Some(last) = retry::last_position(&answers) {
-            tell(&head, last);
-        }
-        group.answer(answers);
-        if writer.session.is_none() {
-            // The server has been away for as long as anybody should wait.
-            while let Ok(job) = jobs.try_recv() {
-                job.refuse();
-            }
-        }
-    }
-}
+/// So many callers must wait before a second group goes out while the first is on its way: the server then has the
+/// next at hand as soon as it is done. With fewer it is better to make the next group larger.
+const WORTH_A_SECOND: usize = 8;
 
-struct Writer {
+/// The task's state.
+pub(super) struct Writer {
     database: Postgres,
     /// None while the server is away.
-    session: Option<Session>,
+    session: Option<Arc<Session>>,
+    head: watch::Sender<Position>,
     patience: Duration,
 }
 
 impl Writer {
-    async fn write(&mut self, appends: Vec<EncodedAppend>) -> Vec<Answer> {
-        let mut hope = Hope::new(self.patience);
-        let mut in_doubt = false;
-        if let Some(columns) = Columns::new(&appends) {
-            let session = match self.connect(&mut hope).await {
-                Ok(session) => session,
-                Err(error) => return Failure::away(error, false).told_to(appends.len()),
-            };
-            match session.append(&columns).await {
-                Ok(Some(end)) => {
-                    self.session = Some(session);
-                    return group::written(appends, end);
-                }
-                Err(fault) if fault.is_lost => in_doubt = true,
-                // What refuses all of them together may take each of them.
-                Ok(None) | Err(_) => self.session = Some(session),
-            }
+    pub(super) const fn new(database: Postgres, head: watch::Sender<Position>, patience: Duration) -> Self {
+        Self {
+            database,
+            session: None,
+            head,
+            patience,
         }
-        self.settle(&appends, in_doubt, hope).await
     }
 
-    async fn settle(&mut self, appends: &[EncodedAppend], in_doubt: bool, mut hope: Hope) -> Vec<Answer> {
+    /// Writes what comes, until nobody can send anything any more.
+    pub(super) async fn run(mut self, mut jobs: mpsc::Receiver<Job>) {
+        let mut flights = FuturesOrdered::new();
+        loop {
+            let is_free = match flights.len() {
+                0 => true,
+                1 => jobs.len() >= WORTH_A_SECOND && self.session.is_some(),
+                _ => false,
+            };
+            tokio::select! {
+                biased;
+                Some(landed) = flights.next() => {
+                    self.land(landed, &mut flights).await;
+                    if self.session.is_none() {
+                        // The server has been away for as long as anybody should wait.
+                        while let Ok(job) = jobs.try_recv() {
+                            job.refuse();
+                        }
+                    }
+                }
+                first = jobs.recv(), if is_free => {
+                    let Some(first) = first else { break };
+                    // Those who were answered just now may have something for this group too.
+                    yield_now().await;
+                    flights.push_back(fly(self.session.clone(), Group::gather(first, &mut jobs)));
+                }
+            }
+        }
+        while let Some(landed) = flights.next().await {
+            self.land(landed, &mut flights).await;
+        }
+    }
+
+    /// Answers a group. One that was not written is settled, once nothing else is on its way.
+    async fn land(&mut self, landed: Landed, others: &mut (impl Stream<Item = Landed> + Unpin)) {
+        let mut unsettled = Vec::new();
+        let mut next = Some(landed);
+        while let Some((group, outcome)) = next {
+            match outcome {
+                Outcome::Written(end) => self.answer(group, |appends| group::written(appends, end)),
+                Outcome::NotWritten => unsettled.push((group, false)),
+                Outcome::Unknown => {
+                    self.session = None;
+                    unsettled.push((group, true));
+                }
+            }
+            next = if unsettled.is_empty() {
+                None
+            } else {
+                others.next().await
+            };
+        }
+        for (group, in_doubt) in unsettled {
+            let answers = self.settle(&group.appends, in_doubt).await;
+            self.answer(group, |_| answers);
+        }
+    }
+
+    fn answer(&self, mut group: Group, answers: impl FnOnce(Vec<EncodedAppend>) -> Vec<Answer>) {
+        let answers = answers(std::mem::take(&mut group.appends));
+        if let Some(last) = retry::last_position(&answers) {
+            tell(&self.head, last);
+        }
+        group.answer(answers);
+    }
+
+    async fn settle(&mut self, appends: &[EncodedAppend], in_doubt: bool) -> Vec<Answer> {
+        let mut hope = Hope::new(self.patience);
         let failure = match self.settle_together(appends, in_doubt, &mut hope).await {
             Ok(answers) => return answers,
             Err(failure) => failure,
         };
         if failure.is_away || appends.len() == 1 {
-            tracing::error!(error = %failure.cause, in_doubt = failure.in_doubt, "appends failed");
             return failure.told_to(appends.len());
         }
         // One of them may be what the server refuses, so that each gets a transaction of its own.
         let mut answers = Vec::with_capacity(appends.len());
         for append in appends.chunks(1) {
-            match self.settle_together(append, in_doubt, &mut hope).await {
-                Ok(answer) => answers.extend(answer),
-                Err(failure) => {
-                    tracing::error!(error = %failure.cause, in_doubt = failure.in_doubt, "an append failed");
-                    answers.extend(failure.told_to(1));
-                }
-            }
+            let answer = self.settle_together(append, in_doubt, &mut hope).await;
+            answers.extend(answer.unwrap_or_else(|failure| failure.told_to(1)));
         }
         answers
     }
@@ -132,7 +161,7 @@ impl Writer {
     }
 
     /// The connection, or a new one as soon as there is a server to take it.
-    async fn connect(&mut self, hope: &mut Hope) -> Result<Session, DatabaseError> {
+    async fn connect(&mut self, hope: &mut Hope) -> Result<Arc<Session>, DatabaseError> {
         if let Some(session) = self.session.take()
             && !session.is_closed()
         {
@@ -140,7 +169,7 @@ impl Writer {
         }
         loop {
             match Session::open(&self.database).await {
-                Ok(session) => return Ok(session),
+                Ok(session) => return Ok(Arc::new(session)),
                 Err(error) => {
                     tracing::debug!(%error, "the log cannot be written for the moment");
                     if !hope.wait().await {
@@ -150,6 +179,33 @@ impl Writer {
             }
         }
     }
+}
+
+/// What became of a group that was sent.
+enum Outcome {
+    /// All of it stands where the log ended.
+    Written(End),
+    /// Nothing of it was written.
+    NotWritten,
+    /// The connection was lost, and all or nothing of it was or will be written.
+    Unknown,
+}
+
+type Landed = (Group, Outcome);
+
+/// Sends a group as one statement, if there is a connection.
+async fn fly(session: Option<Arc<Session>>, group: Group) -> Landed {
+    let session = session.filter(|session| !session.is_closed());
+    let outcome = match (session, Columns::new(&group.appends)) {
+        (Some(session), Some(columns)) => match session.append(&columns).await {
+            Ok(Some(end)) => Outcome::Written(end),
+            Err(fault) if fault.is_lost => Outcome::Unknown,
+            // What refuses all of them together may take each of them.
+            Ok(None) | Err(_) => Outcome::NotWritten,
+        },
+        _ => Outcome::NotWritten,
+    };
+    (group, outcome)
 }
 
 /// How long a server that is away is waited for.
@@ -208,6 +264,7 @@ impl Failure {
     }
 
     fn told_to(&self, count: usize) -> Vec<Answer> {
+        tracing::error!(error = %self.cause, count, in_doubt = self.in_doubt, "appends failed");
         let told = || {
             let cause = Box::new(Arc::clone(&self.cause));
             if self.in_doubt {
