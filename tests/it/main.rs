@@ -6,6 +6,7 @@
 mod backfill;
 mod failover;
 mod harness;
+mod nodes;
 mod paging;
 mod quota;
 mod secrecy;

@@ -96,6 +96,11 @@ impl Home {
         }
     }
 
+    /// The one number that a query of the shared database answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.database.as_ref().expect("a database is shared").number(sql).await
+    }
+
     /// Every folder that holds bytes of the installation, with all that was written by now.
     pub async fn folders_on_disk(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.data()];
