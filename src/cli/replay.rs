@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::Args;
+use clap::{ArgGroup, Args};
 use database::Database;
 use projections::generations;
 use projections::rebuild::Compared;
@@ -16,7 +16,8 @@ use crate::control::{Command, Output, Unit};
 
 /// Which read models.
 #[derive(Debug, Args)]
-#[group(id = "replay", required = true, multiple = false, args = ["name", "all"])]
+#[group(skip)]
+#[command(group = ArgGroup::new("which").args(["name", "all"]).required(true))]
 pub struct Arguments {
     /// The read model to make anew
     #[arg(value_name = "NAME")]
