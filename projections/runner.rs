@@ -291,23 +291,30 @@ impl Runner {
         Ok(more)
     }
 
-    /// Those that cannot go on are left alone for a while. An error if no other is left.
+    /// Those that cannot go on are left alone for a while, unless no other is left: then it is rather the database that
+    /// fails, and the caller knows when to try again.
     fn let_rest(&mut self, still: Vec<StandsStill>) -> Result<(), StandsStill> {
+        let until = Some(Instant::now() + REST);
+        let is_still = |live: &Live| {
+            still
+                .iter()
+                .any(|one| one.projection == live.follower.projection.name())
+        };
+        let goes_on = self.lives.iter().any(|live| live.moves() && !is_still(live));
+        if !goes_on {
+            return still.into_iter().next().map_or(Ok(()), Err);
+        }
+        for live in self.lives.iter_mut().filter(|live| is_still(live)) {
+            live.rests_until = until;
+        }
         for one in &still {
             tracing::error!(
                 projection = one.projection,
                 fault = one.fault,
                 "a projection cannot go on"
             );
-            let mut lives = self.lives.iter_mut();
-            if let Some(live) = lives.find(|live| live.follower.projection.name() == one.projection) {
-                live.rests_until = Some(Instant::now() + REST);
-            }
         }
-        match still.into_iter().next() {
-            Some(first) if self.positions().next().is_none() => Err(first),
-            _ => Ok(()),
-        }
+        Ok(())
     }
 
     /// Where those stand that this runner moves.

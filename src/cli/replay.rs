@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::bail;
-use clap::{ArgGroup, Args};
+use clap::Args;
 use database::Database;
 use projections::generations;
 use projections::rebuild::Compared;
@@ -14,26 +14,32 @@ use super::run::Asked;
 use crate::app::App;
 use crate::control::{Command, Output, Unit};
 
-/// Which read models.
+/// Which read models, and how.
 #[derive(Debug, Args)]
-#[group(skip)]
-#[command(group = ArgGroup::new("which").args(["name", "all"]).required(true))]
 pub struct Arguments {
+    #[command(flatten)]
+    which: Which,
+    /// Compare the new rows with those that are read, row by row, and exchange them only if they are the same
+    #[arg(long)]
+    verify: bool,
+}
+
+/// One or all.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct Which {
     /// The read model to make anew
     #[arg(value_name = "NAME")]
     name: Option<String>,
     /// All of them
     #[arg(long)]
     all: bool,
-    /// Compare the new rows with those that are read, row by row, and exchange them only if they are the same
-    #[arg(long)]
-    verify: bool,
 }
 
 impl Arguments {
     pub(super) fn command(self) -> Asked {
         Asked::from(Command::Replay {
-            projection: self.name,
+            projection: self.which.name,
             verify: self.verify,
         })
     }

@@ -416,3 +416,21 @@ fn each_rule_sees_what_it_is_there_for() {
         1
     );
 }
+
+#[test]
+fn no_two_tables_have_one_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = fs::read_dir(root.join("migrations")).unwrap().collect();
+    files.extend(fs::read_dir(root.join("projections")).unwrap());
+    let mut seen = std::collections::BTreeSet::new();
+    for file in files {
+        let path = file.unwrap().path();
+        let path = if path.is_dir() { path.join("schema.sql") } else { path };
+        // On PostgreSQL all of them lie in one schema.
+        for rest in fs::read_to_string(path).unwrap_or_default().split("CREATE TABLE ").skip(1) {
+            let name = rest.split_whitespace().next().unwrap().to_owned();
+            assert!(seen.insert(name.clone()), "{name}");
+        }
+    }
+    assert!(seen.len() > 15, "the tables were not found");
+}

@@ -33,6 +33,11 @@ pub struct FreshDatabase {
 }
 
 impl FreshDatabase {
+    /// The one of this URL, on a server of the test's own.
+    pub const fn at(url: String) -> Self {
+        Self { url }
+    }
+
     /// Where a client finds it, as the server's superuser.
     pub fn url(&self) -> &str {
         &self.url

@@ -51,6 +51,14 @@ impl Home {
         }
     }
 
+    /// One on the database of this URL.
+    pub fn at(url: String) -> Self {
+        Self {
+            database: Some(FreshDatabase::at(url)),
+            ..Self::on_sqlite()
+        }
+    }
+
     /// Another installation on the same engine.
     pub async fn another(&self) -> Self {
         match self.database {
