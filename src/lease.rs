@@ -61,8 +61,16 @@ impl Leases {
         let name = name.to_owned();
         // On a task of its own: if the caller stops waiting, what was taken meanwhile is given back.
         let work = tokio::spawn(async move {
-            let epoch = node.try_acquire(&name).await?;
-            Ok(epoch.map(|epoch| Lease(Some(Arc::new(Held { node, name, epoch })))))
+            let Some(epoch) = node.try_acquire(&name).await? else {
+                return Ok(None);
+            };
+            let held = Arc::new(Held {
+                node: node.clone(),
+                name,
+                epoch,
+            });
+            node.remember(&held);
+            Ok(Some(Lease(Some(held))))
         });
         work.await.map_err(|error| DatabaseError::Engine(Box::new(error)))?
     }
@@ -88,15 +96,37 @@ impl Leases {
                 () = shutdown.requested() => return Ok(()),
                 acquired = self.acquire(name) => acquired.context("take a lease")?,
             };
-            let outcome = tokio::select! {
-                biased;
-                () = lease.lost() => None,
-                () = shutdown.requested() => Some(Ok(())),
-                outcome = work(lease.clone()) => Some(outcome),
-            };
+            let outcome = under(&lease, shutdown, work(lease.clone())).await;
             lease.release().await;
             if let Some(outcome) = outcome {
                 return outcome;
+            }
+        }
+    }
+
+    /// Works whenever this process holds the lease for other work, which this is to be done beside.
+    pub async fn beside<F>(&self, name: &str, shutdown: &Shutdown, work: impl Fn(Lease) -> F) -> anyhow::Result<()>
+    where
+        F: Future<Output = anyhow::Result<()>>,
+    {
+        loop {
+            let lease = tokio::select! {
+                () = shutdown.requested() => return Ok(()),
+                lease = self.held_here(name) => lease,
+            };
+            if let Some(outcome) = under(&lease, shutdown, work(lease.clone())).await {
+                return outcome;
+            }
+        }
+    }
+
+    async fn held_here(&self, name: &str) -> Lease {
+        loop {
+            let held = self.0.as_ref().map(|node| node.own(name));
+            match held {
+                None => return Lease(None),
+                Some(Some(held)) => return Lease(Some(held)),
+                Some(None) => sleep(TRY_EVERY).await,
             }
         }
     }
@@ -153,6 +183,20 @@ impl Leases {
                 nodes: node.living(role),
             },
         }
+    }
+}
+
+/// What the work comes to; none: the lease was lost before.
+async fn under(
+    lease: &Lease,
+    shutdown: &Shutdown,
+    work: impl Future<Output = anyhow::Result<()>>,
+) -> Option<anyhow::Result<()>> {
+    tokio::select! {
+        biased;
+        () = lease.lost() => None,
+        () = shutdown.requested() => Some(Ok(())),
+        outcome = work => Some(outcome),
     }
 }
 

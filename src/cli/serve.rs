@@ -123,7 +123,7 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
         let (app, client) = (here.clone(), client.clone());
         async move {
             let work = |lease| enrich::run(app.ingest.clone(), client.clone(), lease);
-            app.leases.hold(enrich::LEASE, &shutdown, work).await
+            app.leases.beside(poll_repos::LEASE, &shutdown, work).await
         }
     });
     let here = app.clone();

@@ -1,5 +1,5 @@
-//! Looks up the public profile of captured people, and again from time to time. What is new becomes an event. On one
-//! node at a time, which holds the lease.
+//! Looks up the public profile of captured people, and again from time to time. What is new becomes an event. On the node
+//! that polls, under the same lease: the requests of a token go out one after the other.
 //!
 //! A follower of the log takes note of whom to look up; the look-ups themselves go one after the other and leave the
 //! polls their part of the rate budget.
@@ -20,9 +20,6 @@ use crate::commands::{CommandError, Observed, enrich_lead};
 use crate::github::Client;
 use crate::github::users::{Looked, look_up};
 use crate::lease::Lease;
-
-/// The lease of whoever looks up profiles.
-pub const LEASE: &str = "enrichment";
 
 const FOLLOWER: &str = "enrichment";
 /// Events taken note of in one write.

@@ -17,8 +17,8 @@ use crate::github::events_feed::{self, PAGES, Page};
 use crate::github::{Answer, Client};
 use crate::lease::Lease;
 
-/// The lease of whoever polls. The number is that of the share of all repositories, of which there is one: GitHub wants
-/// the requests of a token to go out one after the other.
+/// The lease of whoever asks GitHub. The number is that of a token, of which there is one: its requests go out one after
+/// the other.
 pub const LEASE: &str = "polls:0";
 
 /// GitHub's own pace for a feed, if it names none.

@@ -47,6 +47,7 @@ on_both_engines!(
     a_lease_that_a_node_takes_anew_ends_the_work_under_the_old_one,
     two_nodes_that_take_a_lease_at_once_do_not_both_get_it,
     work_ends_with_the_lease_and_begins_anew_with_the_next,
+    work_beside_other_work_goes_where_that_goes,
     a_node_whose_clock_is_ahead_can_take_too_early_but_not_write_beside_the_holder,
     things_are_divided_among_the_nodes_of_a_role,
 );
@@ -247,6 +248,31 @@ async fn work_ends_with_the_lease_and_begins_anew_with_the_next(store: Store) {
     stop.send_replace(true);
     task.await.unwrap().unwrap();
     assert!(take(&b, "polls:0").await.is_some(), "given back at the end");
+}
+
+async fn work_beside_other_work_goes_where_that_goes(store: Store) {
+    let clock = HandClock::new();
+    let (a, b) = (node(&store, &clock).await, node(&store, &clock).await);
+    let (begun, mut news) = tokio::sync::mpsc::unbounded_channel();
+    let (_stop, shutdown) = Shutdown::channel();
+    for (name, leases) in [("a", a.clone()), ("b", b.clone())] {
+        let (begun, shutdown) = (begun.clone(), shutdown.clone());
+        tokio::spawn(async move {
+            let work = |lease| {
+                begun.send((name, lease)).unwrap();
+                std::future::pending()
+            };
+            leases.beside("polls:0", &shutdown, work).await
+        });
+    }
+    let of_a = take(&a, "polls:0").await.unwrap();
+    let (name, beside) = news.recv().await.unwrap();
+    assert_eq!((name, works(&store, &beside).await), ("a", true));
+    of_a.release().await;
+    assert!(!beside.is_held());
+    let _of_b = take(&b, "polls:0").await.unwrap();
+    let (name, beside) = news.recv().await.unwrap();
+    assert_eq!((name, works(&store, &beside).await), ("b", true));
 }
 
 async fn a_node_whose_clock_is_ahead_can_take_too_early_but_not_write_beside_the_holder(store: Store) {

@@ -70,13 +70,7 @@ async fn holds(node: &Server, kind: &str) -> u64 {
 async fn holds_everything(node: &Server, endpoints: u64) {
     eventually("one node holds everything", || async {
         let leases = node.ready().await["leases"].clone();
-        let all = [
-            ("projection", 7),
-            ("polls", 1),
-            ("enrichment", 1),
-            ("releases", 1),
-            ("webhook", endpoints),
-        ];
+        let all = [("projection", 7), ("polls", 1), ("releases", 1), ("webhook", endpoints)];
         let held = |(kind, count): &(&str, u64)| leases[kind].as_u64().unwrap_or(0) == *count;
         all.iter().all(held).then_some(())
     })

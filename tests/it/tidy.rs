@@ -426,6 +426,9 @@ fn no_two_tables_have_one_name() {
     for file in files {
         let path = file.unwrap().path();
         let path = if path.is_dir() { path.join("schema.sql") } else { path };
+        if path.extension().is_none_or(|extension| extension != "sql") {
+            continue;
+        }
         // On PostgreSQL all of them lie in one schema.
         for rest in fs::read_to_string(path)
             .unwrap_or_default()

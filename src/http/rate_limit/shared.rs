@@ -19,8 +19,8 @@ use tokio::time::timeout;
 
 use super::{Standing, WINDOW_SECS, minute};
 
-/// How long a request waits for the database at most.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a request waits for the database at most: a slow one is no reason to grant too much.
+const PATIENCE: Duration = Duration::from_secs(5);
 /// How long a node counts alone after that.
 const ALONE_FOR: Duration = Duration::from_secs(5);
 /// A limit is set aside in this many parts.
