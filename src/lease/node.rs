@@ -115,7 +115,7 @@ impl Node {
         let living = living.iter().map(Living::load).collect::<Result<_, _>>()?;
         let confirmed: HashMap<String, u64> = held.iter().map(lease).collect::<Result<_, _>>()?;
         self.standing.send_modify(|standing| {
-            standing.safe_until = now.plus(TTL - MARGIN);
+            standing.safe_until = now.plus(TTL.saturating_sub(MARGIN));
             standing.living = living;
             // What was taken since the beat began is not among what it found, and no less held.
             standing.held.retain(|name, epoch| {

@@ -120,7 +120,7 @@ async fn a_holder_stops_before_others_may_begin(store: Store) {
     let clock = HandClock::new();
     let (a, b) = (node(&store, &clock).await, node(&store, &clock).await);
     let held = take(&a, "webhook:a").await.unwrap();
-    clock.advance(TTL - MARGIN - Duration::from_micros(1));
+    clock.advance(TTL.saturating_sub(MARGIN + Duration::from_micros(1)));
     assert!(held.is_held());
     clock.advance(Duration::from_micros(1));
     assert!(!held.is_held());
@@ -132,7 +132,7 @@ async fn a_holder_stops_before_others_may_begin(store: Store) {
         take(&a, "webhook:b").await.is_none(),
         "who may be dead takes nothing new"
     );
-    clock.advance(MARGIN - Duration::from_micros(1));
+    clock.advance(MARGIN.saturating_sub(Duration::from_micros(1)));
     beat(&b).await;
     assert!(take(&b, "webhook:a").await.is_none());
     clock.advance(Duration::from_micros(1));
