@@ -3,8 +3,8 @@
 //! The fence is a guard on holder and epoch that stands in every transaction of the work. A holder that was paused, and
 //! that others took for dead, cannot commit anything more: the row has another epoch by then. So what is written is
 //! right whatever the clocks say. Clocks only decide who may take over, and until when a holder does what no
-//! transaction can take back, such as a request: it stops `MARGIN` before others may begin, so that clocks which differ
-//! by less than that let no two nodes do so at the same time.
+//! transaction can take back, such as a request: it stops 3 s before others may begin, so that clocks which differ by less
+//! than that let no two nodes do so at the same time.
 //!
 //! Leases are not renewed one by one: they last as long as their node says that it lives, once every `BEAT`. A node that
 //! is silent for `TTL` counts as dead. Embedded there is one process, which the lock of the data directory sees to: it
@@ -32,8 +32,8 @@ pub use crate::config::Role;
 const TTL: Duration = Duration::from_secs(10);
 /// How often a node says that it lives.
 const BEAT: Duration = Duration::from_secs(2);
-/// A holder stops so long before others may take over: by so much may the clocks of two nodes differ.
-const MARGIN: Duration = Duration::from_secs(3);
+/// How long after it a node is sure that it does not. By what lies between the clocks of two nodes may differ.
+const SURE: Duration = Duration::from_secs(7);
 /// How often a lease that another node holds is asked for again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
 

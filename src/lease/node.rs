@@ -9,7 +9,7 @@ use domain::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
-use super::{Held, MARGIN, Report, TTL};
+use super::{Held, Report, SURE, TTL};
 use crate::clock::Clock;
 use crate::config::{Role, Roles};
 
@@ -115,7 +115,7 @@ impl Node {
         let living = living.iter().map(Living::load).collect::<Result<_, _>>()?;
         let confirmed: HashMap<String, u64> = held.iter().map(lease).collect::<Result<_, _>>()?;
         self.standing.send_modify(|standing| {
-            standing.safe_until = now.plus(TTL.saturating_sub(MARGIN));
+            standing.safe_until = now.plus(SURE);
             standing.living = living;
             // What was taken since the beat began is not among what it found, and no less held.
             standing.held.retain(|name, epoch| {

@@ -3,6 +3,8 @@
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
+use database::Postgres;
+use database::postgres::Address;
 use domain::Timestamp;
 
 use super::*;
@@ -120,7 +122,7 @@ async fn a_holder_stops_before_others_may_begin(store: Store) {
     let clock = HandClock::new();
     let (a, b) = (node(&store, &clock).await, node(&store, &clock).await);
     let held = take(&a, "webhook:a").await.unwrap();
-    clock.advance(TTL.saturating_sub(MARGIN + Duration::from_micros(1)));
+    clock.advance(Duration::from_micros(6_999_999));
     assert!(held.is_held());
     clock.advance(Duration::from_micros(1));
     assert!(!held.is_held());
@@ -132,7 +134,7 @@ async fn a_holder_stops_before_others_may_begin(store: Store) {
         take(&a, "webhook:b").await.is_none(),
         "who may be dead takes nothing new"
     );
-    clock.advance(MARGIN.saturating_sub(Duration::from_micros(1)));
+    clock.advance(Duration::from_micros(2_999_999));
     beat(&b).await;
     assert!(take(&b, "webhook:a").await.is_none());
     clock.advance(Duration::from_micros(1));
@@ -309,6 +311,29 @@ async fn things_are_divided_among_the_nodes_of_a_role(store: Store) {
     let kept = owned(&a);
     assert!(kept.iter().all(|name| of_a.contains(name)), "a newcomer only takes");
     assert!(of_a.iter().all(|name| kept.contains(name) || of_c.contains(name)));
+}
+
+#[tokio::test]
+async fn a_node_that_takes_over_waits_for_the_work_that_is_being_committed() {
+    let (store, fresh) = crate::engines::postgres().await;
+    let clock = HandClock::new();
+    let (a, b) = (node(&store, &clock).await, node(&store, &clock).await);
+    let _held = take(&a, "projection:leads").await.unwrap();
+    clock.advance(TTL);
+    beat(&b).await;
+    let address: Address = fresh.url().parse().unwrap();
+    let paused = Postgres::open(address, false).await.unwrap().dedicated().await.unwrap();
+    // The holder's transaction has passed the fence and is not at its end.
+    let fence = "BEGIN; UPDATE lease SET epoch = epoch WHERE name = 'projection:leads' AND epoch = 1";
+    paused.client.batch_execute(fence).await.unwrap();
+    let taking = tokio::spawn(async move { take(&b, "projection:leads").await });
+    let waiting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while fresh.number(waiting).await == 0 {
+        assert!(!taking.is_finished());
+    }
+    paused.client.batch_execute("COMMIT").await.unwrap();
+    assert!(taking.await.unwrap().is_some());
 }
 
 #[tokio::test]
