@@ -13,13 +13,22 @@ use projections::freshness::Freshness;
 use projections::generations;
 use projections::runner::Runner;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use vault::{RootKey, Vault};
 
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::ingest::Ingest;
+use crate::lease::Leases;
+use crate::project::Claims;
 use crate::storage::Storage;
+
+/// How long the views may take to show a write: longer than a node that has ended without a word keeps others from moving
+/// them.
+const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+/// How often is looked whether they do.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// An open installation. On files nobody else has it open meanwhile.
 pub struct App {
@@ -29,14 +38,18 @@ pub struct App {
     pub writer: Arc<Writer>,
     /// What cannot be rebuilt, and what can.
     pub storage: Storage,
-    /// The one writer of the views.
+    /// What moves the views.
     pub runner: Arc<Mutex<Runner>>,
+    /// Which of them are this process's to move.
+    pub claims: Arc<Claims>,
     /// How far the views are.
     pub freshness: Freshness,
     /// What each plan grants.
     pub plans: Arc<Plans>,
     /// The one door for activity.
     pub ingest: Arc<Ingest>,
+    /// What only one node may do at a time.
+    pub leases: Leases,
 }
 
 impl App {
@@ -49,20 +62,28 @@ impl App {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = storage.log.clone();
         let is_new = log.head().await.context("cannot read the event log")? == Position::START;
-        let root = root_key(&config, is_new, storage.name(), &*clock)?;
+        let root = root_key(&config, is_new, &storage.name(), &*clock)?;
         let vault = Arc::new(Vault::new(storage.store.clone(), &root));
         let unfit = || format!("the root key does not fit {}", storage.name());
         vault.check().await.with_context(unfit)?;
+        let leases = if storage.is_shared() {
+            let store = storage.store.clone();
+            let leases = Leases::join(store, clock.clone(), &config.roles).await;
+            leases.context("cannot enter this process among the nodes")?
+        } else {
+            Leases::sole()
+        };
+        leases.keep_alive();
         let views = storage.views.clone();
-        let mut runner = Runner::open(log.clone(), views.clone(), projections::all())
-            .await
-            .with_context(|| storage.views_damaged())?;
+        let claims = Arc::new(Claims::new(leases.clone(), to_move(&config)));
+        let runner = Runner::open(log.clone(), views.clone(), projections::all()).await;
+        let mut runner = runner.with_context(|| storage.views_damaged())?.fenced(claims.clone());
+        claims.claim().await.context("cannot take leases")?;
         if !storage.is_shared() {
-            // Nobody else has them open, so nobody is at it.
+            // Nobody else has the directory open, so nobody is at it.
             for projection in projections::all() {
-                generations::forget_unfinished(&*views, &*projection)
-                    .await
-                    .context("cannot remove what is left of a replay")?;
+                let forgotten = generations::forget_unfinished(&*views, &*projection).await;
+                forgotten.context("cannot remove what is left of a replay")?;
             }
         }
         runner
@@ -78,15 +99,18 @@ impl App {
             freshness.clone(),
             plans.clone(),
             storage.store.clone(),
+            leases.clone(),
         );
         Ok(Some(Self {
             config,
             writer,
             storage,
             runner: Arc::new(Mutex::new(runner)),
+            claims,
             freshness,
             plans,
             ingest: Arc::new(ingest),
+            leases,
         }))
     }
 
@@ -102,7 +126,7 @@ impl App {
         }
         let plan = Plans::FIRST.parse().context("the first plan has no valid name")?;
         let opened = commands::open_first_account(&self.writer, "default".to_owned(), plan).await?;
-        self.runner.lock().await.catch_up().await?;
+        self.show(self.writer.log.head().await?).await?;
         let account = accounts::find(&*self.storage.views, opened).await?;
         account.context("the account that was opened is not in the views")
     }
@@ -116,19 +140,45 @@ impl App {
             return Ok(None);
         }
         let issued = commands::issue_key(&self.writer, account, "first key".to_owned()).await?;
-        self.runner.lock().await.catch_up().await?;
+        self.show(issued.position).await?;
         Ok(Some(issued.value))
+    }
+
+    /// Has the views show what was written at `position`, before there is a task that does so.
+    async fn show(&self, position: Position) -> anyhow::Result<()> {
+        let patience = Instant::now() + SETTLE_WITHIN;
+        let mut runner = self.runner.lock().await;
+        loop {
+            runner.catch_up().await?;
+            if self.freshness.applied() >= position {
+                return Ok(());
+            }
+            if Instant::now() >= patience {
+                bail!("nobody brings the read models up to the log; is there a node with the role project?");
+            }
+            runner.wait(LOOK).await;
+            self.claims.claim().await?;
+        }
     }
 
     /// Waits, with a bound, until the views show what was written at `position`.
     pub async fn settle(&self, position: Position) {
-        self.freshness.reached(position, Duration::from_secs(10)).await;
+        self.freshness.reached(position, SETTLE_WITHIN).await;
     }
 
-    /// Closes what is open; what was acknowledged is in it.
+    /// Hands over to other nodes and closes what is open; what was acknowledged is in it.
     pub async fn close(&self) {
+        self.leases.leave().await;
         self.storage.close().await;
     }
+}
+
+/// The views that this process may move.
+fn to_move(config: &Config) -> Vec<&'static str> {
+    if !config.roles.has(Role::Project) {
+        return Vec::new();
+    }
+    projections::all().iter().map(|projection| projection.name()).collect()
 }
 
 /// The configured key, or else the file's, which is made for a new installation only: under another key than the lost

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::print;
 use crate::app::App;
-use crate::config::{Config, Engine};
+use crate::config::{Config, Engine, Role, Roles};
 use crate::control::{self, Command, Execute, Frame, Input};
 use crate::project;
 use crate::serve::{Tasks, stop_signal};
@@ -77,9 +77,9 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
         }
         Place::Here(app) => {
             let mut tasks = Tasks::new();
-            let runner = app.runner.clone();
+            let (runner, claims) = (app.runner.clone(), app.claims.clone());
             tasks.spawn("projections", move |shutdown| {
-                let work = project::run(runner.clone());
+                let work = project::run(runner.clone(), claims.clone());
                 async move { shutdown.cut_off(work).await }
             });
             let ended = here(&app, asked).await;
@@ -97,6 +97,7 @@ const fn needs_data(command: &Command) -> bool {
         | Command::RevokeKey { .. }
         | Command::SetPlan { .. }
         | Command::Replay { .. }
+        | Command::VerifyLog
         | Command::Projections(_)
         | Command::Events(_) => true,
         Command::CreateKey { .. }
@@ -118,7 +119,7 @@ async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
 }
 
 /// Prints the frames of a command. None: it is done, and the next one may come.
-async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
+pub(super) async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
     let mut stdout = std::io::stdout();
     tokio::select! {
         printed = print::frames(frames, &mut stdout) => match printed? {
@@ -148,7 +149,9 @@ impl Place {
     }
 
     /// A database is shared: this process is one more that has it open.
-    async fn find_database(config: Config, needs_data: bool) -> anyhow::Result<Self> {
+    async fn find_database(mut config: Config, needs_data: bool) -> anyhow::Result<Self> {
+        // Nobody else may be there to show what the command wrote.
+        config.roles = Roles::only(Role::Project);
         let app = App::open(config)
             .await?
             .context("a database is never held by one process")?;

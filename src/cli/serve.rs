@@ -11,14 +11,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::control;
 use crate::deliver;
 use crate::deliver::connector::Connector;
 use crate::deliver::guard::Policy;
 use crate::deliver::request::Sender;
 use crate::github::client::Client;
-use crate::http::{Api, GithubWebhook, TaskReport, router, server};
+use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
 use crate::ingest::{enrich, poll_repos, release};
 use crate::project;
 use crate::serve::{TaskState, TaskStates, Tasks, stop_signal};
@@ -39,12 +39,15 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bail!("another process has the data directory {} open", data_dir.display());
     };
     let app = Arc::new(app);
+    // Of several nodes that start at once on nothing, one issues the first key.
+    let first_start = app.leases.acquire("first start").await.context("cannot take a lease")?;
     let account = app.account().await?;
     let first_key = app.first_key(account.account).await?;
+    first_start.release().await;
     let address = listener.local_addr().context("cannot tell the address")?;
     let tasks = start(&app, listener)?;
     let place = if app.storage.is_shared() {
-        app.storage.name().to_owned()
+        app.storage.name()
     } else {
         data_dir.display().to_string()
     };
@@ -61,42 +64,22 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The closed list of long-running tasks.
+/// The closed list of long-running tasks, of which a node runs those of its roles.
 fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
     let mut tasks = Tasks::new();
-    let github = &app.config.github;
-    let token = github.token.as_ref().map(crate::config::Secret::expose);
-    let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
-    let deliveries = deliveries(app)?;
-    let runner = app.runner.clone();
+    let roles = &app.config.roles;
+    let (runner, claims) = (app.runner.clone(), app.claims.clone());
     tasks.spawn("projections", move |shutdown| {
-        let work = project::run(runner.clone());
+        let work = project::run(runner.clone(), claims.clone());
         async move { shutdown.cut_off(work).await }
     });
-    tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
-    let (ingest, polled) = (app.ingest.clone(), client.clone());
-    tasks.spawn("polls", move |shutdown| {
-        let work = poll_repos::run(ingest.clone(), polled.clone());
-        async move { shutdown.cut_off(work).await }
-    });
-    let ingest = app.ingest.clone();
-    tasks.spawn("enrichment", move |shutdown| {
-        let work = enrich::run(ingest.clone(), client.clone());
-        let work = async {
-            work.await;
-            Ok(())
-        };
-        async move { shutdown.cut_off(work).await }
-    });
-    let ingest = app.ingest.clone();
-    tasks.spawn("releases", move |shutdown| {
-        let work = release::run(ingest.clone());
-        let work = async {
-            work.await;
-            Ok(())
-        };
-        async move { shutdown.cut_off(work).await }
-    });
+    if roles.has(Role::Deliver) {
+        let deliveries = deliveries(app)?;
+        tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
+    }
+    if roles.has(Role::Ingest) {
+        ingestion(app, &mut tasks)?;
+    }
     // On a shared database a command is a process of its own.
     if !app.storage.is_shared() {
         let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
@@ -105,7 +88,12 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
             async move { control::server::serve(&data_dir, execute, shutdown).await }
         });
     }
-    let router = router(api(app, tasks.states()));
+    let api = api(app, tasks.states());
+    let router = if roles.has(Role::Api) {
+        router(api)
+    } else {
+        supervisors_router(api)
+    };
     let listener = Arc::new(listener);
     tasks.spawn("http", move |shutdown| {
         let (listener, router) = (listener.clone(), router.clone());
@@ -115,6 +103,38 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
         }
     });
     Ok(tasks)
+}
+
+/// The tasks that ask GitHub, and the one that releases what waited for room.
+fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
+    let github = &app.config.github;
+    let token = github.token.as_ref().map(crate::config::Secret::expose);
+    let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
+    let (here, polled) = (app.clone(), client.clone());
+    tasks.spawn("polls", move |shutdown| {
+        let (app, client) = (here.clone(), polled.clone());
+        async move {
+            let work = |lease| poll_repos::run(app.ingest.clone(), client.clone(), lease);
+            app.leases.hold(poll_repos::LEASE, &shutdown, work).await
+        }
+    });
+    let here = app.clone();
+    tasks.spawn("enrichment", move |shutdown| {
+        let (app, client) = (here.clone(), client.clone());
+        async move {
+            let work = |lease| enrich::run(app.ingest.clone(), client.clone(), lease);
+            app.leases.beside(poll_repos::LEASE, &shutdown, work).await
+        }
+    });
+    let here = app.clone();
+    tasks.spawn("releases", move |shutdown| {
+        let app = here.clone();
+        async move {
+            let work = |_| release::run(app.ingest.clone());
+            app.leases.hold(release::LEASE, &shutdown, work).await
+        }
+    });
+    Ok(())
 }
 
 fn policy(app: &App) -> Policy {
@@ -132,6 +152,7 @@ fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
         views: app.storage.views.clone(),
         freshness: app.freshness.clone(),
         sender: Sender::new(Connector::system(policy(app))?)?,
+        leases: app.leases.clone(),
         nudge: Arc::new(Notify::new()),
     })
 }
@@ -150,6 +171,11 @@ fn api(app: &App, states: TaskStates) -> Api {
             secret: secret.expose().to_owned(),
         }),
         tasks: Arc::new(move || states.all().into_iter().map(report).collect()),
+        node: NodeReport {
+            roles: app.config.roles.words(),
+            leases: app.leases.clone(),
+        },
+        shared_limits: app.storage.shared_limits(),
         answer_within: Api::ANSWER_WITHIN,
     }
 }

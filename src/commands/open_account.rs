@@ -25,8 +25,11 @@ pub async fn open_first_account(
     name: String,
     plan: PlanName,
 ) -> Result<AccountId, CommandError<AccountRefusal>> {
-    let [.., a, b, c, d, e, f, g, h, i, j] = writer.vault.purpose_key("the first account");
-    let random = u128::from_be_bytes([0, 0, 0, 0, 0, 0, a, b, c, d, e, f, g, h, i, j]);
+    let key = writer.vault.purpose_key("the first account");
+    let random = key
+        .into_iter()
+        .take(10)
+        .fold(0, |number, byte| number << 8 | u128::from(byte));
     // Without a time: its nodes' clocks need not agree.
     let account = AccountId::new(Ulid::from_parts(0, random));
     match open(writer, account, name, plan).await {

@@ -8,6 +8,7 @@ pub mod database;
 pub mod github;
 pub mod logs;
 pub mod plans;
+pub mod roles;
 pub mod secret;
 pub mod server;
 pub mod sources;
@@ -22,6 +23,7 @@ use domain::Plans;
 pub use database::{Database, Engine};
 pub use github::GitHub;
 pub use logs::{LogFormat, Logs};
+pub use roles::{Role, Roles};
 pub use secret::Secret;
 pub use server::Server;
 pub use sources::{ConfigError, Origin};
@@ -37,6 +39,8 @@ pub struct Config {
     pub server: Server,
     /// Where log and read models lie.
     pub database: Database,
+    /// What this process does of all there is to do.
+    pub roles: Roles,
     /// How GitHub is reached and believed.
     pub github: GitHub,
     /// Which webhook endpoints are allowed.
@@ -62,6 +66,8 @@ pub struct Flags {
     #[command(flatten)]
     database: database::Flags,
     #[command(flatten)]
+    roles: roles::Flags,
+    #[command(flatten)]
     github: github::Flags,
     #[command(flatten)]
     webhooks: webhooks::Flags,
@@ -75,6 +81,7 @@ impl Flags {
         let groups = [
             self.server.given().to_vec(),
             self.database.given().to_vec(),
+            self.roles.given().to_vec(),
             self.github.given().to_vec(),
             self.webhooks.given().to_vec(),
             self.logs.given().to_vec(),
@@ -91,6 +98,7 @@ impl Config {
     const KEYS: &[&[&str]] = &[
         server::KEYS,
         database::KEYS,
+        roles::KEYS,
         github::KEYS,
         webhooks::KEYS,
         vault::KEYS,
@@ -115,9 +123,11 @@ impl Config {
             Some(path) => File::read(&path, Self::KEYS)?,
             None => Self::file_in_data_dir(&sources)?,
         };
+        let database = Database::read(&sources)?;
         Ok(Self {
             server: Server::read(&sources)?,
-            database: Database::read(&sources)?,
+            roles: Roles::read(&sources, &database.engine)?,
+            database,
             github: GitHub::read(&sources)?,
             webhooks: Webhooks::read(&sources)?,
             vault: Vault::read(&sources)?,

@@ -52,6 +52,8 @@ pub enum Command {
         /// Compare the new rows with those that are read, and exchange them only if they are the same.
         verify: bool,
     },
+    /// Proves that the log is whole.
+    VerifyLog,
     /// Shows and changes how the projections are.
     Projections(Projections),
     /// Shows the log.

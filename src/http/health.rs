@@ -13,6 +13,7 @@ use projections::generations;
 use serde::Serialize;
 
 use super::Room;
+use crate::lease::Leases;
 
 /// How far behind the read models may be: the age of the oldest event that they do not show.
 const LAG: Duration = Duration::from_secs(30);
@@ -33,20 +34,34 @@ pub struct TaskReport {
 /// Tells how the long-running tasks are.
 pub type Tasks = Arc<dyn Fn() -> Vec<TaskReport> + Send + Sync>;
 
-/// The answer of both.
+/// What this process is among the nodes that share its database.
+pub struct NodeReport {
+    /// What it does.
+    pub roles: Vec<&'static str>,
+    /// The way to its leases, and thereby to whether others take it for dead.
+    pub leases: Leases,
+}
+
+/// The answer of `/healthz`.
+#[derive(Debug, Serialize)]
+pub(super) struct Alive {
+    status: &'static str,
+}
+
+/// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
 pub(super) struct Health {
     status: &'static str,
+    roles: Vec<&'static str>,
+    /// How many leases of each kind are held: what this node does that no other may do meanwhile.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    leases: BTreeMap<String, usize>,
     checks: BTreeMap<String, String>,
 }
 
 /// `GET /healthz`: the process answers, so it lives.
-pub(super) async fn alive() -> Json<Health> {
-    Json(Health {
-        status: "ok",
-        checks: BTreeMap::new(),
-    })
+pub(super) async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
 }
 
 /// `GET /readyz`: 200 if every check says `ok` or how well it is, 503 if one does not.
@@ -57,6 +72,11 @@ pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<He
     for (name, check) in [("log", log), ("views", views), ("projections", check_lag(&room).await)] {
         all_well &= check.is_ok();
         checks.insert(name.to_owned(), check.unwrap_or_else(|fault| fault));
+    }
+    let node = room.api.node.leases.report();
+    if node.silent {
+        all_well = false;
+        checks.insert("node".to_owned(), "silent".to_owned());
     }
     for (name, check) in check_projections(&room).await {
         checks.insert(name, check);
@@ -70,7 +90,13 @@ pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<He
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
-    (code, Json(Health { status, checks }))
+    let health = Health {
+        status,
+        roles: room.api.node.roles.clone(),
+        leases: node.held,
+        checks,
+    };
+    (code, Json(health))
 }
 
 type Check = Result<String, String>;

@@ -1,26 +1,21 @@
-//! How fast the SQLite log appends, beside a bare file that syncs the same bytes in groups: `cargo bench -p event-log`.
+//! How fast the SQLite log appends, beside a bare file that syncs the same bytes in groups: `cargo bench -p event-log --bench append`.
 #![allow(clippy::print_stdout, reason = "the table is what it is for")]
 
-use std::error::Error;
+mod load;
+
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use database::{Durability, MIGRATIONS, Sqlite, migrate};
-use domain::{AccountId, Collector, EventId, LeadId, PersonRef, Sealed, Signal, SignalKey, StreamId, Timestamp, event};
-use event_log::{EventLog, NewEvent, SqliteLog, StreamAppend};
+use event_log::{EventLog, SqliteLog};
+use load::{Figure, Outcome, measure, new_event, stream_append};
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
 
 const CALLERS: u64 = 64;
 const EVENTS: u64 = 100_000;
-/// Sealed bytes of a person; as JSON the event is about 660 bytes then.
-const SEALED: usize = 305;
-
-type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
-
 /// What one call appends.
 #[derive(Clone, Copy)]
 struct Shape {
@@ -37,32 +32,40 @@ const SHAPES: [Shape; 5] = [
     shape("100 streams of an event", 100, 1),
 ];
 
-const fn shape(name: &'static str, streams: u64, events: u64) -> Shape {
-    Shape { name, streams, events }
+impl Shape {
+    async fn measure<F>(self, call: impl Fn(u64) -> F + Clone + Send + 'static) -> Outcome<Figure>
+    where
+        F: Future<Output = Outcome<()>> + Send,
+    {
+        let events = self.streams * self.events;
+        let each = EVENTS / (CALLERS * events);
+        measure(CALLERS, events, move |calls, _| calls < each, call).await
+    }
 }
 
-/// Events a second, and the time of a call that one in a hundred exceeds.
-struct Figure {
-    rate: f64,
-    slow: Duration,
+const fn shape(name: &'static str, streams: u64, events: u64) -> Shape {
+    Shape { name, streams, events }
 }
 
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let sample = new_event(1)?.event.encode()?.len();
     println!("{CALLERS} callers, {EVENTS} events of {sample} bytes of data a row, synchronous = FULL\n");
-    println!("one call appends         | SQLite log      p99 | bare file       p99 | ratio");
-    println!("-------------------------|---------------------|---------------------|------");
+    println!("one call appends         | SQLite log      p50      p99 | bare file       p50      p99 | ratio");
+    println!("-------------------------|------------------------------|------------------------------|------");
     for shape in SHAPES {
         let log = sqlite_log(shape).await?;
         let file = bare_file(shape, sample).await?;
+        let millis = |time: Duration| time.as_secs_f64() * 1e3;
         println!(
-            "{:<24} | {:>8.0}/s {:>5.1} ms | {:>8.0}/s {:>5.1} ms | {:.2}",
+            "{:<24} | {:>8.0}/s {:>5.1} ms {:>5.1} ms | {:>8.0}/s {:>5.1} ms {:>5.1} ms | {:.2}",
             shape.name,
             log.rate,
-            log.slow.as_secs_f64() * 1e3,
+            millis(log.usual),
+            millis(log.slow),
             file.rate,
-            file.slow.as_secs_f64() * 1e3,
+            millis(file.usual),
+            millis(file.slow),
             log.rate / file.rate
         );
     }
@@ -74,7 +77,7 @@ async fn sqlite_log(shape: Shape) -> Outcome<Figure> {
     let database = Sqlite::open(&dir.path().join("log.db"), Durability::Full)?;
     migrate(&database, MIGRATIONS).await?;
     let log = Arc::new(SqliteLog::open(database.clone()).await?);
-    let figure = measure(shape, move |call| {
+    let figure = shape.measure(move |call| {
         let log = Arc::clone(&log);
         async move {
             let first = call * shape.streams * shape.events;
@@ -96,7 +99,7 @@ async fn bare_file(shape: Shape, size: usize) -> Outcome<Figure> {
     let (queue, calls) = mpsc::channel();
     let path = dir.path().join("bare");
     let writer = std::thread::spawn(move || write_bare(&path, &calls));
-    let figure = measure(shape, move |_| {
+    let figure = shape.measure(move |_| {
         let queue = queue.clone();
         async move {
             let (answer, answered) = oneshot::channel();
@@ -123,74 +126,4 @@ fn write_bare(path: &Path, calls: &mpsc::Receiver<(Vec<u8>, oneshot::Sender<()>)
         }
     }
     Ok(())
-}
-
-/// Runs the calls from [`CALLERS`] tasks, each call after the answer to the one before.
-async fn measure<F>(shape: Shape, call: impl Fn(u64) -> F + Clone + Send + 'static) -> Outcome<Figure>
-where
-    F: Future<Output = Outcome<()>> + Send,
-{
-    let each = EVENTS / (CALLERS * shape.streams * shape.events);
-    let begun = Instant::now();
-    let mut callers = JoinSet::new();
-    for caller in 0..CALLERS {
-        let call = call.clone();
-        callers.spawn(async move {
-            let mut times = Vec::new();
-            for number in 0..each {
-                let begun = Instant::now();
-                call(number * CALLERS + caller).await?;
-                times.push(begun.elapsed());
-            }
-            Outcome::Ok(times)
-        });
-    }
-    drop(call);
-    let mut times: Vec<Duration> = Vec::new();
-    for caller in callers.join_all().await {
-        times.extend(caller?);
-    }
-    let took = begun.elapsed();
-    times.sort_unstable();
-    let events = u32::try_from(CALLERS * each * shape.streams * shape.events)?;
-    Ok(Figure {
-        rate: f64::from(events) / took.as_secs_f64(),
-        slow: times.get(times.len() * 99 / 100).copied().unwrap_or_default(),
-    })
-}
-
-fn stream_append(first: u64, events: u64) -> Outcome<StreamAppend> {
-    let account = AccountId::new((u128::from(first % 100) + 1).into());
-    Ok(StreamAppend {
-        stream: StreamId::lead(account, PersonRef::new(scattered(first))),
-        expected: 0,
-        recorded_at: Timestamp::from_secs(1_777_026_660),
-        events: (first..first + events).map(new_event).collect::<Outcome<_>>()?,
-    })
-}
-
-/// Ids in the order of time, as ULIDs are; persons scattered, as keyed hashes are.
-fn new_event(number: u64) -> Outcome<NewEvent> {
-    let captured = event::LeadCaptured {
-        lead_id: LeadId::new(u128::from(number).into()),
-        signal: Signal {
-            key: SignalKey::new(scattered(number)),
-            kind: "stargazer".parse()?,
-            repo: domain::RepoKey::new([7; 16]),
-            keyword: None,
-            occurred_at: Timestamp::from_secs(1_777_026_600),
-            collector: Collector::EventsFeed,
-            person: Sealed::new(vec![0xA5; SEALED]),
-        },
-    };
-    Ok(NewEvent {
-        id: EventId::new((u128::from(number) + 1).into()),
-        event: captured.into(),
-    })
-}
-
-fn scattered(number: u64) -> [u8; 16] {
-    (u128::from(number) + 1)
-        .wrapping_mul(0x9E37_79B9_7F4A_7C15_F39C_C060_5CED_C835)
-        .to_be_bytes()
 }

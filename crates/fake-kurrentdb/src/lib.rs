@@ -19,6 +19,7 @@ mod streams;
 mod subscription;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 pub use misbehaviour::Misbehaviour;
 pub use node::{Node, cluster_url};

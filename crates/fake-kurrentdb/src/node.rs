@@ -3,20 +3,24 @@
 use std::collections::VecDeque;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 use tonic::service::Routes;
 
 use crate::cluster::Cluster;
 use crate::misbehaviour::Misbehaviour;
 use crate::socket::Socket;
+use crate::tls;
 use crate::wire::event_store::client::gossip::gossip_server::GossipServer;
 use crate::wire::event_store::client::server_features::server_features_server::ServerFeaturesServer;
 use crate::wire::event_store::client::streams::streams_server::StreamsServer;
@@ -53,19 +57,28 @@ struct Line {
 impl Node {
     /// Starts a cluster of one node with a fresh log.
     pub async fn start() -> io::Result<Self> {
-        Self::listen(|address| Arc::new(Cluster::new(address))).await
+        Self::listen(None, |address| Arc::new(Cluster::new(address))).await
+    }
+
+    /// Starts one that encrypts, and writes the certificate that a client must trust to this file.
+    pub async fn start_encrypted(certificate: &Path) -> io::Result<Self> {
+        let acceptor = tls::acceptor(certificate)?;
+        Self::listen(Some(acceptor), |address| Arc::new(Cluster::new(address))).await
     }
 
     /// Starts a further node of this one's cluster; it follows.
     pub async fn join(&self) -> io::Result<Self> {
-        Self::listen(|address| {
+        Self::listen(None, |address| {
             self.service.cluster.members().all.push(address);
             Arc::clone(&self.service.cluster)
         })
         .await
     }
 
-    async fn listen(cluster: impl FnOnce(SocketAddr) -> Arc<Cluster> + Send) -> io::Result<Self> {
+    async fn listen(
+        acceptor: Option<TlsAcceptor>,
+        cluster: impl FnOnce(SocketAddr) -> Arc<Cluster> + Send,
+    ) -> io::Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let address = listener.local_addr()?;
         let service = Service {
@@ -76,13 +89,19 @@ impl Node {
                 line: watch::Sender::default(),
             }),
         };
-        let task = tokio::spawn(accept(listener, service.clone()));
+        let task = tokio::spawn(accept(listener, acceptor, service.clone()));
         Ok(Self { service, task })
     }
 
     /// What a client connects to that knows of this node only.
     pub fn url(&self) -> String {
         cluster_url(&[self])
+    }
+
+    /// The same for one that encrypts, with the certificate to trust.
+    pub fn encrypted_url(&self, certificate: &Path) -> String {
+        let tls = format!("tls=true&tlsCaFile={}", certificate.display());
+        self.url().replace("tls=false", &tls)
     }
 
     /// From now on this node leads.
@@ -161,7 +180,7 @@ impl Own {
     }
 }
 
-async fn accept(listener: TcpListener, service: Service) {
+async fn accept(listener: TcpListener, acceptor: Option<TlsAcceptor>, service: Service) {
     let routes = Routes::new(StreamsServer::new(service.clone()))
         .add_service(GossipServer::new(service.clone()))
         .add_service(ServerFeaturesServer::new(service.clone()))
@@ -169,13 +188,27 @@ async fn accept(listener: TcpListener, service: Service) {
     while let Ok((socket, _)) = listener.accept().await {
         let line = service.own.line.subscribe();
         let Ok(socket) = Socket::new(socket) else { continue };
-        if !line.borrow().down {
-            tokio::spawn(serve(socket, routes.clone(), line));
+        if line.borrow().down {
+            continue;
+        }
+        let routes = routes.clone();
+        match acceptor.clone() {
+            None => drop(tokio::spawn(serve(socket, routes, line))),
+            Some(acceptor) => drop(tokio::spawn(async move {
+                // A client that does not trust us goes away.
+                if let Ok(socket) = acceptor.accept(socket).await {
+                    serve(socket, routes, line).await;
+                }
+            })),
         }
     }
 }
 
-async fn serve(socket: Socket, routes: Routes, mut line: watch::Receiver<Line>) {
+async fn serve(
+    socket: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    routes: Routes,
+    mut line: watch::Receiver<Line>,
+) {
     let cut = line.borrow_and_update().cut;
     let connection = Builder::new(TokioExecutor::new()).http2_only();
     let connection = connection.serve_connection(TokioIo::new(socket), TowerToHyperService::new(routes));

@@ -1,7 +1,8 @@
 //! A new, empty database for each test, on the server that `scripts/postgres` runs.
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process;
+use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{client, told};
@@ -32,6 +33,11 @@ pub struct FreshDatabase {
 }
 
 impl FreshDatabase {
+    /// The one of this URL, on a server of the test's own.
+    pub const fn at(url: String) -> Self {
+        Self { url }
+    }
+
     /// Where a client finds it, as the server's superuser.
     pub fn url(&self) -> &str {
         &self.url
@@ -50,6 +56,29 @@ impl FreshDatabase {
         let number = self.number(number).await;
         let server = Path::new(&told("GITLEADS_TEST_POSTGRES_DIR")).join("main");
         [server.join("base").join(number.to_string()), server.join("pg_wal")]
+    }
+
+    /// A new database with what `pg_dump` says of this one.
+    pub async fn dumped_and_restored(&self) -> Self {
+        let restored = Postgres::fresh_database().await;
+        let bin = told("GITLEADS_TEST_POSTGRES_BIN");
+        let run = |program: &str, url: &str| {
+            let mut command = Command::new(Path::new(&bin).join(program));
+            command.arg(url);
+            command
+        };
+        let dump = run("pg_dump", &self.url).output().expect("pg_dump runs");
+        assert!(dump.status.success(), "{}", String::from_utf8_lossy(&dump.stderr));
+        let mut psql = run("psql", &restored.url);
+        psql.args(["-q", "-v", "ON_ERROR_STOP=1"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null());
+        let mut psql = psql.spawn().expect("psql runs");
+        let mut input = psql.stdin.take().expect("it was asked for");
+        input.write_all(&dump.stdout).expect("psql reads");
+        drop(input);
+        assert!(psql.wait().expect("psql ends").success());
+        restored
     }
 
     /// The one number that a query answers.

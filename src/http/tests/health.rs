@@ -26,7 +26,10 @@ async fn readiness_names_every_check() {
     house.tasks.lock().unwrap().push(running.clone());
     let answer = house.call_openly("GET", "/readyz").await;
     let checks = json!({ "log": "ok", "views": "ok", "projections": "ok", "task:projections": "running" });
-    assert_eq!(answer.json(), json!({ "status": "ready", "checks": checks }));
+    assert_eq!(
+        answer.json(),
+        json!({ "status": "ready", "roles": ["api"], "checks": checks })
+    );
     assert_eq!(answer.status, 200);
 
     house.tasks.lock().unwrap().push(TaskReport {

@@ -51,6 +51,14 @@ impl Home {
         }
     }
 
+    /// One on the database of this URL.
+    pub fn at(url: String) -> Self {
+        Self {
+            database: Some(FreshDatabase::at(url)),
+            ..Self::on_sqlite()
+        }
+    }
+
     /// Another installation on the same engine.
     pub async fn another(&self) -> Self {
         match self.database {
@@ -88,6 +96,11 @@ impl Home {
         }
     }
 
+    /// The one number that a query of the shared database answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.database.as_ref().expect("a database is shared").number(sql).await
+    }
+
     /// Every folder that holds bytes of the installation, with all that was written by now.
     pub async fn folders_on_disk(&self) -> Vec<PathBuf> {
         let mut folders = vec![self.data()];
@@ -101,6 +114,8 @@ impl Home {
     pub async fn log_size(&self) -> u64 {
         match &self.database {
             Some(database) => {
+                // A look is a connection, which costs the server more than a little.
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
                 let events =
                     "SELECT CASE WHEN to_regclass('events') IS NULL THEN 0 ELSE pg_relation_size('events') END";
                 database.number(events).await.unsigned_abs()

@@ -46,6 +46,27 @@ pub fn output(home: &Home, arguments: &[&str], input: &[u8]) -> Output {
     output
 }
 
+/// An answer as it came.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    headers: reqwest::header::HeaderMap,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
@@ -116,24 +137,40 @@ impl Server {
         self.key.clone().unwrap()
     }
 
+    /// A request with the account's key, `after` a position if there is one; its answer as it comes.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>, after: Option<&str>) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        request = request.bearer_auth(self.key());
+        if let Some(position) = after {
+            request = request.header("GitLeads-Position", position);
+        }
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.unwrap(),
+        }
+    }
+
     /// A request with the account's key; waits and asks again if the rate limit says so.
     pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
         loop {
-            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-            let mut request = self
-                .client
-                .request(method, format!("{}{path}", self.url))
-                .bearer_auth(self.key());
-            if let Some(body) = &body {
-                request = request.json(body);
-            }
-            let response = request.send().await.unwrap();
-            let status = response.status().as_u16();
-            if status != 429 {
-                return (status, response.text().await.unwrap());
+            let answer = self.ask(method, path, body.clone(), None).await;
+            if answer.status != 429 {
+                return (answer.status, answer.body);
             }
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
+    }
+
+    /// What `/readyz` says, ready or not.
+    pub async fn ready(&self) -> Value {
+        let answer = self.client.get(format!("{}/readyz", self.url)).send().await.unwrap();
+        answer.json().await.unwrap()
     }
 
     /// GET that must answer 200 with JSON.
@@ -172,9 +209,23 @@ impl Server {
 
     /// Asks the process to end and says whether it ended well.
     pub fn terminate(mut self) -> bool {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
+    }
+
+    /// Stops the process wherever it stands, and lets nothing of it go on.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused process go on as if nothing had happened.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 

@@ -1,5 +1,6 @@
 //! Listens to the log in the background, so that a wait ends as soon as anybody appends.
 
+use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ async fn keep_listening(server: &Server, head: &watch::Sender<Position>) {
         if began {
             pause = FIRST_PAUSE;
         }
-        tracing::warn!(%error, "the subscription to the event log ended; it is opened again");
+        let cause = error.source().map(ToString::to_string);
+        tracing::warn!(%error, cause, "the subscription to the event log ended; it is opened again");
         sleep(pause).await;
         pause = (pause * 2).min(LONGEST_PAUSE);
     }
