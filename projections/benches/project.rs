@@ -59,7 +59,7 @@ async fn main() {
     report("rebuild leads, alone", leads, rebuilt);
     sweep(&*views, &Leads).await.unwrap();
 
-    let company = Company::start(log.clone(), views.clone(), runner, leads);
+    let company = Company::start(log.clone(), &views, runner, leads);
     let mut quiet = tokio::time::interval(QUIET);
     quiet.tick().await;
     quiet.tick().await;
@@ -89,13 +89,14 @@ async fn rebuild(log: &Arc<SqliteLog>, views: &Arc<dyn Database>, token: u32) ->
     assert_eq!(compared.differences, 0, "{:?}", compared.first);
     let verified = start.elapsed();
     rebuild.exchange().await.unwrap();
+    let exchanged = start.elapsed().saturating_sub(verified);
     println!(
         "  {} rows compared in {:.2?}, exchanged in {:.2?}",
         compared.rows,
-        verified - filled,
-        start.elapsed() - verified
+        verified.saturating_sub(filled),
+        exchanged
     );
-    filled + (start.elapsed() - verified)
+    filled + exchanged
 }
 
 async fn open_views(folder: &Path) -> Arc<dyn Database> {

@@ -9,6 +9,7 @@ use database::postgres::Address;
 
 use super::run::{Asked, Ended, show};
 use crate::app::App;
+use crate::clock::{Clock as _, SystemClock};
 use crate::config::Config;
 use crate::control::{self, Command, Output, Unit};
 use crate::storage::Store;
@@ -94,6 +95,12 @@ async fn open(place: Place, allow_unsafe: bool, is_source: bool) -> anyhow::Resu
         })?,
         Place::Server(address) => Store::open_server(*address, allow_unsafe).await?,
     };
+    if transfer::is_at_work(&*store.database(), SystemClock.now()).await? {
+        bail!(
+            "a node is at work on {}; end it first (one that was killed counts for some seconds)",
+            store.name()
+        );
+    }
     if is_source && transfer::is_unfinished(&*store.database()).await? {
         bail!(
             "{} is itself a copy that was broken off; finish that one first",

@@ -6,6 +6,7 @@
 mod copy;
 mod digest;
 mod tables;
+
 #[cfg(test)]
 mod tests;
 
@@ -13,12 +14,20 @@ pub use copy::{Copied, copy};
 pub use digest::{Digest, digest};
 
 use database::{Database, DatabaseError, Statement};
+use domain::Timestamp;
 
 /// The row of `follower` that stands in a database from the beginning of a copy into it to its end.
 const UNFINISHED: &str = "log copy";
 
 /// Rows read and written at once.
 const STRETCH: usize = 1_000;
+
+/// Whether a node that shares this database is at work on it, or was killed so lately that it may be.
+pub async fn is_at_work(store: &dyn Database, now: Timestamp) -> Result<bool, DatabaseError> {
+    let query = "SELECT id FROM node WHERE expires_at > $1 LIMIT 1";
+    let rows = store.read(Statement::sql(query, vec![now.micros().into()])).await?;
+    Ok(!rows.is_empty())
+}
 
 /// Whether a copy into this database was broken off: what it holds is not whole.
 pub async fn is_unfinished(store: &dyn Database) -> Result<bool, DatabaseError> {

@@ -127,6 +127,24 @@ async fn a_target_that_holds_another_log_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test]
+async fn a_node_is_at_work_until_it_expires() {
+    let place = server().await;
+    let at_work = |micros| {
+        let database = place.database.clone();
+        async move { is_at_work(&*database, Timestamp::from_micros(micros)).await.unwrap() }
+    };
+    assert!(!at_work(5).await);
+    let node = Statement::insert(
+        "node (id, roles, expires_at)",
+        "",
+        vec!["one".into(), "api".into(), 9_u64.into()],
+    );
+    place.database.write(vec![node]).await.unwrap();
+    assert!(at_work(8).await);
+    assert!(!at_work(9).await);
+}
+
+#[tokio::test]
 async fn every_change_of_a_value_changes_the_digest() {
     let place = file().await;
     fill(&place, 20).await;

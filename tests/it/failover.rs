@@ -41,11 +41,11 @@ async fn expect_everybody(server: &Server, receiver: &Receiver, hour: &Hour) {
     })
     .await;
     eventually("everybody was delivered", || async {
-        let received = receiver.received();
-        let ids: std::collections::BTreeSet<&str> = received
+        let taken = receiver.received();
+        let ids: std::collections::BTreeSet<&str> = taken
             .iter()
-            .filter(|received| received.answered == 200)
-            .map(|received| received.header("webhook-id"))
+            .filter(|taken| taken.answered == 200)
+            .map(|taken| taken.header("webhook-id"))
             .collect();
         (ids.len() == hour.stargazers.len()).then_some(())
     })

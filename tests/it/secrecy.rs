@@ -15,7 +15,7 @@ use crate::harness::server::{Server, output};
 on_every_engine!(no_login_name_address_item_or_secret_stands_on_the_disk);
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+    memchr::memmem::find(haystack, needle.as_bytes()).is_some()
 }
 
 fn scan(folder: &Path, needles: &[&str]) {

@@ -16,7 +16,7 @@ use database::{MIGRATIONS, Postgres, migrate};
 use event_log::codec::EncodedAppend;
 use event_log::{EventLog, Position, PostgresLog, Scope};
 use futures_util::TryStreamExt as _;
-use load::{Figure, Outcome, Until, measure, stream_append};
+use load::{Figure, Outcome, measure, stream_append};
 use testbed::FreshDatabase;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
@@ -66,6 +66,10 @@ fn tell(who: &str, callers: u64, events: u64, figure: &Figure) {
     );
 }
 
+fn goes_on(_: u64, passed: Duration) -> bool {
+    passed < EACH
+}
+
 /// An empty log, and no pages that are still to be written.
 async fn fresh() -> Outcome<(Postgres, FreshDatabase)> {
     let fresh = testbed::Postgres::fresh_database().await;
@@ -78,7 +82,7 @@ async fn fresh() -> Outcome<(Postgres, FreshDatabase)> {
 async fn append(callers: u64, events: u64) -> Outcome<Figure> {
     let (database, _fresh) = fresh().await?;
     let log = Arc::new(PostgresLog::open(database).await?);
-    measure(callers, events, Until::Passed(EACH), move |call| {
+    measure(callers, events, goes_on, move |call| {
         let log = Arc::clone(&log);
         async move {
             for answer in log.append(vec![stream_append(call * events, events)?]).await {
@@ -105,7 +109,7 @@ async fn copy_in(events: u64) -> Outcome<Figure> {
         clients.push(Arc::new(connect(&fresh).await?));
     }
     let next = Arc::new(AtomicU64::new(0));
-    measure(COPIES, events, Until::Passed(EACH), move |call| {
+    measure(COPIES, events, goes_on, move |call| {
         let client = usize::try_from(call % COPIES)
             .ok()
             .and_then(|client| clients.get(client))

@@ -55,7 +55,7 @@ pub struct Company {
 
 impl Company {
     /// Starts them; leads are numbered from `next`.
-    pub fn start(log: Arc<SqliteLog>, views: Arc<dyn Database>, runner: Runner, next: u64) -> Self {
+    pub fn start(log: Arc<SqliteLog>, views: &Arc<dyn Database>, runner: Runner, next: u64) -> Self {
         let mut company = Self {
             tasks: JoinSet::new(),
             leave: watch::Sender::new(false),
@@ -104,9 +104,9 @@ async fn project(mut runner: Runner) {
 }
 
 async fn capture(log: Arc<SqliteLog>, freshness: Freshness, next: u64, shown: Times) {
-    let mut pace = tokio::time::interval(CAPTURE);
+    let mut ticks = tokio::time::interval(CAPTURE);
     for number in next.. {
-        pace.tick().await;
+        ticks.tick().await;
         let (log, freshness, shown) = (log.clone(), freshness.clone(), shown.clone());
         tokio::spawn(async move {
             let position = log.append(vec![captured(number)]).await.remove(0).unwrap().position();
@@ -127,9 +127,9 @@ async fn read(views: Arc<dyn Database>, offset: Duration, pages: Times) {
         before: None,
         limit: 20,
     };
-    let mut pace = tokio::time::interval_at(tokio::time::Instant::now() + offset, PAGE);
+    let mut ticks = tokio::time::interval_at(tokio::time::Instant::now() + offset, PAGE);
     loop {
-        pace.tick().await;
+        ticks.tick().await;
         let start = Instant::now();
         let page = leads::page(&*views, &query).await.unwrap();
         assert_eq!(page.len(), 20, "a reader saw a half");

@@ -5,7 +5,7 @@
 //! is lost to the others for that minute. Once the row is full, requests are refused from memory until the minute ends.
 //!
 //! The row's count moves from a value that the node knows to the next, so that the node knows what is left without
-//! asking again. If the database does not answer, the node counts alone for some seconds: it would rather grant too much
+//! asking again; if another node was first, it moves from whatever it is, and the node asks afterwards. If the database does not answer, the node counts alone for some seconds: it would rather grant too much
 //! than refuse everybody.
 
 use std::collections::HashMap;
@@ -25,8 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const ALONE_FOR: Duration = Duration::from_secs(5);
 /// A limit is set aside in this many parts.
 const PARTS: u32 = 1_000;
-/// How often a row is tried that other nodes move at the same time.
-const TRIES: u32 = 50;
+/// How often a row is tried that others make, or move into another minute, at the same time.
+const TRIES: u32 = 10;
 
 /// What this node knows of every account that asked it.
 pub struct Shared {
@@ -54,7 +54,7 @@ enum Fault {
     Database(#[from] DatabaseError),
     #[error("another node counts a minute that begins at {0}: the clocks of the nodes differ")]
     Clocks(i64),
-    #[error("other nodes move it all the time")]
+    #[error("other nodes change it all the time")]
     Contended,
 }
 
@@ -118,6 +118,7 @@ impl Counted {
 
     /// Moves the row's count on, as far as it is not full.
     async fn set_aside(&mut self, store: &dyn Database, account: AccountId, limit: u32) -> Result<(), Fault> {
+        let mut surprised = false;
         for _ in 0..TRIES {
             let part = limit
                 .saturating_sub(self.used.unwrap_or_default())
@@ -125,13 +126,21 @@ impl Counted {
             if part == 0 {
                 return Ok(());
             }
-            let moved = store.write(vec![self.moved(account, part)]).await?;
-            if moved.first() == Some(&1) {
+            let statement = match self.used {
+                Some(_) if surprised => self.moved_below(account, part, limit),
+                _ => self.moved(account, part),
+            };
+            let moved = store.write(vec![statement]).await?.first() == Some(&1);
+            if moved && !surprised {
                 self.used = Some(self.used.unwrap_or_default() + part);
+            } else {
+                self.look(store, account).await?;
+            }
+            if moved {
                 self.left = part;
                 return Ok(());
             }
-            self.look(store, account).await?;
+            surprised = true;
         }
         Err(Fault::Contended)
     }
@@ -150,6 +159,14 @@ impl Counted {
                 vec![account, self.start.into(), used.into(), part.into()],
             ),
         }
+    }
+
+    /// Moves the count on from whatever it is, up to the limit: whoever else moves it is waited for.
+    fn moved_below(&self, account: AccountId, part: u32, limit: u32) -> Statement {
+        Statement::sql(
+            "UPDATE rate_window SET used = used + $3 WHERE account = $1 AND start = $2 AND used + $3 <= $4",
+            vec![account.to_string().into(), self.start.into(), part.into(), limit.into()],
+        )
     }
 
     /// Reads what the row says.

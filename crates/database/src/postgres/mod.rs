@@ -110,6 +110,7 @@ impl Postgres {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => DatabaseError::Busy,
             PoolError::Closed => DatabaseError::Closed,
+            PoolError::Backend(error) => error.into(),
             error => DatabaseError::engine(error),
         })
     }

@@ -17,6 +17,10 @@ const PIPELINED: usize = 24;
 /// stand behind it. Only one at a time, on whichever node: two that make the same table at once would collide.
 const CHANGES_TABLES: &str = "SET LOCAL lock_timeout = '100ms'; SELECT pg_advisory_xact_lock(7164202406191836773)";
 
+/// A process that is stopped in the middle of a write holds its locks; the server ends that write after this long, so that
+/// nobody waits for ever behind, say, a lease that the process had.
+const GIVEN_UP: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 /// A connection inside a transaction. Dropped before the end it is closed, and the server rolls back.
 pub(super) struct Transaction(Option<Object>);
 
@@ -176,7 +180,7 @@ impl<'run> Pipeline<'run> {
 }
 
 fn begin(durability: Durability, statements: &[Statement]) -> String {
-    let mut begin = "BEGIN".to_owned();
+    let mut begin = format!("BEGIN; {GIVEN_UP}");
     if durability == Durability::Disposable {
         begin.push_str("; SET LOCAL synchronous_commit = off");
     }

@@ -12,15 +12,6 @@ const SEALED: usize = 305;
 
 pub type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
 
-/// When a caller stops.
-#[derive(Clone, Copy)]
-pub enum Until {
-    /// After so many calls.
-    Calls(u64),
-    /// When so much time has passed.
-    Passed(Duration),
-}
-
 /// Events a second, and the times of a call that one in two and one in a hundred exceed.
 pub struct Figure {
     pub rate: f64,
@@ -28,11 +19,12 @@ pub struct Figure {
     pub slow: Duration,
 }
 
-/// Runs the calls, of so many events each, from `callers` tasks, each call after the answer to the one before.
+/// Runs the calls, of so many events each, from `callers` tasks, each call after the answer to the one before. Each
+/// caller is asked whether it goes on, with the number of its calls and the time that has passed.
 pub async fn measure<F>(
     callers: u64,
     events: u64,
-    until: Until,
+    goes_on: impl Fn(u64, Duration) -> bool + Copy + Send + 'static,
     call: impl Fn(u64) -> F + Clone + Send + 'static,
 ) -> Outcome<Figure>
 where
@@ -44,17 +36,12 @@ where
         let call = call.clone();
         running.spawn(async move {
             let mut times = Vec::new();
-            for number in 0.. {
-                let is_over = match until {
-                    Until::Calls(most) => number >= most,
-                    Until::Passed(most) => begun.elapsed() >= most,
-                };
-                if is_over {
-                    break;
-                }
+            let mut number = 0;
+            while goes_on(number, begun.elapsed()) {
                 let begun = Instant::now();
                 call(number * callers + caller).await?;
                 times.push(begun.elapsed());
+                number += 1;
             }
             Outcome::Ok(times)
         });

@@ -54,8 +54,8 @@ async fn storm(url: &str, lasts: Duration, seed: u64) -> Outcome<()> {
     let follower = tokio::spawn(follow(Arc::clone(&log), is_over));
     let (blows, told) = rage(url, lasts, Chance::new(seed)).await?;
     over.send(true)?;
-    let followed = follower.await??;
-    let findings = Findings::new(&followed, &all(&log).await?, &told);
+    let events = follower.await??;
+    let findings = Findings::new(&events, &all(&log).await?, &told);
     println!("{blows}\n{findings}");
     findings.judge()
 }

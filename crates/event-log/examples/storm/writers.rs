@@ -13,7 +13,7 @@ use crate::chance::Chance;
 use crate::{Outcome, WRITERS, open};
 
 /// Streams that all writers share.
-const SHARED: u64 = 3;
+const SHARED: usize = 3;
 
 /// An acknowledged event: its id and its position.
 pub type Told = (u128, u64);
@@ -72,12 +72,12 @@ pub async fn write(url: &str, number: u64, generation: u64) -> Outcome<()> {
 async fn go_on(log: Arc<PostgresLog>, name: u64) -> Outcome<()> {
     let mut chance = Chance::new(name);
     let mut own = 0;
-    let mut shared = [0; SHARED as usize];
+    let mut shared = [0; SHARED];
     for number in 0.. {
         let time = i64::try_from(number * 1_000 + chance.below(5_000))?;
         let first = u128::from(name) << 64 | u128::from(number) << 8;
         if chance.below(4) == 0 {
-            let which = chance.below(SHARED);
+            let which = chance.below(SHARED as u64);
             let expected = shared.get_mut(usize::try_from(which)?).ok_or("no such stream")?;
             let mut wanted = new(stream(u128::from(which)), *expected, time, &[first]);
             loop {

@@ -16,17 +16,32 @@ const EVENTS: usize = 1_024;
 /// What an append came to.
 pub(super) type Answer = Result<Appended, AppendError>;
 
+/// What the writer says of an append.
+pub(super) enum Verdict {
+    /// It stands where the log ended.
+    Written(End),
+    /// It was looked at on its own.
+    Settled(Answer),
+}
+
+/// Appends with their verdicts. They go back whence they came, since the one writer has better to do than to make
+/// answers of them, or to free them.
+pub(super) type Verdicts = Vec<(EncodedAppend, Verdict)>;
+
 /// One call: appends that are answered together.
 pub(super) struct Job {
     /// At least one, each of at least one event.
     pub(super) appends: Vec<EncodedAppend>,
-    pub(super) answer: oneshot::Sender<Vec<Answer>>,
+    pub(super) answer: oneshot::Sender<Verdicts>,
 }
 
 impl Job {
     /// Answers that nothing was written.
     pub(super) fn refuse(self) {
-        let closed = |_| Err(AppendError::Storage(Box::new(DatabaseError::Closed)));
+        let closed = |append| {
+            let closed = AppendError::Storage(Box::new(DatabaseError::Closed));
+            (append, Verdict::Settled(Err(closed)))
+        };
         // One that no longer waits has no use for its answers.
         let _ = self.answer.send(self.appends.into_iter().map(closed).collect());
     }
@@ -36,7 +51,7 @@ impl Job {
 pub(super) struct Group {
     pub(super) appends: Vec<EncodedAppend>,
     /// How many of the appends belong to each call.
-    callers: Vec<(usize, oneshot::Sender<Vec<Answer>>)>,
+    callers: Vec<(usize, oneshot::Sender<Verdicts>)>,
 }
 
 impl Group {
@@ -57,27 +72,28 @@ impl Group {
         group
     }
 
-    /// Gives each caller its answers; there is one for each append, in order.
-    pub(super) fn answer(self, answers: Vec<Answer>) {
-        let mut answers = answers.into_iter();
+    /// Where the log ends if all of it was written where it ended, and the verdicts that say so.
+    pub(super) fn written(&self, mut end: End) -> (Position, Vec<Verdict>) {
+        let verdict = |encoded: &EncodedAppend| {
+            let verdict = Verdict::Written(end);
+            end = end.after(&encoded.append);
+            verdict
+        };
+        let verdicts = self.appends.iter().map(verdict).collect();
+        (Position::new(end.position), verdicts)
+    }
+
+    /// Gives each caller its verdicts; there is one for each append, in order.
+    pub(super) fn answer(self, verdicts: Vec<Verdict>) {
+        let mut verdicts = self.appends.into_iter().zip(verdicts);
         for (count, caller) in self.callers {
-            // One that no longer waits has no use for its answers.
-            let _ = caller.send(answers.by_ref().take(count).collect());
+            // One that no longer waits has no use for them.
+            let _ = caller.send(verdicts.by_ref().take(count).collect());
         }
     }
 }
 
-/// What the appends come to, all of them written where the log ended.
-pub(super) fn written(appends: Vec<EncodedAppend>, mut end: End) -> Vec<Answer> {
-    let answer = |encoded: EncodedAppend| {
-        let (appended, after) = end.append(encoded.append);
-        end = after;
-        Ok(appended)
-    };
-    appends.into_iter().map(answer).collect()
-}
-
-/// Where the log ends, or did before a group.
+/// Where the log ends, or did before something was appended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct End {
     pub(super) position: u64,
@@ -85,15 +101,18 @@ pub(super) struct End {
 }
 
 impl End {
-    /// What an append comes to that is written here, and where the log ends then.
-    pub(super) fn append(self, append: StreamAppend) -> (Appended, Self) {
-        let end = Self {
+    /// Where it ends with this behind it.
+    pub(super) fn after(self, append: &StreamAppend) -> Self {
+        Self {
             position: self.position + append.events.len() as u64,
             recorded_at: self.recorded_at.max(append.recorded_at.micros()),
-        };
-        let first = Position::new(self.position + 1);
-        let appended = Appended::gapless(append, first, Timestamp::from_micros(end.recorded_at));
-        (appended, end)
+        }
+    }
+
+    /// What an append comes to that stands here.
+    pub(super) fn appended(self, append: StreamAppend) -> Appended {
+        let recorded_at = Timestamp::from_micros(self.after(&append).recorded_at);
+        Appended::gapless(append, Position::new(self.position + 1), recorded_at)
     }
 }
 
@@ -107,7 +126,8 @@ pub(super) struct Columns<'group> {
     schemas: Vec<i64>,
     times: Vec<i64>,
     data: Vec<&'group str>,
-    /// The streams that must have a version …
+    /// The streams that must have a version (the unique key tells of those that should be empty, and looking them up
+    /// would cost a tenth of the insert) …
     known_streams: Vec<&'group str>,
     /// … and which.
     known_versions: Vec<i64>,
@@ -138,12 +158,12 @@ impl<'group> Columns<'group> {
             let expected = append.append.expected;
             let after = expected.checked_add(append.events.len() as u64)?;
             match reached.insert(stream, after) {
-                None => {
+                None if expected > 0 => {
                     columns.known_streams.push(stream);
                     columns.known_versions.push(number(expected));
                 }
-                Some(before) if before == expected => {}
-                Some(_) => return None,
+                Some(before) if before != expected => return None,
+                _ => {}
             }
             columns.add(append);
         }

@@ -67,8 +67,8 @@ impl<'appends> Bench<'appends> {
         if let Some(id) = used {
             return Err(AppendError::IdUsed(id));
         }
-        let (appended, end) = self.end.append(append.clone());
-        self.end = end;
+        let appended = self.end.appended(append.clone());
+        self.end = self.end.after(append);
         self.taken.push(encoded);
         self.ids.extend(append.events.iter().map(|event| event.id));
         self.streams

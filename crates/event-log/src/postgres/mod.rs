@@ -23,19 +23,20 @@ mod session;
 mod settle;
 mod writer;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use database::{Database, DatabaseError, Postgres, Statement};
 use domain::StreamId;
 use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::timeout;
 
 use crate::codec::EncodedAppend;
 use crate::{AppendError, EventLog, Page, Position, ReadError, Recorded, Scope, StreamAppend};
-use group::{Answer, Job};
+use follow::Reached;
+use group::{Answer, Job, Verdict};
 use writer::Writer;
 
 /// Appends that may wait; the next one is refused.
@@ -59,8 +60,7 @@ const PACE: Pace = Pace {
 pub struct PostgresLog {
     database: Postgres,
     queue: mpsc::Sender<Job>,
-    /// The last position that this process knows to be committed.
-    head: watch::Sender<Position>,
+    reached: Arc<Reached>,
     /// Ends with the log.
     _follower: JoinSet<()>,
 }
@@ -72,29 +72,33 @@ impl PostgresLog {
     }
 
     async fn open_with(database: Postgres, pace: Pace) -> Result<Self, ReadError> {
-        let head = watch::Sender::new(establish_head(&database).await?);
+        let reached = Arc::new(Reached::new(establish_head(&database).await?));
         let (queue, jobs) = mpsc::channel(QUEUE);
-        tokio::spawn(Writer::new(database.clone(), head.clone(), pace.patience).run(jobs));
+        tokio::spawn(Writer::new(database.clone(), Arc::clone(&reached), pace.patience).run(jobs));
         let mut follower = JoinSet::new();
-        follower.spawn(follow::run(database.clone(), head.clone(), pace.poll));
+        follower.spawn(follow::run(database.clone(), Arc::clone(&reached), pace.poll));
         Ok(Self {
             database,
             queue,
-            head,
+            reached,
             _follower: follower,
         })
     }
 
-    /// Hands the appends to the task that writes, and waits for their answers.
+    /// Hands the appends to the task that writes, and makes answers of what it says.
     async fn write(&self, appends: Vec<EncodedAppend>) -> Result<Vec<Answer>, Refusal> {
         let (answer, answered) = oneshot::channel();
-        self.queue
-            .try_send(Job { appends, answer })
-            .map_err(|error| match error {
-                TrySendError::Full(_) => Refusal::Busy,
-                TrySendError::Closed(_) => Refusal::Ended,
-            })?;
-        answered.await.map_err(|_| Refusal::Ended)
+        let queued = self.queue.try_send(Job { appends, answer });
+        queued.map_err(|error| match error {
+            TrySendError::Full(_) => Refusal::Busy,
+            TrySendError::Closed(_) => Refusal::Ended,
+        })?;
+        let verdicts = answered.await.map_err(|_| Refusal::Ended)?;
+        let answers = verdicts.into_iter().map(|(encoded, verdict)| match verdict {
+            Verdict::Written(end) => Ok(end.appended(encoded.append)),
+            Verdict::Settled(answer) => answer,
+        });
+        Ok(answers.collect())
     }
 }
 
@@ -147,9 +151,7 @@ impl EventLog for PostgresLog {
     }
 
     async fn wait(&self, after: Position, at_most: Duration) {
-        let mut head = self.head.subscribe();
-        // Both ends of the wait mean the same to the caller: read and see.
-        let _ = timeout(at_most, head.wait_for(|head| *head > after)).await;
+        self.reached.beyond(after, at_most).await;
     }
 }
 
@@ -158,11 +160,6 @@ fn encode(append: StreamAppend) -> Result<EncodedAppend, AppendError> {
         return Err(AppendError::Empty);
     }
     EncodedAppend::new(append).map_err(|error| AppendError::Storage(Box::new(error)))
-}
-
-/// Tells that the log reaches up to there. It may be known already.
-fn tell(head: &watch::Sender<Position>, reached: Position) {
-    head.send_if_modified(|head| std::mem::replace(head, reached.max(*head)) < reached);
 }
 
 /// Why a database is no log.

@@ -9,6 +9,7 @@ use tokio_postgres::Row;
 use tokio_postgres::types::{ToSql, Type};
 
 use super::group::number;
+use super::session::is_lost;
 use crate::codec::{StoredEvent, account_bytes};
 use crate::{Page, Position, ReadError, Recorded, Scope, Version};
 
@@ -128,6 +129,9 @@ pub(super) async fn streams(database: &Postgres, streams: &[StreamId]) -> Result
     Ok(wanted.events(rows))
 }
 
+/// How often a query is tried whose connection was lost.
+const TRIES: u32 = 4;
+
 /// A parameter and its type.
 pub(super) type Param<'value> = (&'value (dyn ToSql + Sync), Type);
 
@@ -138,7 +142,7 @@ async fn rows<T>(
     params: &[Param<'_>],
     decode: impl Fn(&Row) -> Result<T, ReadError>,
 ) -> Result<Vec<T>, ReadError> {
-    let mut may_be_stale = true;
+    let mut tries = 1;
     loop {
         let connection = database.connection().await?;
         let run = async {
@@ -148,21 +152,22 @@ async fn rows<T>(
             } else {
                 let types: Vec<Type> = params.clone().map(|(_, ty)| ty.clone()).collect();
                 let prepared = connection.prepare_typed_cached(text, &types).await?;
-                connection.query_raw(&prepared, params.map(|(value, _)| *value)).await?
+                let values = params.map(|(value, _)| *value);
+                connection.query_raw(&prepared, values).await?
             };
             let mut rows = pin!(rows);
             let mut decoded = Vec::new();
             while let Some(row) = rows.try_next().await? {
-                decoded.push(decode(&row)?);
+                decoded.push(decode(&row));
             }
             Ok(decoded)
         };
-        let decoded = run.await;
-        // The server was restarted, and the pool still had the connection from before.
-        if decoded.is_ok() || !connection.is_closed() || !may_be_stale {
-            return decoded;
+        match run.await {
+            Ok(decoded) => return decoded.into_iter().collect(),
+            // The server was restarted, and the pool still had the connection from before.
+            Err(error) if tries < TRIES && is_lost(&connection, &error) => tries += 1,
+            Err(error) => return Err(error.into()),
         }
-        may_be_stale = false;
     }
 }
 

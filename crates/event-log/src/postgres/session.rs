@@ -3,7 +3,7 @@
 use database::postgres::Dedicated;
 use database::{DatabaseError, Postgres};
 use tokio_postgres::error::{DbError, Severity, SqlState};
-use tokio_postgres::{Row, Statement};
+use tokio_postgres::{Client, Row, Statement};
 
 use super::group::{Columns, End};
 use super::read::Param;
@@ -29,7 +29,7 @@ const APPEND: &str = "
         FROM moved, unnest($1::bytea[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[],
             $8::text[]) WITH ORDINALITY AS given (id, stream, version, account, type, schema, recorded_at, data, number)
     )
-    SELECT position, floor, pg_notify('gitleads_log', '') FROM moved";
+    SELECT position, floor FROM moved";
 
 /// The lock ends even if this process is stopped between two messages. That the commit of this transaction waits for
 /// the disk and the replicas makes what it has read as safe as what it writes.
@@ -114,9 +114,14 @@ impl Session {
     }
 
     fn fault(&self, error: tokio_postgres::Error) -> Fault {
-        let is_lost = error.is_closed() || self.is_closed() || error.as_db_error().is_some_and(ends_the_connection);
+        let is_lost = is_lost(&self.connection.client, &error);
         Fault { error, is_lost }
     }
+}
+
+/// Whether a connection is of no more use after this error.
+pub(super) fn is_lost(client: &Client, error: &tokio_postgres::Error) -> bool {
+    error.is_closed() || client.is_closed() || error.as_db_error().is_some_and(ends_the_connection)
 }
 
 fn ends_the_connection(error: &DbError) -> bool {

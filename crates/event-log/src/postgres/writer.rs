@@ -6,24 +6,24 @@ use std::time::Duration;
 
 use database::{DatabaseError, Postgres};
 use futures_util::stream::{FuturesOrdered, Stream, StreamExt as _};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::mpsc;
 use tokio::task::yield_now;
 use tokio::time::{Instant, sleep};
 
-use super::group::{self, Answer, Columns, End, Group, Job};
+use super::follow::Reached;
+use super::group::{Answer, Columns, End, Group, Job, Verdict};
 use super::session::Session;
 use super::settle::{self, Unsettled};
-use super::tell;
 use crate::codec::EncodedAppend;
-use crate::{AppendError, Position, retry};
+use crate::{AppendError, retry};
 
 /// The pause before a server that was away is tried again doubles from this …
 const PAUSE: Duration = Duration::from_millis(20);
 /// … to this.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// So many callers must wait before a second group goes out while the first is on its way: the server then has the
-/// next at hand as soon as it is done. With fewer it is better to make the next group larger.
+/// If so many callers are left over when a group goes out, they go out right behind it, and the server has them at hand
+/// as soon as it is done. With fewer it is better to make the next group larger.
 const WORTH_A_SECOND: usize = 8;
 
 /// The task's state.
@@ -31,16 +31,16 @@ pub(super) struct Writer {
     database: Postgres,
     /// None while the server is away.
     session: Option<Arc<Session>>,
-    head: watch::Sender<Position>,
+    reached: Arc<Reached>,
     patience: Duration,
 }
 
 impl Writer {
-    pub(super) const fn new(database: Postgres, head: watch::Sender<Position>, patience: Duration) -> Self {
+    pub(super) const fn new(database: Postgres, reached: Arc<Reached>, patience: Duration) -> Self {
         Self {
             database,
             session: None,
-            head,
+            reached,
             patience,
         }
     }
@@ -84,7 +84,11 @@ impl Writer {
         let mut next = Some(landed);
         while let Some((group, outcome)) = next {
             match outcome {
-                Outcome::Written(end) => self.answer(group, |appends| group::written(appends, end)),
+                Outcome::Written(end) => {
+                    let (last, verdicts) = group.written(end);
+                    self.reached.appended(last);
+                    group.answer(verdicts);
+                }
                 Outcome::NotWritten => unsettled.push((group, false)),
                 Outcome::Unknown => {
                     self.session = None;
@@ -99,16 +103,11 @@ impl Writer {
         }
         for (group, in_doubt) in unsettled {
             let answers = self.settle(&group.appends, in_doubt).await;
-            self.answer(group, |_| answers);
+            if let Some(last) = retry::last_position(&answers) {
+                self.reached.appended(last);
+            }
+            group.answer(answers.into_iter().map(Verdict::Settled).collect());
         }
-    }
-
-    fn answer(&self, mut group: Group, answers: impl FnOnce(Vec<EncodedAppend>) -> Vec<Answer>) {
-        let answers = answers(std::mem::take(&mut group.appends));
-        if let Some(last) = retry::last_position(&answers) {
-            tell(&self.head, last);
-        }
-        group.answer(answers);
     }
 
     async fn settle(&mut self, appends: &[EncodedAppend], in_doubt: bool) -> Vec<Answer> {
@@ -166,6 +165,9 @@ impl Writer {
             && !session.is_closed()
         {
             return Ok(session);
+        }
+        if hope.is_gone() {
+            return Err(DatabaseError::Closed);
         }
         loop {
             match Session::open(&self.database).await {
@@ -225,10 +227,14 @@ impl Hope {
         }
     }
 
+    fn is_gone(&self) -> bool {
+        self.ends.is_some_and(|ends| Instant::now() >= ends)
+    }
+
     /// Waits a little; false if it was enough.
     async fn wait(&mut self) -> bool {
-        let ends = *self.ends.get_or_insert_with(|| Instant::now() + self.patience);
-        if Instant::now() >= ends {
+        self.ends.get_or_insert_with(|| Instant::now() + self.patience);
+        if self.is_gone() {
             return false;
         }
         sleep(self.pause).await;

@@ -78,14 +78,12 @@ async fn a_connection_that_ended_while_nothing_was_to_be_done_is_replaced() {
 async fn one_that_listens_listens_again_after_it_was_cut_off() {
     let fresh = Server::fresh_database().await;
     let (log, other) = (process(fresh.url()).await, process(fresh.url()).await);
-    for number in 1..=3 {
+    for number in 1..=3_u64 {
         end_sessions(&fresh, "query LIKE 'LISTEN%'").await;
-        appending(&log, append(lead(number), 0, &[number], 0))
+        appending(&log, append(lead(number.into()), 0, &[number.into()], 0))
             .await
             .unwrap()
             .unwrap();
-        other
-            .wait(Position::new(number as u64 - 1), Duration::from_hours(1))
-            .await;
+        other.wait(Position::new(number - 1), Duration::from_hours(1)).await;
     }
 }

@@ -18,12 +18,12 @@ async fn one_process_follows_what_two_others_append_at_once() {
     const EACH: u128 = 60;
     let fresh = Server::fresh_database().await;
     let follower = process(fresh.url()).await;
+    let logs = [process(fresh.url()).await, process(fresh.url()).await];
     let mut writers = Vec::new();
-    for writer in 0..2 {
-        let log = process(fresh.url()).await;
+    for (writer, log) in (0..).zip(&logs) {
         for number in 0..EACH {
             let id = writer * EACH + number + 1;
-            writers.push(appending(&log, append(lead(id), 0, &[id], 0)));
+            writers.push(appending(log, append(lead(id), 0, &[id], 0)));
         }
     }
 
@@ -190,14 +190,12 @@ async fn a_caller_that_goes_away_does_not_hide_its_events_from_those_who_wait() 
 async fn others_hear_of_an_append_without_looking() {
     let fresh = Server::fresh_database().await;
     let (log, other) = (process(fresh.url()).await, process(fresh.url()).await);
-    for number in 1..=5 {
-        appending(&log, append(lead(number), 0, &[number], 0))
+    for number in 1..=5_u64 {
+        appending(&log, append(lead(number.into()), 0, &[number.into()], 0))
             .await
             .unwrap()
             .unwrap();
-        other
-            .wait(Position::new(number as u64 - 1), Duration::from_hours(1))
-            .await;
+        other.wait(Position::new(number - 1), Duration::from_hours(1)).await;
     }
 }
 

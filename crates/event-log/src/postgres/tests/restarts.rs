@@ -13,7 +13,7 @@ struct Callers {
 }
 
 impl Callers {
-    const COUNT: u128 = 8;
+    const COUNT: u64 = 8;
     const EACH: u64 = 40;
 
     fn start(log: &Arc<PostgresLog>) -> Self {
@@ -24,8 +24,8 @@ impl Callers {
             tasks.spawn(async move {
                 let mut events = Vec::new();
                 for version in 0..Self::EACH {
-                    let id = u128::from(version) * Self::COUNT + caller + 1;
-                    let append = append(lead(caller), version, &[id], 0);
+                    let id = (version * Self::COUNT + caller + 1).into();
+                    let append = append(lead(caller.into()), version, &[id], 0);
                     events.extend(log.append(vec![append]).await.remove(0).unwrap().events);
                     taken.fetch_add(1, Ordering::Relaxed);
                 }
@@ -45,7 +45,7 @@ impl Callers {
     async fn lost_nothing(self, log: &PostgresLog) {
         let mut told: Vec<Recorded> = self.tasks.join_all().await.into_iter().flatten().collect();
         told.sort_by_key(|recorded| recorded.position);
-        assert_eq!(told.len() as u64, Self::EACH * Self::COUNT as u64);
+        assert_eq!(told.len() as u64, Self::EACH * Self::COUNT);
         assert_eq!(told, all(log).await);
     }
 }
@@ -154,12 +154,12 @@ async fn what_stays_in_doubt_is_told_as_such_and_the_same_append_again_resolves_
 
     cluster.start_again();
     give_up_the_replica(&connect(&cluster.url("postgres")).await).await;
-    for (number, id) in [(1, 1), (2, 2)] {
-        let again = appending(&log, append(lead(number), 0, &[id], 0))
+    for id in [1, 2_u64] {
+        let again = appending(&log, append(lead(id.into()), 0, &[id.into()], 0))
             .await
             .unwrap()
             .unwrap();
-        assert_eq!(again.position(), Position::new(id as u64));
+        assert_eq!(again.position(), Position::new(id));
     }
     assert_eq!(ids(&all(&log).await), [1, 2]);
 }
