@@ -39,17 +39,31 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bail!("another process has the data directory {} open", data_dir.display());
     };
     let app = Arc::new(app);
+    let served = serve(&app, listener).await;
+    // However it ended: what this node holds is others' to take at once.
+    app.close().await;
+    served
+}
+
+async fn serve(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    let mut tasks = Tasks::new();
+    // First: whoever holds the lease below may wait for this node to show what it wrote.
+    let (runner, claims) = (app.runner.clone(), app.claims.clone());
+    tasks.spawn("projections", move |shutdown| {
+        let work = project::run(runner.clone(), claims.clone());
+        async move { shutdown.cut_off(work).await }
+    });
     // Of several nodes that start at once on nothing, one issues the first key.
     let first_start = app.leases.acquire("first start").await.context("cannot take a lease")?;
     let account = app.account().await?;
     let first_key = app.first_key(account.account).await?;
     first_start.release().await;
     let address = listener.local_addr().context("cannot tell the address")?;
-    let tasks = start(&app, listener)?;
+    start(app, listener, &mut tasks)?;
     let place = if app.storage.is_shared() {
         app.storage.name()
     } else {
-        data_dir.display().to_string()
+        app.config.server.data_dir.display().to_string()
     };
     let text = welcome(address, &place, first_key.as_ref().map(|key| key.secret.as_str()));
     // Somebody who closed the output does not want to read it.
@@ -60,25 +74,18 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     for name in tasks.shutdown(END_WITHIN).await {
         tracing::warn!(task = name, "did not end in time and was cut off");
     }
-    app.close().await;
     Ok(())
 }
 
-/// The closed list of long-running tasks, of which a node runs those of its roles.
-fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
-    let mut tasks = Tasks::new();
+/// The closed list of long-running tasks besides the projections, of which a node runs those of its roles.
+fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Result<()> {
     let roles = &app.config.roles;
-    let (runner, claims) = (app.runner.clone(), app.claims.clone());
-    tasks.spawn("projections", move |shutdown| {
-        let work = project::run(runner.clone(), claims.clone());
-        async move { shutdown.cut_off(work).await }
-    });
     if roles.has(Role::Deliver) {
         let deliveries = deliveries(app)?;
         tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
     }
     if roles.has(Role::Ingest) {
-        ingestion(app, &mut tasks)?;
+        ingestion(app, tasks)?;
     }
     // On a shared database a command is a process of its own.
     if !app.storage.is_shared() {
@@ -102,7 +109,7 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
             Ok(())
         }
     });
-    Ok(tasks)
+    Ok(())
 }
 
 /// The tasks that ask GitHub, and the one that releases what waited for room.

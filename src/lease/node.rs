@@ -72,6 +72,11 @@ impl Node {
         let forget = Statement::sql("DELETE FROM node WHERE expires_at < $1", vec![long_ago.into()]);
         node.store.write(vec![forget]).await?;
         node.beat().await?;
+        tracing::info!(
+            node = node.id,
+            roles = node.roles,
+            "is one of the nodes of the database"
+        );
         Ok(node)
     }
 
@@ -141,9 +146,16 @@ impl Node {
             None => (1, self.first(name)),
             Some(row) => {
                 let epoch = epoch(row, 0)?;
-                let holder = row.find_text(1)?;
-                if row.int(2)? > 0 && holder != Some(self.id.as_str()) {
+                let other = row.find_text(1)?.filter(|holder| *holder != self.id);
+                if row.int(2)? > 0 && other.is_some() {
                     return Ok(None);
+                }
+                if let Some(other) = other {
+                    tracing::info!(
+                        lease = name,
+                        node = other,
+                        "takes over from a node that ended without a word"
+                    );
                 }
                 (epoch + 1, self.take_over(name, epoch, now))
             }
