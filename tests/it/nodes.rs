@@ -224,8 +224,12 @@ async fn another_node_takes_over_everything_from_one_that_is_killed_and_nothing_
         (b.leads("").await.len() == hour.stargazers.len()).then_some(())
     })
     .await;
-    assert_eq!((holds(&b, "projection").await, holds(&b, "polls").await), (7, 1));
-    assert_eq!(holds(&c, "webhook").await, 3);
+    // A command that was at work when the leases ran out may have had the read models first.
+    eventually("the others do what it did", || async {
+        let of_b = (holds(&b, "projection").await, holds(&b, "polls").await);
+        (of_b == (7, 1) && holds(&c, "webhook").await == 3).then_some(())
+    })
+    .await;
     assert_eq!(nodes.recorded_twice().await, 0);
     nodes.rows_equal_a_rebuild();
     assert!(b.terminate() && c.terminate());
