@@ -9,11 +9,17 @@ pub mod api_keys;
 mod batch;
 mod checkpoint;
 mod columns;
+pub mod fence;
+mod follower;
 pub mod freshness;
+pub mod generations;
 pub mod leads;
 pub mod monthly_usage;
+mod parked;
 pub mod rebuild;
+pub mod retry;
 pub mod runner;
+mod stretch;
 mod tables;
 pub mod tracked_keywords;
 pub mod tracked_repos;
@@ -22,8 +28,11 @@ pub mod webhook_endpoints;
 use database::Statement;
 use event_log::Recorded;
 
+pub use fence::Fence;
+pub use follower::StandsStill;
 pub use freshness::Freshness;
-pub use rebuild::Progress;
+pub use parked::{Parked, Skipped};
+pub use rebuild::{Progress, Rebuild};
 pub use runner::{Runner, RunnerError};
 
 /// A read model: its tables and how events change them. Pure, so that a replay gives the same rows every time.

@@ -20,6 +20,7 @@ use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Ver
 use ulid::Ulid;
 
 use crate::Projection;
+use crate::tables::Tables;
 
 pub fn ulid(number: u64) -> Ulid {
     Ulid::from_parts(number, u128::from(number))
@@ -225,7 +226,11 @@ pub fn account_events(number: u64) -> Vec<(StreamId, Event)> {
     ));
     let endpoint_id = WebhookEndpointId::new(first);
     let reason = DisabledReason::Gone;
-    let disabled = WebhookEndpointDisabled { endpoint_id, reason };
+    let disabled = WebhookEndpointDisabled {
+        endpoint_id,
+        reason,
+        last_failure: Some("status".into()),
+    };
     events.push((StreamId::webhook_endpoint(account, endpoint_id), disabled.into()));
     let endpoint_id = WebhookEndpointId::new(second);
     let removed = WebhookEndpointRemoved { endpoint_id };
@@ -298,37 +303,107 @@ pub fn open_views(folder: &Path) -> Arc<Sqlite> {
     Arc::new(Sqlite::open(&folder.join("views.db"), Durability::Disposable).unwrap())
 }
 
-/// A database that holds one projection, event after event.
-pub async fn project(projection: &dyn Projection, events: &[Recorded]) -> (tempfile::TempDir, Arc<Sqlite>) {
+/// An empty database, and what must live as long as it.
+pub type Views = (Arc<dyn Database>, Option<tempfile::TempDir>);
+
+pub fn sqlite() -> Views {
     let folder = tempfile::tempdir().unwrap();
-    let views = open_views(folder.path());
-    let texts = [projection.schema(), projection.indexes()];
-    let schema = texts.into_iter().filter(|text| !text.is_empty());
-    views
-        .write(schema.map(|text| Statement::sql(text, Vec::new())).collect())
-        .await
-        .unwrap();
-    for recorded in events {
-        views.write(projection.apply(recorded)).await.unwrap();
-    }
-    (folder, views)
+    (open_views(folder.path()), Some(folder))
 }
 
-/// Every row of every table, and the names of all tables and indexes.
+pub async fn postgres() -> Views {
+    let fresh = testbed::Postgres::fresh_database().await;
+    let database = database::Postgres::open(fresh.url().parse().unwrap(), false).await;
+    (Arc::new(database.unwrap().disposable()), None)
+}
+
+/// An empty database of each engine.
+pub async fn each_engine() -> [Views; 2] {
+    [sqlite(), postgres().await]
+}
+
+/// Each of these functions as a test on each engine.
+macro_rules! on_each_engine {
+    ($($test:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let (views, _keep) = crate::tests::sqlite();
+                super::$test(views).await;
+            })+
+        }
+        mod on_postgres {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $test() {
+                let (views, _keep) = crate::tests::postgres().await;
+                super::$test(views).await;
+            })+
+        }
+    };
+}
+pub(crate) use on_each_engine;
+
+/// A database of each engine that holds one projection, event after event.
+pub async fn project(projection: &dyn Projection, events: &[Recorded]) -> [Views; 2] {
+    let engines = each_engine().await;
+    for (views, _) in &engines {
+        let texts = [projection.schema(), projection.indexes()];
+        let schema = texts.into_iter().filter(|text| !text.is_empty());
+        views
+            .write(schema.map(|text| Statement::sql(text, Vec::new())).collect())
+            .await
+            .unwrap();
+        for recorded in events {
+            views.write(projection.apply(recorded)).await.unwrap();
+        }
+    }
+    engines
+}
+
+pub async fn read(views: &dyn Database, text: impl Into<String>) -> Vec<Row> {
+    views.read(Statement::sql(text.into(), Vec::new())).await.unwrap()
+}
+
+pub async fn write(views: &dyn Database, texts: &[&'static str]) {
+    let statements = texts.iter().map(|text| Statement::sql(*text, Vec::new()));
+    views.write(statements.collect()).await.unwrap();
+}
+
+pub async fn exists(views: &dyn Database, table: &str) -> bool {
+    let query = Statement::sql(format!("SELECT 1 FROM {table} WHERE 1 = 0"), Vec::new());
+    views.read(query).await.is_ok()
+}
+
+/// Every row of every live table, where each projection stands, and the live tables' indexes but for their numbers.
 pub type Dump = BTreeMap<String, Vec<Row>>;
 
 pub async fn dump(views: &dyn Database) -> Dump {
-    let read = async |text: String| views.read(Statement::sql(text, Vec::new())).await.unwrap();
     let mut dumped = BTreeMap::new();
-    let names = "SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name";
-    let schema = read(names.to_owned()).await;
-    for row in schema.iter().filter(|row| row.text(0) == Ok("table")) {
-        let table = row.text(1).unwrap();
-        dumped.insert(
-            table.to_owned(),
-            read(format!("SELECT * FROM {table} ORDER BY 1, 2, 3")).await,
-        );
+    for projection in crate::all() {
+        for (table, key) in Tables::of(projection.schema()).iter() {
+            let text = format!("SELECT * FROM {table} ORDER BY {}", key.join(", "));
+            dumped.insert(table.to_owned(), read(views, text).await);
+        }
     }
-    dumped.insert("sqlite_master".to_owned(), schema);
+    let text = "SELECT name, position, changed_at, indexed, definition FROM projection_checkpoint \
+                WHERE name NOT LIKE '%!_!_%' ESCAPE '!' ORDER BY name";
+    dumped.insert("projection_checkpoint".into(), read(views, text).await);
+    dumped.insert("indexes".into(), indexes(views).await);
     dumped
+}
+
+async fn indexes(views: &dyn Database) -> Vec<Row> {
+    let text = if views.has_one_writer() {
+        "SELECT tbl_name, name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL ORDER BY name"
+    } else {
+        "SELECT CAST(tablename AS TEXT), CAST(indexname AS TEXT) FROM pg_indexes \
+         WHERE schemaname = 'public' AND indexname NOT LIKE '%_pkey%' ORDER BY indexname"
+    };
+    let mut found = read(views, text).await;
+    found.retain(|row| !row.text(0).unwrap().contains("__"));
+    for row in &mut found {
+        let name = row.text(1).unwrap().rsplit_once("_g").unwrap().0.to_owned();
+        row.0[1] = name.into();
+    }
+    found
 }

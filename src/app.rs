@@ -1,84 +1,91 @@
-//! The composition root: opens the files of a data directory and puts the rooms on top of each other.
+//! The composition root: opens an installation and puts the rooms on top of each other.
 //!
-//! Used by `serve`, and by the command line for a command on a directory that no server holds.
+//! Used by `serve`, and by the command line for a command that no server runs in its stead.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
-use database::lock::DataDirLock;
-use database::migrate::{MIGRATIONS, migrate};
-use database::{Durability, Sqlite};
 use domain::{AccountId, Plans};
-use event_log::sqlite::SqliteLog;
-use event_log::{EventLog as _, Position};
+use event_log::Position;
 use projections::accounts::{self, AccountRow};
 use projections::freshness::Freshness;
+use projections::generations;
 use projections::runner::Runner;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 use vault::{RootKey, Vault};
 
 use crate::clock::{Clock, SystemClock};
 use crate::commands::{self, IssuedKey, Writer};
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::ingest::Ingest;
+use crate::lease::Leases;
+use crate::project::Claims;
+use crate::storage::Storage;
 
-/// An open data directory. Nobody else has it open meanwhile.
+/// How long the views may take to show a write: longer than a node that has ended without a word keeps others from moving
+/// them.
+const SETTLE_WITHIN: Duration = Duration::from_secs(20);
+/// How often is looked whether they do.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// An open installation. On files nobody else has it open meanwhile.
 pub struct App {
     /// Every setting.
     pub config: Config,
     /// The only writer.
     pub writer: Arc<Writer>,
-    /// What cannot be rebuilt: `gitleads.db`.
-    pub store: Arc<Sqlite>,
-    /// What can: `views.db`.
-    pub views: Arc<Sqlite>,
-    /// The one writer of the views.
+    /// What cannot be rebuilt, and what can.
+    pub storage: Storage,
+    /// What moves the views.
     pub runner: Arc<Mutex<Runner>>,
+    /// Which of them are this process's to move.
+    pub claims: Arc<Claims>,
     /// How far the views are.
     pub freshness: Freshness,
     /// What each plan grants.
     pub plans: Arc<Plans>,
     /// The one door for activity.
     pub ingest: Arc<Ingest>,
-    _lock: DataDirLock,
+    /// What only one node may do at a time.
+    pub leases: Leases,
 }
 
 impl App {
-    /// Opens the data directory that the configuration names, makes it if it is not there, and brings the views up to
-    /// the log. None: another process holds it.
+    /// Opens what the configuration names, makes what is not there, and brings the views up to the log. None: another
+    /// process holds the data directory.
     pub async fn open(config: Config) -> anyhow::Result<Option<Self>> {
-        let folder = config.server.data_dir.clone();
-        make_folder(&folder).with_context(|| format!("cannot make the data directory {}", folder.display()))?;
-        let Some(lock) = DataDirLock::try_acquire(&folder)
-            .with_context(|| format!("cannot lock the data directory {}", folder.display()))?
-        else {
+        let Some(storage) = Storage::open(&config).await? else {
             return Ok(None);
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = open_database(&folder.join("gitleads.db"), Durability::Full)?;
-        migrate(&*store, MIGRATIONS)
-            .await
-            .context("cannot bring gitleads.db up to date")?;
-        let log = Arc::new(
-            SqliteLog::open(Sqlite::clone(&store))
-                .await
-                .context("cannot open the event log")?,
-        );
+        let log = storage.log.clone();
         let is_new = log.head().await.context("cannot read the event log")? == Position::START;
-        let root = root_key(&config, is_new, &*clock)?;
-        let vault = Arc::new(Vault::new(store.clone(), &root));
-        vault.check().await.context("the root key does not fit gitleads.db")?;
-        let views_path = folder.join("views.db");
-        let damaged = || {
-            let path = views_path.display();
-            format!("{path} cannot be used; if it is damaged, delete it: it is built again from the log")
+        let root = root_key(&config, is_new, &storage.name(), &*clock)?;
+        let vault = Arc::new(Vault::new(storage.store.clone(), &root));
+        let unfit = || format!("the root key does not fit {}", storage.name());
+        vault.check().await.with_context(unfit)?;
+        let leases = if storage.is_shared() {
+            let store = storage.store.clone();
+            let leases = Leases::join(store, clock.clone(), &config.roles).await;
+            leases.context("cannot enter this process among the nodes")?
+        } else {
+            Leases::sole()
         };
-        let views = open_database(&views_path, Durability::Disposable).with_context(damaged)?;
-        let mut runner = Runner::open(log.clone(), views.clone(), projections::all())
-            .await
-            .with_context(damaged)?;
+        leases.keep_alive();
+        let views = storage.views.clone();
+        let claims = Arc::new(Claims::new(leases.clone(), to_move(&config)));
+        let runner = Runner::open(log.clone(), views.clone(), projections::all()).await;
+        let mut runner = runner.with_context(|| storage.views_damaged())?.fenced(claims.clone());
+        claims.claim().await.context("cannot take leases")?;
+        if !storage.is_shared() {
+            // Nobody else has the directory open, so nobody is at it.
+            for projection in projections::all() {
+                let forgotten = generations::forget_unfinished(&*views, &*projection).await;
+                forgotten.context("cannot remove what is left of a replay")?;
+            }
+        }
         runner
             .catch_up()
             .await
@@ -88,80 +95,95 @@ impl App {
         let writer = Arc::new(Writer { log, vault, clock });
         let ingest = Ingest::new(
             writer.clone(),
-            views.clone(),
+            views,
             freshness.clone(),
             plans.clone(),
-            store.clone(),
+            storage.store.clone(),
+            leases.clone(),
         );
         Ok(Some(Self {
             config,
             writer,
-            store,
-            views,
+            storage,
             runner: Arc::new(Mutex::new(runner)),
+            claims,
             freshness,
             plans,
             ingest: Arc::new(ingest),
-            _lock: lock,
+            leases,
         }))
+    }
+
+    /// Whether nothing was ever recorded here.
+    pub async fn is_new(&self) -> anyhow::Result<bool> {
+        Ok(self.writer.log.head().await? == Position::START)
     }
 
     /// The account of this installation; the first call ever opens it, on the plan that a self-hosted start has.
     pub async fn account(&self) -> anyhow::Result<AccountRow> {
-        if let Some(account) = accounts::all(&*self.views).await?.into_iter().next() {
+        if let Some(account) = accounts::all(&*self.storage.views).await?.into_iter().next() {
             return Ok(account);
         }
         let plan = Plans::FIRST.parse().context("the first plan has no valid name")?;
-        let opened = commands::open_account(&self.writer, "default".to_owned(), plan).await?;
-        self.runner.lock().await.catch_up().await?;
-        let account = accounts::find(&*self.views, opened.value).await?;
+        let opened = commands::open_first_account(&self.writer, "default".to_owned(), plan).await?;
+        self.show(self.writer.log.head().await?).await?;
+        let account = accounts::find(&*self.storage.views, opened).await?;
         account.context("the account that was opened is not in the views")
     }
 
     /// Issues the first key if the account never had one.
     pub async fn first_key(&self, account: AccountId) -> anyhow::Result<Option<IssuedKey>> {
-        if !projections::api_keys::list(&*self.views, account).await?.is_empty() {
+        if !projections::api_keys::list(&*self.storage.views, account)
+            .await?
+            .is_empty()
+        {
             return Ok(None);
         }
         let issued = commands::issue_key(&self.writer, account, "first key".to_owned()).await?;
-        self.runner.lock().await.catch_up().await?;
+        self.show(issued.position).await?;
         Ok(Some(issued.value))
+    }
+
+    /// Has the views show what was written at `position`, before there is a task that does so.
+    async fn show(&self, position: Position) -> anyhow::Result<()> {
+        let patience = Instant::now() + SETTLE_WITHIN;
+        let mut runner = self.runner.lock().await;
+        loop {
+            runner.catch_up().await?;
+            if self.freshness.applied() >= position {
+                return Ok(());
+            }
+            if Instant::now() >= patience {
+                bail!("nobody brings the read models up to the log; is there a node with the role project?");
+            }
+            runner.wait(LOOK).await;
+            self.claims.claim().await?;
+        }
     }
 
     /// Waits, with a bound, until the views show what was written at `position`.
     pub async fn settle(&self, position: Position) {
-        self.freshness.reached(position, Duration::from_secs(10)).await;
+        self.freshness.reached(position, SETTLE_WITHIN).await;
     }
 
-    /// Closes the files; what was acknowledged is in them.
+    /// Hands over to other nodes and closes what is open; what was acknowledged is in it.
     pub async fn close(&self) {
-        self.views.close().await;
-        self.store.close().await;
+        self.leases.leave().await;
+        self.storage.close().await;
     }
 }
 
-/// Nobody but the owner may look into the directory: it holds the root key and the control socket.
-fn make_folder(folder: &Path) -> std::io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// The file is made here, since the engine would make it readable to others; its companions get the same mode.
-fn open_database(path: &Path, durability: Durability) -> anyhow::Result<Arc<Sqlite>> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
-        .with_context(|| format!("cannot open {}", path.display()))?;
-    let database = Sqlite::open(path, durability).with_context(|| format!("cannot open {}", path.display()))?;
-    Ok(Arc::new(database))
+/// The views that this process may move.
+fn to_move(config: &Config) -> Vec<&'static str> {
+    if !config.roles.has(Role::Project) {
+        return Vec::new();
+    }
+    projections::all().iter().map(|projection| projection.name()).collect()
 }
 
 /// The configured key, or else the file's, which is made for a new installation only: under another key than the lost
 /// one nothing that is in the log could ever be read.
-fn root_key(config: &Config, is_new: bool, clock: &dyn Clock) -> anyhow::Result<RootKey> {
+fn root_key(config: &Config, is_new: bool, store: &str, clock: &dyn Clock) -> anyhow::Result<RootKey> {
     if let Some(text) = &config.vault.root_key {
         return RootKey::from_base64(text.expose()).context("root_key");
     }
@@ -172,7 +194,7 @@ fn root_key(config: &Config, is_new: bool, clock: &dyn Clock) -> anyhow::Result<
             .with_context(|| format!("cannot look for {}", path.display()))?
     {
         bail!(
-            "{} is not there, but gitleads.db holds data that only this key opens; restore it from the backup",
+            "{} is not there, but {store} holds data that only this key opens; restore it from the backup, or copy it from another node",
             path.display()
         );
     }
@@ -188,6 +210,7 @@ fn root_key(config: &Config, is_new: bool, clock: &dyn Clock) -> anyhow::Result<
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
 
     use clap::Parser as _;
 

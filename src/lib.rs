@@ -7,10 +7,16 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod deliver;
+#[cfg(test)]
+mod engines;
 pub mod gharchive;
 pub mod github;
 pub mod http;
 pub mod ingest;
+pub mod lease;
 pub mod project;
 pub mod serve;
+pub mod storage;
 pub mod telemetry;
+pub mod transfer;
+pub mod verify;

@@ -1,16 +1,20 @@
-//! How fast the log becomes leads: projecting and rebuilding, next to a bare insert of the same rows, in one run.
+//! How fast the log becomes leads: projecting and rebuilding, next to a bare insert of the same rows, in one run; and what
+//! those who capture and read leads notice of a rebuild.
 //!
-//! `cargo bench -p projections --bench project -- 1000000` (leads; 100,000 if left out). Only the ratios travel.
+//! `cargo bench -p projections --bench project -- 1000000` (leads; 100,000 if left out). With `postgres` the read models are
+//! on PostgreSQL: `scripts/postgres cargo bench …`. Only the ratios travel.
 
 // A bench ends at the first thing that goes wrong, and prints.
 #![allow(clippy::unwrap_used, clippy::print_stdout)]
 
+mod company;
+
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use database::{Database, Durability, MIGRATIONS, Sqlite, Statement, migrate};
+use company::Company;
+use database::{Database, Durability, MIGRATIONS, Postgres, Sqlite, Statement, migrate};
 use domain::event::LeadCaptured;
 use domain::{
     AccountId, Collector, EventId, LeadId, PersonRef, RepoKey, Sealed, Signal, SignalKey, SignalKind, StreamId,
@@ -18,17 +22,22 @@ use domain::{
 };
 use event_log::sqlite::SqliteLog;
 use event_log::{EventLog, NewEvent, Position, Scope, StreamAppend};
-use projections::leads::{self, LeadQuery, Leads};
-use projections::{Projection, Runner};
+use projections::generations::sweep;
+use projections::leads::Leads;
+use projections::{Projection, Rebuild, Runner};
 use ulid::Ulid;
 
 const BATCH: u64 = 1_000;
+
+/// How long the company is watched without a rebuild.
+const QUIET: Duration = Duration::from_secs(15);
 
 #[tokio::main(worker_threads = 2)]
 async fn main() {
     let asked = std::env::args().filter_map(|argument| argument.parse::<u64>().ok());
     let leads = asked.max().unwrap_or(100_000).min(5_000_000);
     let folder = tempfile::tempdir().unwrap();
+    let views = open_views(folder.path()).await;
     println!("{leads} leads, {BATCH} a transaction, one account, 20 repositories");
 
     let log = Arc::new(open_log(folder.path()).await);
@@ -36,9 +45,8 @@ async fn main() {
     report("append to the log (preparation)", leads, took);
 
     let ceiling = bare_insert(&log, &folder.path().join("bare.db")).await;
-    report("bare insert of the same rows, then indexes", leads, ceiling);
+    report("bare insert of the same rows on SQLite, then indexes", leads, ceiling);
 
-    let views = Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
     let mut runner = Runner::open(log.clone(), views.clone(), projections::all())
         .await
         .unwrap();
@@ -47,22 +55,57 @@ async fn main() {
     let projected = start.elapsed();
     report("project, all seven", leads, projected);
 
-    let stop = Arc::new(AtomicBool::new(false));
-    let reader = tokio::spawn(read_pages(views.clone(), stop.clone()));
+    let rebuilt = rebuild(&log, &views, 1).await;
+    report("rebuild leads, alone", leads, rebuilt);
+    sweep(&*views, &Leads).await.unwrap();
+
+    let company = Company::start(log.clone(), &views, runner, leads);
+    let mut quiet = tokio::time::interval(QUIET);
+    quiet.tick().await;
+    quiet.tick().await;
+    println!("without a rebuild: {}", company.noticed());
+    let beside = rebuild(&log, &views, 2).await;
+    report("rebuild leads, in company", leads, beside);
+    println!("while it went on: {}", company.noticed());
     let start = Instant::now();
-    let mut filled = start;
-    runner.rebuild(&["leads"], |_| filled = Instant::now()).await.unwrap();
-    let rebuilt = start.elapsed();
-    stop.store(true, Ordering::Relaxed);
-    report("rebuild leads", leads, rebuilt);
-    let (pages, slowest) = reader.await.unwrap();
-    println!(
-        "  of it the exchange, when projecting stands still: {:?}",
-        start + rebuilt - filled
-    );
-    println!("  pages of 20 read meanwhile: {pages}, the slowest in {slowest:?}");
+    sweep(&*views, &Leads).await.unwrap();
+    println!("what was kept before that was removed in {:.2?}", start.elapsed());
+    println!("while it went on: {}", company.noticed());
+    company.leave().await;
+
     println!("projecting ran at {:.2} of the bare insert", ratio(ceiling, projected));
     println!("rebuilding ran at {:.2} of the bare insert", ratio(ceiling, rebuilt));
+}
+
+/// Makes the leads anew, compared with those that are read.
+async fn rebuild(log: &Arc<SqliteLog>, views: &Arc<dyn Database>, token: u32) -> Duration {
+    let start = Instant::now();
+    let mut rebuild = Rebuild::begin(log.clone(), views.clone(), vec![Box::new(Leads)], token)
+        .await
+        .unwrap();
+    rebuild.fill(|_| ()).await.unwrap();
+    let filled = start.elapsed();
+    let compared = rebuild.verify(|_, _| ()).await.unwrap().remove(0);
+    assert_eq!(compared.differences, 0, "{:?}", compared.first);
+    let verified = start.elapsed();
+    rebuild.exchange().await.unwrap();
+    let exchanged = start.elapsed().saturating_sub(verified);
+    println!(
+        "  {} rows compared in {:.2?}, exchanged in {:.2?}",
+        compared.rows,
+        verified.saturating_sub(filled),
+        exchanged
+    );
+    filled + exchanged
+}
+
+async fn open_views(folder: &Path) -> Arc<dyn Database> {
+    if std::env::args().any(|argument| argument == "postgres") {
+        let fresh = testbed::Postgres::fresh_database().await;
+        let database = Postgres::open(fresh.url().parse().unwrap(), false).await.unwrap();
+        return Arc::new(database.disposable());
+    }
+    Arc::new(Sqlite::open(&folder.join("views.db"), Durability::Disposable).unwrap())
 }
 
 fn report(what: &str, leads: u64, took: Duration) {
@@ -173,31 +216,4 @@ async fn bare_insert(log: &SqliteLog, path: &Path) -> Duration {
         .await
         .unwrap();
     spent + start.elapsed()
-}
-
-/// Reads a page a millisecond until it is told to stop: how many, and how long the slowest took.
-async fn read_pages(views: Arc<Sqlite>, stop: Arc<AtomicBool>) -> (u64, Duration) {
-    let query = LeadQuery {
-        account: AccountId::new(ulid(7)),
-        signal_type: Some(SignalKind::Stargazer),
-        repo: None,
-        since: None,
-        before: None,
-        limit: 20,
-    };
-    let views: &dyn Database = &*views;
-    let mut pace = tokio::time::interval(Duration::from_millis(1));
-    let (mut pages, mut slowest) = (0, Duration::ZERO);
-    while !stop.load(Ordering::Relaxed) {
-        let start = Instant::now();
-        assert_eq!(
-            leads::page(views, &query).await.unwrap().len(),
-            20,
-            "a reader saw a half"
-        );
-        slowest = slowest.max(start.elapsed());
-        pages += 1;
-        pace.tick().await;
-    }
-    (pages, slowest)
 }

@@ -28,9 +28,11 @@ impl Projection for WebhookEndpoints {
         match &recorded.event {
             Event::WebhookEndpointAdded(added) => vec![insert(recorded, added)],
             Event::WebhookEndpointDisabled(disabled) => vec![Statement::sql(
-                "UPDATE webhook_endpoints SET disabled_reason = $1 WHERE account = $2 AND endpoint_id = $3",
+                "UPDATE webhook_endpoints SET disabled_reason = $1, last_failure = $2 \
+                 WHERE account = $3 AND endpoint_id = $4",
                 vec![
                     disabled.reason.as_str().into(),
+                    disabled.last_failure.as_deref().into(),
                     account,
                     columns::id(disabled.endpoint_id.ulid()),
                 ],
@@ -91,6 +93,8 @@ pub struct WebhookEndpointRow {
     pub secret_event: EventId,
     /// Whether it gets deliveries.
     pub status: EndpointStatus,
+    /// The word for what its last attempt failed with when it was disabled.
+    pub last_failure: Option<String>,
     /// It hears of what stands after this place.
     pub added_at: Position,
     /// When it was added.
@@ -101,7 +105,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT account, endpoint_id, url, events, description, secret, secret_event, disabled_reason, added_at, ",
-            "created_at FROM webhook_endpoints ",
+            "created_at, last_failure FROM webhook_endpoints ",
             $rest
         )
     };
@@ -154,6 +158,7 @@ fn webhook_endpoint_row(row: &Row) -> Result<WebhookEndpointRow, ColumnError> {
         },
         added_at: columns::position(row, 8)?,
         created_at: columns::timestamp(row, 9)?,
+        last_failure: row.find_text(10)?.map(str::to_owned),
     })
 }
 

@@ -8,6 +8,7 @@ CREATE TABLE webhook_endpoints (
     secret          BLOB   NOT NULL,
     secret_event    BLOB   NOT NULL,
     disabled_reason TEXT,
+    last_failure    TEXT,
     added_at        BIGINT NOT NULL,
     created_at      BIGINT NOT NULL,
     PRIMARY KEY (account, endpoint_id)

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{backfill, events, keys, plan, replay, track};
+use super::{backfill, events, keys, log, plan, projections, replay, track};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 
@@ -24,7 +24,9 @@ impl Execute for App {
                 let input = input.context("a backfill needs an input")?;
                 backfill::backfill(self, &name, bytes, input, output).await
             }
-            Command::Replay { projection } => replay::replay(self, projection, output).await,
+            Command::VerifyLog => log::verify_log(self, output).await,
+            Command::Replay { projection, verify } => replay::replay(self, projection, verify, output).await,
+            Command::Projections(asked) => projections::execute(self, asked, output).await,
             Command::Events(asked) => events::events(self, asked, output).await,
         }
     }

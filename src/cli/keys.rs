@@ -52,7 +52,7 @@ pub(super) async fn create(app: &App, account: AccountId, label: String, output:
 }
 
 pub(super) async fn list(app: &App, account: AccountId, output: &Output) -> anyhow::Result<()> {
-    for line in table(&api_keys::list(&*app.views, account).await?) {
+    for line in table(&api_keys::list(&*app.storage.views, account).await?) {
         output.line(line).await?;
     }
     Ok(())

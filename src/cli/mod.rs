@@ -5,8 +5,10 @@ pub mod backfill;
 pub mod events;
 pub mod execute;
 pub mod keys;
+pub mod log;
 pub mod plan;
 pub mod print;
+pub mod projections;
 pub mod replay;
 pub mod run;
 pub mod serve;
@@ -52,6 +54,12 @@ enum Task {
     Backfill(backfill::Arguments),
     /// Make read models anew from the event log
     Replay(replay::Arguments),
+    /// Copy the event log to another database, or prove that it is whole
+    #[command(subcommand)]
+    Log(log::Task),
+    /// Show how the read models are, and what to do with those that have a fault
+    #[command(subcommand)]
+    Projections(projections::Task),
     /// Show the event log
     Events(events::Arguments),
 }
@@ -88,6 +96,9 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Track(task) => run::commands(config, vec![task.command()]).await,
             Task::Backfill(arguments) => run::commands(config, arguments.commands()?).await,
             Task::Replay(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Log(log::Task::Copy { from, to }) => log::copy(&config, from, to).await,
+            Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
+            Task::Projections(task) => run::commands(config, vec![task.command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
         }
     });

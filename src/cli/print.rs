@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use tokio::sync::mpsc;
 
 use crate::control::{Frame, Unit};
@@ -35,10 +35,10 @@ pub async fn frames(mut frames: mpsc::Receiver<Frame>, out: &mut (dyn Write + Se
         }
         // Many lines at once, but none is held back while the command thinks.
         if last.is_some() || frames.is_empty() || buffered.len() > 1 << 16 {
-            if let (Some(bar), Some(_)) = (&bar, &last) {
-                ProgressBar::finish_and_clear(bar);
+            if last.is_some() {
+                finish(&mut bar);
             }
-            if !write(&mut buffered, bar.as_ref(), out)? {
+            if !write(&mut buffered, bar.as_ref().map(|shown| &shown.bar), out)? {
                 return Ok(Printed::NobodyReads);
             }
         }
@@ -63,26 +63,57 @@ fn write(buffered: &mut Vec<u8>, bar: Option<&ProgressBar>, out: &mut (dyn Write
     }
 }
 
+/// A progress on standard error, and what it counts.
+struct Bar {
+    bar: ProgressBar,
+    unit: Unit,
+}
+
 /// Draws the progress on standard error, if that is a terminal.
-fn show(bar: &mut Option<ProgressBar>, done: u64, total: Option<u64>, unit: Unit) {
-    let bar = bar.get_or_insert_with(|| {
-        let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
-        let template = match (unit, total) {
-            // No rate: the first figure after the start is absurd, and the time left says what it is wanted for.
-            (Unit::Bytes, Some(_)) => "{bar:30} {binary_bytes} of {binary_total_bytes}, {eta} left",
-            (Unit::Bytes, None) => "{spinner} {binary_bytes}",
-            (Unit::Events, Some(_)) => "{bar:30} {human_pos} of {human_len} events, {eta} left",
-            (Unit::Events, None) => "{spinner} {human_pos} events",
-        };
-        match ProgressStyle::with_template(template) {
-            Ok(style) => bar.with_style(style),
-            Err(_) => bar,
-        }
+fn show(shown: &mut Option<Bar>, done: u64, total: Option<u64>, unit: Unit) {
+    if shown.as_ref().is_some_and(|shown| shown.unit != unit) {
+        // The next part of the work counts something else.
+        finish(shown);
+    }
+    let Bar { bar, .. } = shown.get_or_insert_with(|| Bar {
+        bar: drawn(total, unit),
+        unit,
     });
     if let Some(total) = total {
         bar.set_length(total);
     }
     bar.set_position(done);
+}
+
+fn finish(shown: &mut Option<Bar>) {
+    if let Some(Bar { bar, .. }) = shown.take() {
+        bar.finish_and_clear();
+    }
+}
+
+fn drawn(total: Option<u64>, unit: Unit) -> ProgressBar {
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr());
+    let template = match (unit, total) {
+        // No rate: the time left says what it is wanted for.
+        (Unit::Bytes, Some(_)) => "{bar:30} {binary_bytes} of {binary_total_bytes}, {eta} left",
+        (Unit::Bytes, None) => "{spinner} {binary_bytes}",
+        (Unit::Log, _) => "{bar:30} {percent} % of the log, {rate}{eta} left",
+        (Unit::Rows, Some(_)) => "{bar:30} {human_pos} of {human_len} rows compared, {eta} left",
+        (Unit::Rows, None) => "{spinner} {human_pos} rows compared",
+    };
+    match ProgressStyle::with_template(template) {
+        Ok(style) => bar.with_style(style.with_key("rate", rate)),
+        Err(_) => bar,
+    }
+}
+
+/// Over the whole time; not in the first second, whose figure is absurd.
+fn rate(state: &ProgressState, text: &mut dyn std::fmt::Write) {
+    let seconds = state.elapsed().as_secs();
+    if let Some(rate) = state.pos().checked_div(seconds) {
+        // The only writer behind it is a string.
+        let _ = write!(text, "{} a second, ", HumanCount(rate));
+    }
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep};
 
 use super::print;
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Engine, Role, Roles};
 use crate::control::{self, Command, Execute, Frame, Input};
 use crate::project;
 use crate::serve::{Tasks, stop_signal};
@@ -63,14 +63,8 @@ pub enum Ended {
 
 /// Runs the commands, one after the other.
 pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended> {
-    let data_dir = &config.server.data_dir;
-    if asked.iter().all(|asked| needs_data(&asked.command)) && !data_dir.join("gitleads.db").exists() {
-        bail!(
-            "there is no GitLeads data in {}; is --data-dir right?",
-            data_dir.display()
-        );
-    }
-    match Place::find(config).await? {
+    let needs_data = asked.iter().all(|asked| needs_data(&asked.command));
+    match Place::find(config, needs_data).await? {
         Place::Server(data_dir) => {
             for Asked { command, input } in asked {
                 let input = input.as_ref().map(Source::open).transpose()?;
@@ -83,9 +77,9 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
         }
         Place::Here(app) => {
             let mut tasks = Tasks::new();
-            let (runner, log) = (app.runner.clone(), app.writer.log.clone());
+            let (runner, claims) = (app.runner.clone(), app.claims.clone());
             tasks.spawn("projections", move |shutdown| {
-                let work = project::run(runner.clone(), log.clone());
+                let work = project::run(runner.clone(), claims.clone());
                 async move { shutdown.cut_off(work).await }
             });
             let ended = here(&app, asked).await;
@@ -103,6 +97,8 @@ const fn needs_data(command: &Command) -> bool {
         | Command::RevokeKey { .. }
         | Command::SetPlan { .. }
         | Command::Replay { .. }
+        | Command::VerifyLog
+        | Command::Projections(_)
         | Command::Events(_) => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }
@@ -123,7 +119,7 @@ async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
 }
 
 /// Prints the frames of a command. None: it is done, and the next one may come.
-async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
+pub(super) async fn show(frames: mpsc::Receiver<Frame>) -> anyhow::Result<Option<Ended>> {
     let mut stdout = std::io::stdout();
     tokio::select! {
         printed = print::frames(frames, &mut stdout) => match printed? {
@@ -145,8 +141,37 @@ enum Place {
 }
 
 impl Place {
-    async fn find(config: Config) -> anyhow::Result<Self> {
+    async fn find(config: Config, needs_data: bool) -> anyhow::Result<Self> {
+        match config.database.engine {
+            Engine::Embedded => Self::find_files(config, needs_data).await,
+            Engine::Postgres(_) => Self::find_database(config, needs_data).await,
+        }
+    }
+
+    /// A database is shared: this process is one more that has it open.
+    async fn find_database(mut config: Config, needs_data: bool) -> anyhow::Result<Self> {
+        // Nobody else may be there to show what the command wrote.
+        config.roles = Roles::only(Role::Project);
+        let app = App::open(config)
+            .await?
+            .context("a database is never held by one process")?;
+        if needs_data && app.is_new().await? {
+            bail!(
+                "there is no GitLeads data in {}; is --database-url right?",
+                app.storage.name()
+            );
+        }
+        Ok(Self::Here(Arc::new(app)))
+    }
+
+    async fn find_files(config: Config, needs_data: bool) -> anyhow::Result<Self> {
         let data_dir = config.server.data_dir.clone();
+        if needs_data && !data_dir.join("gitleads.db").exists() {
+            bail!(
+                "there is no GitLeads data in {}; is --data-dir right?",
+                data_dir.display()
+            );
+        }
         let patience = Instant::now() + PATIENCE;
         loop {
             if let Some(app) = App::open(config.clone()).await? {

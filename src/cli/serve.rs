@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +11,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::config::Config;
+use crate::config::{Config, Role};
 use crate::control;
 use crate::deliver;
 use crate::deliver::connector::Connector;
 use crate::deliver::guard::Policy;
 use crate::deliver::request::Sender;
 use crate::github::client::Client;
-use crate::http::{Api, GithubWebhook, TaskReport, router, server};
+use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
 use crate::ingest::{enrich, poll_repos, release};
 use crate::project;
 use crate::serve::{TaskState, TaskStates, Tasks, stop_signal};
@@ -40,11 +39,33 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bail!("another process has the data directory {} open", data_dir.display());
     };
     let app = Arc::new(app);
+    let served = serve(&app, listener).await;
+    // However it ended: what this node holds is others' to take at once.
+    app.close().await;
+    served
+}
+
+async fn serve(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    let mut tasks = Tasks::new();
+    // First: whoever holds the lease below may wait for this node to show what it wrote.
+    let (runner, claims) = (app.runner.clone(), app.claims.clone());
+    tasks.spawn("projections", move |shutdown| {
+        let work = project::run(runner.clone(), claims.clone());
+        async move { shutdown.cut_off(work).await }
+    });
+    // Of several nodes that start at once on nothing, one issues the first key.
+    let first_start = app.leases.acquire("first start").await.context("cannot take a lease")?;
     let account = app.account().await?;
     let first_key = app.first_key(account.account).await?;
+    first_start.release().await;
     let address = listener.local_addr().context("cannot tell the address")?;
-    let tasks = start(&app, listener)?;
-    let text = welcome(address, &data_dir, first_key.as_ref().map(|key| key.secret.as_str()));
+    start(app, listener, &mut tasks)?;
+    let place = if app.storage.is_shared() {
+        app.storage.name()
+    } else {
+        app.config.server.data_dir.display().to_string()
+    };
+    let text = welcome(address, &place, first_key.as_ref().map(|key| key.secret.as_str()));
     // Somebody who closed the output does not want to read it.
     let _ = std::io::stdout().write_all(text.as_bytes());
     let _ = std::io::stdout().flush();
@@ -53,52 +74,33 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
     for name in tasks.shutdown(END_WITHIN).await {
         tracing::warn!(task = name, "did not end in time and was cut off");
     }
-    app.close().await;
     Ok(())
 }
 
-/// The closed list of long-running tasks.
-fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
-    let mut tasks = Tasks::new();
-    let github = &app.config.github;
-    let token = github.token.as_ref().map(crate::config::Secret::expose);
-    let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
-    let deliveries = deliveries(app)?;
-    let (runner, log) = (app.runner.clone(), app.writer.log.clone());
-    tasks.spawn("projections", move |shutdown| {
-        let work = project::run(runner.clone(), log.clone());
-        async move { shutdown.cut_off(work).await }
-    });
-    tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
-    let (ingest, polled) = (app.ingest.clone(), client.clone());
-    tasks.spawn("polls", move |shutdown| {
-        let work = poll_repos::run(ingest.clone(), polled.clone());
-        async move { shutdown.cut_off(work).await }
-    });
-    let ingest = app.ingest.clone();
-    tasks.spawn("enrichment", move |shutdown| {
-        let work = enrich::run(ingest.clone(), client.clone());
-        let work = async {
-            work.await;
-            Ok(())
-        };
-        async move { shutdown.cut_off(work).await }
-    });
-    let ingest = app.ingest.clone();
-    tasks.spawn("releases", move |shutdown| {
-        let work = release::run(ingest.clone());
-        let work = async {
-            work.await;
-            Ok(())
-        };
-        async move { shutdown.cut_off(work).await }
-    });
-    let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
-    tasks.spawn("control", move |shutdown| {
-        let (execute, data_dir) = (execute.clone(), data_dir.clone());
-        async move { control::server::serve(&data_dir, execute, shutdown).await }
-    });
-    let router = router(api(app, tasks.states()));
+/// The closed list of long-running tasks besides the projections, of which a node runs those of its roles.
+fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Result<()> {
+    let roles = &app.config.roles;
+    if roles.has(Role::Deliver) {
+        let deliveries = deliveries(app)?;
+        tasks.spawn("deliveries", move |shutdown| deliver::run(deliveries.clone(), shutdown));
+    }
+    if roles.has(Role::Ingest) {
+        ingestion(app, tasks)?;
+    }
+    // On a shared database a command is a process of its own.
+    if !app.storage.is_shared() {
+        let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
+        tasks.spawn("control", move |shutdown| {
+            let (execute, data_dir) = (execute.clone(), data_dir.clone());
+            async move { control::server::serve(&data_dir, execute, shutdown).await }
+        });
+    }
+    let api = api(app, tasks.states());
+    let router = if roles.has(Role::Api) {
+        router(api)
+    } else {
+        supervisors_router(api)
+    };
     let listener = Arc::new(listener);
     tasks.spawn("http", move |shutdown| {
         let (listener, router) = (listener.clone(), router.clone());
@@ -107,7 +109,39 @@ fn start(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<Tasks> {
             Ok(())
         }
     });
-    Ok(tasks)
+    Ok(())
+}
+
+/// The tasks that ask GitHub, and the one that releases what waited for room.
+fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
+    let github = &app.config.github;
+    let token = github.token.as_ref().map(crate::config::Secret::expose);
+    let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
+    let (here, polled) = (app.clone(), client.clone());
+    tasks.spawn("polls", move |shutdown| {
+        let (app, client) = (here.clone(), polled.clone());
+        async move {
+            let work = |lease| poll_repos::run(app.ingest.clone(), client.clone(), lease);
+            app.leases.hold(poll_repos::LEASE, &shutdown, work).await
+        }
+    });
+    let here = app.clone();
+    tasks.spawn("enrichment", move |shutdown| {
+        let (app, client) = (here.clone(), client.clone());
+        async move {
+            let work = |lease| enrich::run(app.ingest.clone(), client.clone(), lease);
+            app.leases.beside(poll_repos::LEASE, &shutdown, work).await
+        }
+    });
+    let here = app.clone();
+    tasks.spawn("releases", move |shutdown| {
+        let app = here.clone();
+        async move {
+            let work = |_| release::run(app.ingest.clone());
+            app.leases.hold(release::LEASE, &shutdown, work).await
+        }
+    });
+    Ok(())
 }
 
 fn policy(app: &App) -> Policy {
@@ -121,10 +155,11 @@ fn policy(app: &App) -> Policy {
 fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
     Ok(deliver::Deliveries {
         writer: app.writer.clone(),
-        store: app.store.clone(),
-        views: app.views.clone(),
+        store: app.storage.store.clone(),
+        views: app.storage.views.clone(),
         freshness: app.freshness.clone(),
         sender: Sender::new(Connector::system(policy(app))?)?,
+        leases: app.leases.clone(),
         nudge: Arc::new(Notify::new()),
     })
 }
@@ -133,8 +168,8 @@ fn api(app: &App, states: TaskStates) -> Api {
     let secret = app.config.github.webhook_secret.as_ref();
     Api {
         writer: app.writer.clone(),
-        views: app.views.clone(),
-        store: app.store.clone(),
+        views: app.storage.views.clone(),
+        store: app.storage.store.clone(),
         freshness: app.freshness.clone(),
         plans: app.plans.clone(),
         endpoint_policy: policy(app),
@@ -143,6 +178,11 @@ fn api(app: &App, states: TaskStates) -> Api {
             secret: secret.expose().to_owned(),
         }),
         tasks: Arc::new(move || states.all().into_iter().map(report).collect()),
+        node: NodeReport {
+            roles: app.config.roles.words(),
+            leases: app.leases.clone(),
+        },
+        shared_limits: app.storage.shared_limits(),
         answer_within: Api::ANSWER_WITHIN,
     }
 }
@@ -156,14 +196,13 @@ fn report((name, state): (&'static str, TaskState)) -> TaskReport {
 }
 
 /// What the start prints; the first start prints the first key as well, this once.
-pub fn welcome(address: SocketAddr, data_dir: &Path, first_key: Option<&str>) -> String {
+pub fn welcome(address: SocketAddr, place: &str, first_key: Option<&str>) -> String {
     let url = format!("http://{address}");
     let mut text = format!("\n  GitLeads {} runs at {url}\n\n", env!("CARGO_PKG_VERSION"));
     // Writing to a string cannot fail.
     let _ = write!(
         text,
-        "    API      {url}/v1/leads\n    State    {url}/readyz\n    Data     {}\n",
-        data_dir.display()
+        "    API      {url}/v1/leads\n    State    {url}/readyz\n    Data     {place}\n"
     );
     if let Some(key) = first_key {
         let _ = write!(
@@ -193,7 +232,7 @@ mod tests {
 
     #[test]
     fn the_first_start_shows_the_key_and_a_line_to_go_on_with() {
-        let text = welcome(([127, 0, 0, 1], 8080).into(), Path::new("./gitleads-data"), Some(KEY));
+        let text = welcome(([127, 0, 0, 1], 8080).into(), "./gitleads-data", Some(KEY));
         assert!(
             text.contains("curl http://127.0.0.1:8080/v1/tracked-repos -H 'Authorization: Bearer gl_live_example'")
         );
@@ -206,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_later_start_shows_no_key() {
-        let text = welcome(([127, 0, 0, 1], 8080).into(), Path::new("./gitleads-data"), None);
+        let text = welcome(([127, 0, 0, 1], 8080).into(), "./gitleads-data", None);
         assert!(text.contains("http://127.0.0.1:8080") && !text.contains("gl_live_"));
     }
 }

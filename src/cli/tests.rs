@@ -3,7 +3,8 @@
 use clap::CommandFactory as _;
 
 use super::*;
-use crate::control::{Command, wire};
+use crate::control::Command;
+use crate::control::wire::{self, Projections};
 
 fn asked(arguments: &[&str]) -> Result<Command, String> {
     let line = Line::try_parse_from([&["gitleads"], arguments].concat()).map_err(|error| error.to_string())?;
@@ -12,8 +13,11 @@ fn asked(arguments: &[&str]) -> Result<Command, String> {
         Some(Task::Plan(task)) => task.command(),
         Some(Task::Track(task)) => task.command(),
         Some(Task::Replay(arguments)) => arguments.command(),
+        Some(Task::Projections(task)) => task.command(),
         Some(Task::Events(arguments)) => arguments.command(),
         Some(Task::Backfill(arguments)) => arguments.commands().unwrap().remove(0),
+        Some(Task::Log(log::Task::Verify)) => log::Task::verify(),
+        Some(Task::Log(log::Task::Copy { .. })) => return Err("copy".into()),
         Some(Task::Serve) | None => return Err("serve".into()),
     };
     Ok(asked.command)
@@ -58,7 +62,38 @@ fn every_command_is_read_as_it_is_documented() {
         asked(&["track", "keyword", "docker compose", "--in", "issues,prs"]),
         Ok(keyword)
     );
-    assert_eq!(asked(&["replay", "--all"]), Ok(Command::Replay { projection: None }));
+    let replay = |projection: Option<&str>, verify| {
+        let projection = projection.map(str::to_owned);
+        Ok(Command::Replay { projection, verify })
+    };
+    assert_eq!(asked(&["replay", "--all"]), replay(None, false));
+    assert_eq!(asked(&["replay", "leads", "--verify"]), replay(Some("leads"), true));
+    let projections = |arguments: &[&str]| asked(&[&["projections"], arguments].concat());
+    let (leads, one) = (|| "leads".to_owned(), || "lead-1".to_owned());
+    let told = |asked| Ok(Command::Projections(asked));
+    assert_eq!(projections(&["list"]), told(Projections::List));
+    assert_eq!(
+        projections(&["parked", "leads"]),
+        told(Projections::Parked { projection: leads() })
+    );
+    for (arguments, stream) in [
+        (&["retry", "leads", "--stream", "lead-1"][..], Some(one())),
+        (&["retry", "leads"], None),
+    ] {
+        let projection = leads();
+        assert_eq!(projections(arguments), told(Projections::Retry { projection, stream }));
+    }
+    let (projection, stream) = (leads(), one());
+    assert_eq!(
+        projections(&["skip", "leads", "--stream", "lead-1"]),
+        told(Projections::Skip { projection, stream })
+    );
+    assert_eq!(
+        projections(&["revert", "leads"]),
+        told(Projections::Revert { projection: leads() })
+    );
+    let projection = None;
+    assert_eq!(projections(&["drop-old"]), told(Projections::DropOld { projection }));
     let follow = wire::Events {
         after: 3,
         kind: Some("LeadCaptured".into()),
@@ -83,6 +118,7 @@ async fn a_command_that_needs_data_makes_no_new_installation() {
         &["keys", "revoke", "key_00000000000000000000000000"],
         &["plan", "set", "pro"],
         &["replay", "--all"],
+        &["projections", "list"],
         &["events"],
     ] {
         let data_dir = data.to_str().unwrap();
@@ -113,5 +149,6 @@ fn a_value_of_the_wrong_shape_is_refused_with_its_reason() {
     );
     refused(&["events", "--after", "x"], "must be a position, a whole number");
     refused(&["replay"], "<NAME|--all>");
+    refused(&["projections", "skip", "leads"], "--stream <STREAM>");
     refused(&["backfill"], "<FILE>");
 }

@@ -31,7 +31,7 @@ pub use disable_webhook_endpoint::disable_webhook_endpoint;
 pub use enrich_lead::{Observed, enrich_lead};
 pub use error::CommandError;
 pub use issue_key::{IssuedKey, issue_key};
-pub use open_account::open_account;
+pub use open_account::{open_account, open_first_account};
 pub use record_signals::{Allowance, RecordedSignals, Sighting, record_signals};
 pub use release_leads::release_leads;
 pub use remove_webhook_endpoint::remove_webhook_endpoint;

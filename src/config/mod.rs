@@ -4,9 +4,11 @@
 //! file is the one that `--config` or `GITLEADS_CONFIG` names, or else `gitleads.toml` in the data directory if it is
 //! there. An empty variable counts as none.
 
+pub mod database;
 pub mod github;
 pub mod logs;
 pub mod plans;
+pub mod roles;
 pub mod secret;
 pub mod server;
 pub mod sources;
@@ -18,8 +20,10 @@ use std::path::PathBuf;
 
 use domain::Plans;
 
+pub use database::{Database, Engine};
 pub use github::GitHub;
 pub use logs::{LogFormat, Logs};
+pub use roles::{Role, Roles};
 pub use secret::Secret;
 pub use server::Server;
 pub use sources::{ConfigError, Origin};
@@ -33,6 +37,10 @@ use sources::{File, Sources};
 pub struct Config {
     /// Where to listen and where data lies.
     pub server: Server,
+    /// Where log and read models lie.
+    pub database: Database,
+    /// What this process does of all there is to do.
+    pub roles: Roles,
     /// How GitHub is reached and believed.
     pub github: GitHub,
     /// Which webhook endpoints are allowed.
@@ -56,6 +64,10 @@ pub struct Flags {
     #[command(flatten)]
     server: server::Flags,
     #[command(flatten)]
+    database: database::Flags,
+    #[command(flatten)]
+    roles: roles::Flags,
+    #[command(flatten)]
     github: github::Flags,
     #[command(flatten)]
     webhooks: webhooks::Flags,
@@ -68,6 +80,8 @@ impl Flags {
     fn given(&self) -> impl Iterator<Item = (&'static str, String)> {
         let groups = [
             self.server.given().to_vec(),
+            self.database.given().to_vec(),
+            self.roles.given().to_vec(),
             self.github.given().to_vec(),
             self.webhooks.given().to_vec(),
             self.logs.given().to_vec(),
@@ -83,6 +97,8 @@ impl Config {
     /// Every key that a TOML file may hold.
     const KEYS: &[&[&str]] = &[
         server::KEYS,
+        database::KEYS,
+        roles::KEYS,
         github::KEYS,
         webhooks::KEYS,
         vault::KEYS,
@@ -107,8 +123,11 @@ impl Config {
             Some(path) => File::read(&path, Self::KEYS)?,
             None => Self::file_in_data_dir(&sources)?,
         };
+        let database = Database::read(&sources)?;
         Ok(Self {
             server: Server::read(&sources)?,
+            roles: Roles::read(&sources, &database.engine)?,
+            database,
             github: GitHub::read(&sources)?,
             webhooks: Webhooks::read(&sources)?,
             vault: Vault::read(&sources)?,

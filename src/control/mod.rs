@@ -29,23 +29,33 @@ pub fn socket(data_dir: &Path) -> PathBuf {
     data_dir.join("control.sock")
 }
 
+/// Starts work of this process alone, which tells what comes of it as a command does.
+pub fn run<F>(work: impl FnOnce(Output) -> F) -> mpsc::Receiver<Frame>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let (output, frames) = Output::channel();
+    tokio::spawn(tell(work(output.clone()), output));
+    frames
+}
+
 /// Starts a command; its frames arrive in the channel, the last one says how it ended. Dropping the receiver drops the
 /// command, which loses no more than a crash would.
 pub fn start(execute: Arc<dyn Execute>, command: Command, input: Option<Input>) -> mpsc::Receiver<Frame> {
-    let (output, frames) = Output::channel();
-    tokio::spawn(async move {
-        let outcome = tokio::select! {
-            outcome = execute.execute(command, input, &output) => outcome,
-            () = output.closed() => return,
-        };
-        let last = match outcome {
-            Ok(()) => Frame::Done,
-            Err(error) => Frame::Failed(format!("{error:#}")),
-        };
-        // Nobody left to tell is no fault: the command has ended anyway.
-        let _ = output.send(last).await;
-    });
-    frames
+    run(|output| async move { execute.execute(command, input, &output).await })
+}
+
+async fn tell(work: impl Future<Output = anyhow::Result<()>>, output: Output) {
+    let outcome = tokio::select! {
+        outcome = work => outcome,
+        () = output.closed() => return,
+    };
+    let last = match outcome {
+        Ok(()) => Frame::Done,
+        Err(error) => Frame::Failed(format!("{error:#}")),
+    };
+    // Nobody left to tell is no fault: the work has ended anyway.
+    let _ = output.send(last).await;
 }
 
 #[cfg(test)]

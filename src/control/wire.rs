@@ -49,7 +49,13 @@ pub enum Command {
     Replay {
         /// The projection; none: all.
         projection: Option<String>,
+        /// Compare the new rows with those that are read, and exchange them only if they are the same.
+        verify: bool,
     },
+    /// Proves that the log is whole.
+    VerifyLog,
+    /// Shows and changes how the projections are.
+    Projections(Projections),
     /// Shows the log.
     Events(Events),
 }
@@ -66,6 +72,43 @@ pub struct Events {
     pub follow: bool,
     /// As JSON, one object a line.
     pub json: bool,
+}
+
+/// What to do with projections.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Projections {
+    /// Lists them.
+    List,
+    /// Shows the streams that one does not go on with.
+    Parked {
+        /// The projection.
+        projection: String,
+    },
+    /// Goes on with parked streams.
+    Retry {
+        /// The projection.
+        projection: String,
+        /// The stream; none: all that are parked.
+        stream: Option<String>,
+    },
+    /// Leaves out the event that a stream is parked at, and goes on with the rest.
+    Skip {
+        /// The projection.
+        projection: String,
+        /// The stream.
+        stream: String,
+    },
+    /// Puts the generation before in the place of the one that is read.
+    Revert {
+        /// The projection.
+        projection: String,
+    },
+    /// Removes the generation before.
+    DropOld {
+        /// The projection; none: all.
+        projection: Option<String>,
+    },
 }
 
 impl Command {
@@ -102,6 +145,8 @@ pub enum Frame {
 pub enum Unit {
     /// Bytes of an input.
     Bytes,
-    /// Events of the log.
-    Events,
+    /// The log, by position: how far, not how many events.
+    Log,
+    /// Rows of a read model.
+    Rows,
 }

@@ -16,6 +16,7 @@ use super::lane::Item;
 use super::request::{Attempt, Sender};
 use super::sign::Secret;
 use crate::commands::Writer;
+use crate::lease::Lease;
 
 /// Where one endpoint's deliveries go and how they are signed.
 pub struct Target {
@@ -48,6 +49,8 @@ pub enum Turn {
     Erased,
     /// The event cannot be told.
     Unrenderable(Unrenderable),
+    /// The endpoint is another node's by now: nothing was sent.
+    NotOurs,
 }
 
 /// Takes the event's turn. Errs only if the log or the vault cannot be read; then nothing was sent.
@@ -55,13 +58,14 @@ pub async fn take_turn(
     writer: Arc<Writer>,
     sender: Sender,
     target: Arc<Target>,
+    lease: Lease,
     item: Item,
 ) -> (Item, anyhow::Result<Turn>) {
-    let turn = turn(&writer, &sender, &target, &item).await;
+    let turn = turn(&writer, &sender, &target, &lease, &item).await;
     (item, turn)
 }
 
-async fn turn(writer: &Writer, sender: &Sender, target: &Target, item: &Item) -> anyhow::Result<Turn> {
+async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, item: &Item) -> anyhow::Result<Turn> {
     let Some(person) = item.stream.person() else {
         return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
     };
@@ -92,6 +96,10 @@ async fn turn(writer: &Writer, sender: &Sender, target: &Target, item: &Item) ->
         at,
         body: rendered,
     };
+    // However long the reading took.
+    if !lease.is_held() {
+        return Ok(Turn::NotOurs);
+    }
     let outcome = sender.send(attempt, &target.secret).await;
     Ok(Turn::Made(Box::new(Made {
         delivery,

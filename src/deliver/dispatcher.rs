@@ -1,5 +1,8 @@
-//! Keeps one worker going for every active endpoint: starts and stops them as endpoints come and go, starts them again
-//! after a failure, and nudges those whose account has news. Kept running by `serve`.
+//! Keeps one worker going for every active endpoint that is this node's: starts and stops them as endpoints and nodes come
+//! and go, starts them again after a failure, and nudges those whose account has news. Kept running by `serve`.
+//!
+//! Endpoints are divided among the nodes that deliver. Which node one belongs to is a matter of speed: that no two
+//! deliver to it is the matter of its lease, which the new node waits for until the old one has given it back.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,6 +22,7 @@ use super::cursor;
 use super::request::Sender;
 use super::worker::{Ended, Worker};
 use crate::commands::Writer;
+use crate::lease::{Leases, Role, Share};
 use crate::serve::Shutdown;
 
 /// The projection that says which endpoints there are.
@@ -37,6 +41,7 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// How long attempts are kept for the customer to look at, and how often older ones are removed.
 const KEEP_ATTEMPTS: Duration = Duration::from_hours(30 * 24);
 const PRUNE_EVERY: Duration = Duration::from_hours(1);
+const PRUNING: &str = "pruning";
 
 /// What deliveries need.
 #[derive(Clone)]
@@ -51,6 +56,8 @@ pub struct Deliveries {
     pub freshness: Freshness,
     /// Makes the requests.
     pub sender: Sender,
+    /// What keeps two nodes from delivering to one endpoint.
+    pub leases: Leases,
     /// Says that time has moved. Only a clock that is set by hand needs it.
     pub nudge: Arc<Notify>,
 }
@@ -61,7 +68,9 @@ pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<(
         return Ok(());
     };
     let mut dispatcher = Dispatcher {
+        share: deliveries.leases.share(Role::Deliver),
         deliveries,
+        end: shutdown.clone(),
         workers: HashMap::new(),
         tasks: JoinSet::new(),
         looked_to: head,
@@ -102,8 +111,21 @@ struct Running {
     stop: watch::Sender<bool>,
 }
 
+/// What a worker is told.
+struct Told {
+    /// There are news.
+    nudge: Arc<Notify>,
+    /// The endpoint is to be left.
+    stop: Shutdown,
+    /// The process is to end.
+    end: Shutdown,
+}
+
 struct Dispatcher {
     deliveries: Deliveries,
+    /// The endpoints that are this node's.
+    share: Share,
+    end: Shutdown,
     workers: HashMap<WebhookEndpointId, Running>,
     tasks: JoinSet<()>,
     looked_to: Position,
@@ -129,7 +151,10 @@ impl Dispatcher {
         if let Some(ended) = ended {
             self.workers.retain(|_, worker| worker.task != ended);
         }
-        if ended.is_some() || self.deliveries.freshness.changed_at(ENDPOINTS) != self.listed_at {
+        let share = self.deliveries.leases.share(Role::Deliver);
+        let divided_anew = share != self.share;
+        self.share = share;
+        if divided_anew || ended.is_some() || self.deliveries.freshness.changed_at(ENDPOINTS) != self.listed_at {
             self.reconcile().await?;
         }
         self.prune().await
@@ -168,13 +193,14 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Makes the workers match the endpoints.
+    /// Makes the workers match the endpoints of this node.
     async fn reconcile(&mut self) -> anyhow::Result<()> {
         // Asked before the list is read: a change in between is looked at once more.
         self.listed_at = self.deliveries.freshness.changed_at(ENDPOINTS);
-        let active = webhook_endpoints::active(&*self.deliveries.views)
+        let mut active = webhook_endpoints::active(&*self.deliveries.views)
             .await
             .context("list the webhook endpoints")?;
+        active.retain(|endpoint| self.share.has(&lease_of(endpoint.endpoint_id)));
         let ids: HashSet<WebhookEndpointId> = active.iter().map(|endpoint| endpoint.endpoint_id).collect();
         for (_, worker) in self.workers.iter().filter(|(id, _)| !ids.contains(id)) {
             worker.stop.send_replace(true);
@@ -191,9 +217,14 @@ impl Dispatcher {
         let (id, account) = (endpoint.endpoint_id, endpoint.account);
         let (stop, stopped) = Shutdown::channel();
         let nudge = Arc::new(Notify::new());
+        let told = Told {
+            nudge: nudge.clone(),
+            stop: stopped,
+            end: self.end.clone(),
+        };
         let task = self
             .tasks
-            .spawn(keep_going(self.deliveries.clone(), endpoint, nudge.clone(), stopped))
+            .spawn(keep_going(self.deliveries.clone(), endpoint, told))
             .id();
         let running = Running {
             account,
@@ -210,19 +241,26 @@ impl Dispatcher {
             store,
             views,
             freshness,
+            leases,
             ..
         } = &self.deliveries;
         for known in cursor::all(&**store).await.context("list the cursors")? {
+            let name = lease_of(known.endpoint);
             // Read models that have not come to the endpoint yet do not know it either: that is no removal.
-            if self.workers.contains_key(&known.endpoint) || freshness.applied() < known.existed_at {
+            if self.workers.contains_key(&known.endpoint)
+                || !self.share.has(&name)
+                || freshness.applied() < known.existed_at
+            {
                 continue;
             }
             let found = webhook_endpoints::find(&**views, known.account, known.endpoint)
                 .await
                 .context("find a webhook endpoint")?;
-            if found.is_none() {
-                store
-                    .write(cursor::forget(known.endpoint))
+            if found.is_none()
+                && let Some(lease) = leases.try_acquire(&name).await.context("take a lease")?
+            {
+                lease
+                    .write(&**store, cursor::forget(known.endpoint))
                     .await
                     .context("remove an endpoint's rows")?;
             }
@@ -231,16 +269,20 @@ impl Dispatcher {
     }
 
     async fn prune(&mut self) -> anyhow::Result<()> {
-        let now = self.deliveries.writer.clock.now();
+        let Deliveries {
+            writer, store, leases, ..
+        } = &self.deliveries;
+        let now = writer.clock.now();
         if now.since(self.pruned_at) < PRUNE_EVERY {
             return Ok(());
         }
-        let kept_since = Timestamp::from_secs(now.secs().saturating_sub(KEEP_ATTEMPTS.as_secs().cast_signed()));
-        self.deliveries
-            .store
-            .write(vec![cursor::prune(kept_since)])
-            .await
-            .context("remove old attempts")?;
+        if let Some(lease) = leases.try_acquire(PRUNING).await.context("take a lease")? {
+            let kept_since = Timestamp::from_secs(now.secs().saturating_sub(KEEP_ATTEMPTS.as_secs().cast_signed()));
+            lease
+                .write(&**store, vec![cursor::prune(kept_since)])
+                .await
+                .context("remove old attempts")?;
+        }
         self.pruned_at = now;
         Ok(())
     }
@@ -253,14 +295,21 @@ impl Dispatcher {
     }
 }
 
-/// Runs an endpoint's worker, and after a failure another one, until it is stopped or has disabled its endpoint.
-async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, nudge: Arc<Notify>, shutdown: Shutdown) {
+/// The lease that whoever delivers to the endpoint holds.
+fn lease_of(endpoint: WebhookEndpointId) -> String {
+    format!("webhook:{endpoint}")
+}
+
+/// Runs an endpoint's worker whenever this node has the lease, and after a failure another one, until it is stopped or
+/// has disabled its endpoint.
+async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, told: Told) {
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        let error = match work(&deliveries, &endpoint, &nudge, &shutdown).await {
+        let error = match work(&deliveries, &endpoint, &told).await {
             Ok(Ended::Stopped) => return,
-            Ok(Ended::Disabled(position)) => return until_known(&deliveries, position, &shutdown).await,
+            Ok(Ended::Disabled(position)) => return until_known(&deliveries, position, &told.stop).await,
+            Ok(Ended::Lost) => continue,
             Err(error) => error,
         };
         tracing::warn!(
@@ -272,23 +321,27 @@ async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, nudge:
             pause = FIRST_PAUSE;
         }
         tokio::select! {
-            () = shutdown.requested() => return,
+            () = told.stop.requested() => return,
             () = sleep(pause) => pause = (pause * 2).min(LONGEST_PAUSE),
         }
     }
 }
 
-async fn work(
-    deliveries: &Deliveries,
-    endpoint: &WebhookEndpointRow,
-    nudge: &Notify,
-    shutdown: &Shutdown,
-) -> anyhow::Result<Ended> {
+/// Waits for the lease and works until it is lost or something else comes to its end.
+async fn work(deliveries: &Deliveries, endpoint: &WebhookEndpointRow, told: &Told) -> anyhow::Result<Ended> {
     let Deliveries {
         writer, store, sender, ..
     } = deliveries.clone();
-    let worker = Worker::open(writer, store, sender, endpoint.clone()).await?;
-    worker.run(nudge, shutdown).await
+    let name = lease_of(endpoint.endpoint_id);
+    let lease = tokio::select! {
+        () = told.stop.requested() => return Ok(Ended::Stopped),
+        acquired = deliveries.leases.acquire(&name) => acquired.context("take a lease")?,
+    };
+    let worker = Worker::open(writer, store, sender, endpoint.clone(), lease.clone()).await?;
+    let ended = worker.run(&told.nudge, &told.stop, &told.end).await;
+    // Now, so that the node that waits for it has it before this one looks around anew.
+    lease.release().await;
+    ended
 }
 
 /// Waits until the read models know that the endpoint is disabled, so that nobody starts it again before.

@@ -19,6 +19,8 @@ mod worker;
 pub use dispatcher::{Deliveries, run};
 
 #[cfg(test)]
+mod node_tests;
+#[cfg(test)]
 mod receiver;
 #[cfg(test)]
 mod sandbox;

@@ -7,7 +7,7 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response, StatusCode, Uri};
 use tokio::net::TcpListener;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 
 /// A request as the receiver got it.
 #[derive(Debug, Clone)]
@@ -30,13 +30,14 @@ impl Heard {
     }
 }
 
-/// What to answer; none: nothing, ever.
+/// What to answer; none: nothing before the test lets go, and then 200.
 type Script = dyn Fn(&Heard) -> Option<Response<Body>> + Send + Sync;
 
 struct Shared {
     script: Box<Script>,
     heard: Mutex<Vec<Heard>>,
     news: Notify,
+    let_go: watch::Sender<bool>,
 }
 
 pub struct Receiver {
@@ -50,6 +51,7 @@ impl Receiver {
             script: Box::new(script),
             heard: Mutex::default(),
             news: Notify::new(),
+            let_go: watch::Sender::new(false),
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());
@@ -60,6 +62,11 @@ impl Receiver {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// Answers whatever waits for its answer, and whatever would.
+    pub fn let_go(&self) {
+        self.shared.let_go.send_replace(true);
     }
 
     /// What was heard so far.
@@ -89,10 +96,12 @@ async fn hear(State(shared): State<Arc<Shared>>, uri: Uri, headers: HeaderMap, b
     let answer = (shared.script)(&heard);
     shared.heard.lock().unwrap().push(heard);
     shared.news.notify_waiters();
-    match answer {
-        Some(answer) => answer,
-        None => std::future::pending().await,
+    if let Some(answer) = answer {
+        return answer;
     }
+    let mut let_go = shared.let_go.subscribe();
+    let_go.wait_for(|let_go| *let_go).await.unwrap();
+    Response::new(Body::empty())
 }
 
 /// An answer with nothing but a status.

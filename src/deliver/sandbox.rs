@@ -27,6 +27,8 @@ use super::worker::{Ended, Worker};
 use super::{Deliveries, run};
 use crate::clock::Clock;
 use crate::commands::{self, Allowance, NewEndpoint, Sighting, Writer};
+use crate::lease::{Lease, Leases};
+use crate::project::Claims;
 use crate::serve::Shutdown;
 
 pub struct HandClock {
@@ -56,6 +58,7 @@ pub struct Sandbox {
     pub store: Arc<Sqlite>,
     pub views: Arc<Sqlite>,
     pub runner: Arc<Mutex<Runner>>,
+    claims: Arc<Claims>,
     pub clock: Arc<HandClock>,
     pub sender: Sender,
     pub nudge: Arc<Notify>,
@@ -108,6 +111,7 @@ impl Sandbox {
             store,
             views,
             runner: Arc::new(Mutex::new(runner)),
+            claims: Arc::new(Claims::new(Leases::sole(), Vec::new())),
             clock,
             sender: Sender::new(Connector::system(lax).unwrap()).unwrap(),
             nudge: Arc::new(Notify::new()),
@@ -185,24 +189,36 @@ impl Sandbox {
             .unwrap();
     }
 
+    /// Works as a process that is alone.
     pub async fn work(&self, endpoint: &WebhookEndpointRow) -> Job {
+        let lease = Leases::sole().try_acquire("webhook").await.unwrap();
+        self.work_under(lease.unwrap(), endpoint).await
+    }
+
+    pub async fn work_under(&self, lease: Lease, endpoint: &WebhookEndpointRow) -> Job {
         let worker = Worker::open(
             self.writer.clone(),
             self.store.clone(),
             self.sender.clone(),
             endpoint.clone(),
+            lease,
         )
         .await
         .unwrap();
         let nudge = Arc::new(Notify::new());
         let (stop, shutdown) = Shutdown::channel();
         let nudged = nudge.clone();
-        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown).await });
+        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown, &shutdown).await });
         Job { nudge, stop, task }
     }
 
     /// A dispatcher and a runner of the read models, until the sender is dropped.
     pub async fn dispatch(&self) -> (watch::Sender<bool>, JoinHandle<anyhow::Result<()>>) {
+        self.dispatch_as(Leases::sole()).await
+    }
+
+    /// As a node of these leases.
+    pub async fn dispatch_as(&self, leases: Leases) -> (watch::Sender<bool>, JoinHandle<anyhow::Result<()>>) {
         let (stop, shutdown) = Shutdown::channel();
         let deliveries = Deliveries {
             writer: self.writer.clone(),
@@ -210,9 +226,10 @@ impl Sandbox {
             views: self.views.clone(),
             freshness: self.runner.lock().await.freshness(),
             sender: self.sender.clone(),
+            leases,
             nudge: self.nudge.clone(),
         };
-        let projecting = crate::project::run(self.runner.clone(), self.writer.log.clone());
+        let projecting = crate::project::run(self.runner.clone(), self.claims.clone());
         let ended = shutdown.clone();
         tokio::spawn(async move {
             tokio::select! {

@@ -218,6 +218,7 @@ async fn a_receiver_that_is_gone_disables_its_endpoint_and_what_it_missed_is_kep
     assert!(matches!(job.task.await.unwrap().unwrap(), Ended::Disabled(_)));
     let row = sandbox.endpoint(endpoint.endpoint_id).await.unwrap();
     assert_eq!(row.status, EndpointStatus::Disabled(DisabledReason::Gone));
+    assert_eq!(row.last_failure.as_deref(), Some("status"));
     assert_eq!(receiver.heard().len(), 1);
     assert_eq!(sandbox.number(WAITING).await, 1);
 }

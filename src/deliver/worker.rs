@@ -3,10 +3,13 @@
 //! Outcomes, retries and the cursor go to the store in one transaction, while further requests are under way. A crash at
 //! any point repeats at most what was in flight or not yet written, with the same `webhook-id`; nothing is lost.
 //!
+//! Whoever works holds the endpoint's lease: every write stands under its fence, and no request goes out once it is lost.
+//!
 //! Requests, the reading of the log and the write are polled together: none of them waits for another, so that whatever
 //! one of them holds, such as a turn in a queue, is used or given back.
 
 use std::collections::BTreeSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +21,7 @@ use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 use projections::webhook_endpoints::WebhookEndpointRow;
 use tokio::sync::Notify;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
 use super::attempt::{Target, Turn, take_turn};
 use super::cursor::{self, Cursor, Made};
@@ -26,6 +29,7 @@ use super::lane::{Item, Lanes};
 use super::request::{Failure, Sender};
 use super::{body, schedule};
 use crate::commands::{Writer, disable_webhook_endpoint};
+use crate::lease::Lease;
 use crate::serve::Shutdown;
 
 /// Requests of one endpoint under way at the same time.
@@ -43,7 +47,7 @@ const WAITING: usize = 1_000;
 /// The longest sleep: the machine's clock may have been set meanwhile.
 const LONGEST_SLEEP: Duration = Duration::from_mins(1);
 
-/// How long requests under way may go on once the worker is to stop.
+/// How long requests under way may go on once the process is to end.
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
 type Sending = FuturesUnordered<BoxFuture<'static, (Item, anyhow::Result<Turn>)>>;
@@ -57,6 +61,8 @@ pub enum Ended {
     Stopped,
     /// It disabled its endpoint, by an event at this place in the log.
     Disabled(Position),
+    /// It lost the lease: another node may go on where the store says the last one was.
+    Lost,
 }
 
 /// One endpoint's worker.
@@ -65,6 +71,7 @@ pub struct Worker {
     store: Arc<dyn Database>,
     sender: Sender,
     endpoint: WebhookEndpointRow,
+    lease: Lease,
     target: Arc<Target>,
     lanes: Lanes,
     cursor: Cursor,
@@ -78,7 +85,8 @@ pub struct Worker {
     pending: Vec<Statement>,
     /// Whether the cursor's row is older than its memory.
     moved: bool,
-    verdict: Option<DisabledReason>,
+    /// Why the endpoint is to be disabled, and what the last attempt failed with.
+    verdict: Option<(DisabledReason, Failure)>,
 }
 
 impl Worker {
@@ -88,6 +96,7 @@ impl Worker {
         store: Arc<dyn Database>,
         sender: Sender,
         endpoint: WebhookEndpointRow,
+        lease: Lease,
     ) -> anyhow::Result<Self> {
         let target = Arc::new(Target::open(&writer, &endpoint)?);
         let loaded = cursor::load(&*store, endpoint.endpoint_id)
@@ -108,6 +117,7 @@ impl Worker {
             store,
             sender,
             endpoint,
+            lease,
             target,
             lanes,
             left_over: cursor.unsettled.iter().copied().collect(),
@@ -120,12 +130,23 @@ impl Worker {
         })
     }
 
-    /// Delivers until it is time to end, or the endpoint is disabled. A `nudge` says that the log or the time has moved.
-    pub async fn run(mut self, nudge: &Notify, shutdown: &Shutdown) -> anyhow::Result<Ended> {
+    /// Delivers until the lease is lost, the endpoint is disabled, or the worker is told to `stop`; then requests under way
+    /// come to their end, unless the process is to `end`. A `nudge` says that the log or the time has moved.
+    pub async fn run(mut self, nudge: &Notify, stop: &Shutdown, end: &Shutdown) -> anyhow::Result<Ended> {
+        match self.work(nudge, stop, end).await {
+            Ok(ended) => Ok(ended),
+            Err(error) if is_stale(&error) => Ok(Ended::Lost),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn work(&mut self, nudge: &Notify, stop: &Shutdown, end: &Shutdown) -> anyhow::Result<Ended> {
         let mut sending = Sending::new();
         let mut reading: Option<Reading> = None;
         let mut flushing: Option<Flush> = None;
-        loop {
+        let lease = self.lease.clone();
+        let mut lost = pin!(lease.lost());
+        while lease.is_held() && self.verdict.is_none() {
             if reading.is_none() && self.wants_more() {
                 reading = Some(self.read_more());
             }
@@ -136,7 +157,8 @@ impl Worker {
             let until_due = self.until_due();
             tokio::select! {
                 biased;
-                () = shutdown.requested() => break,
+                () = stop.requested() => break,
+                () = &mut lost => break,
                 Some((item, turn)) = sending.next() => self.note(item, turn?),
                 written = finished(&mut flushing) => {
                     written.context("write the outcomes")?;
@@ -145,12 +167,10 @@ impl Worker {
                 () = nudge.notified() => self.more = true,
                 () = sleep(until_due.unwrap_or_default()), if until_due.is_some() => {}
             }
-            if self.verdict.is_some() {
-                break;
-            }
         }
-        self.wind_down(sending, flushing).await?;
+        self.wind_down(sending, flushing, end).await?;
         match self.verdict {
+            _ if !lease.is_held() => Ok(Ended::Lost),
             Some(reason) => self.disable(reason).await.map(Ended::Disabled),
             None => Ok(Ended::Stopped),
         }
@@ -203,8 +223,8 @@ impl Worker {
         }
         while self.lanes.in_flight() < IN_FLIGHT {
             let Some(item) = self.lanes.take_due(now) else { return };
-            let (writer, sender) = (self.writer.clone(), self.sender.clone());
-            sending.push(Box::pin(take_turn(writer, sender, self.target.clone(), item)));
+            let (writer, sender, lease) = (self.writer.clone(), self.sender.clone(), self.lease.clone());
+            sending.push(Box::pin(take_turn(writer, sender, self.target.clone(), lease, item)));
         }
     }
 
@@ -225,6 +245,7 @@ impl Worker {
     fn note(&mut self, item: Item, turn: Turn) {
         self.moved = true;
         match turn {
+            Turn::NotOurs => {}
             Turn::Erased => self.settle(&item.stream),
             Turn::Unrenderable(reason) => {
                 tracing::error!(
@@ -262,9 +283,9 @@ impl Worker {
         }
         let gone = made.outcome.status == Some(410);
         if gone {
-            self.verdict = Some(DisabledReason::Gone);
+            self.verdict = Some((DisabledReason::Gone, failure));
         } else if schedule::is_given_up(since, self.cursor.failures, now) {
-            self.verdict = self.verdict.or(Some(DisabledReason::Failing));
+            self.verdict = self.verdict.or(Some((DisabledReason::Failing, failure)));
         }
         match schedule::next_attempt(made.number, now, asked, self.entropy()) {
             // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
@@ -318,7 +339,7 @@ impl Worker {
         }
     }
 
-    /// Everything that is to be written, as one transaction; none if nothing is.
+    /// Everything that is to be written, as one transaction under the fence; none if nothing is.
     fn flush(&mut self) -> Option<Flush> {
         if !self.moved && self.pending.is_empty() {
             return None;
@@ -335,32 +356,38 @@ impl Worker {
         };
         let mut statements = std::mem::take(&mut self.pending);
         statements.push(row.statement(self.endpoint.account, self.endpoint.endpoint_id));
-        let store = self.store.clone();
+        let (store, statements) = (self.store.clone(), self.lease.fenced(statements));
         Some(Box::pin(async move { store.write(statements).await }))
     }
 
-    /// Lets requests under way come to their end, within a bound, and writes what came of them.
-    async fn wind_down(&mut self, mut sending: Sending, flushing: Option<Flush>) -> anyhow::Result<()> {
+    /// Lets requests under way come to their end, within a bound if the process is to `end`, and writes what came of them.
+    async fn wind_down(&mut self, mut sending: Sending, flushing: Option<Flush>, end: &Shutdown) -> anyhow::Result<()> {
         let finish = async {
             while let Some((item, turn)) = sending.next().await {
                 self.note(item, turn?);
             }
             anyhow::Ok(())
         };
-        let (finished, written) = tokio::join!(timeout(WIND_DOWN, finish), OptionFuture::from(flushing));
-        // What is abandoned was not written as settled, so it is sent again.
+        let finish = async {
+            tokio::select! {
+                finished = finish => finished,
+                // What is abandoned was not written as settled, so it is sent again.
+                () = too_long(end) => Ok(()),
+            }
+        };
+        let (finished, written) = tokio::join!(finish, OptionFuture::from(flushing));
         drop(sending);
         written.transpose().context("write the outcomes")?;
         self.moved = true;
         if let Some(flush) = self.flush() {
             flush.await.context("write the outcomes")?;
         }
-        finished.unwrap_or(Ok(()))
+        finished
     }
 
-    async fn disable(&mut self, reason: DisabledReason) -> anyhow::Result<Position> {
+    async fn disable(&mut self, (reason, failure): (DisabledReason, Failure)) -> anyhow::Result<Position> {
         let (account, endpoint) = (self.endpoint.account, self.endpoint.endpoint_id);
-        let position = disable_webhook_endpoint(&self.writer, account, endpoint, reason)
+        let position = disable_webhook_endpoint(&self.writer, account, endpoint, reason, failure.as_str())
             .await
             .context("disable the endpoint")?;
         tracing::warn!(%endpoint, %reason, "a webhook endpoint was disabled");
@@ -374,6 +401,17 @@ impl Worker {
         }
         Ok(position)
     }
+}
+
+/// Returns once the process has been ending for as long as requests may still take.
+async fn too_long(end: &Shutdown) {
+    end.requested().await;
+    sleep(WIND_DOWN).await;
+}
+
+/// Whether a write was refused since the lease is another node's by now.
+fn is_stale(error: &anyhow::Error) -> bool {
+    matches!(error.downcast_ref(), Some(DatabaseError::Stale))
 }
 
 /// Waits for the future, if there is one, and takes it away once it has ended. What waits may stop at any time and

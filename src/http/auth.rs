@@ -36,7 +36,8 @@ pub async fn admit(State(room): State<Arc<Room>>, mut request: Request, next: Ne
     // A plan that the configuration no longer has grants nothing.
     let plan = room.api.plans.find(&known.plan);
     let limit = plan.map_or(0, |plan| plan.requests_per_minute);
-    let standing = room.windows.take(known.account, limit, room.api.writer.clock.now());
+    let now = room.api.writer.clock.now();
+    let standing = room.windows.take(known.account, limit, now).await;
 
     let mut response = if !plan.is_some_and(has_api) {
         ApiError::NoApiOnPlan(known.plan.to_string()).into_response()

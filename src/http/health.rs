@@ -9,9 +9,11 @@ use axum::extract::State;
 use database::Statement;
 use event_log::Scope;
 use http::StatusCode;
+use projections::generations;
 use serde::Serialize;
 
 use super::Room;
+use crate::lease::Leases;
 
 /// How far behind the read models may be: the age of the oldest event that they do not show.
 const LAG: Duration = Duration::from_secs(30);
@@ -32,20 +34,34 @@ pub struct TaskReport {
 /// Tells how the long-running tasks are.
 pub type Tasks = Arc<dyn Fn() -> Vec<TaskReport> + Send + Sync>;
 
-/// The answer of both.
+/// What this process is among the nodes that share its database.
+pub struct NodeReport {
+    /// What it does.
+    pub roles: Vec<&'static str>,
+    /// The way to its leases, and thereby to whether others take it for dead.
+    pub leases: Leases,
+}
+
+/// The answer of `/healthz`.
+#[derive(Debug, Serialize)]
+pub(super) struct Alive {
+    status: &'static str,
+}
+
+/// The answer of `/readyz`.
 #[derive(Debug, Serialize)]
 pub(super) struct Health {
     status: &'static str,
+    roles: Vec<&'static str>,
+    /// How many leases of each kind are held: what this node does that no other may do meanwhile.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    leases: BTreeMap<String, usize>,
     checks: BTreeMap<String, String>,
 }
 
 /// `GET /healthz`: the process answers, so it lives.
-pub(super) async fn alive() -> Json<Health> {
-    Json(Health {
-        status: "ok",
-        checks: BTreeMap::new(),
-    })
+pub(super) async fn alive() -> Json<Alive> {
+    Json(Alive { status: "ok" })
 }
 
 /// `GET /readyz`: 200 if every check says `ok` or how well it is, 503 if one does not.
@@ -57,6 +73,14 @@ pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<He
         all_well &= check.is_ok();
         checks.insert(name.to_owned(), check.unwrap_or_else(|fault| fault));
     }
+    let node = room.api.node.leases.report();
+    if node.silent {
+        all_well = false;
+        checks.insert("node".to_owned(), "silent".to_owned());
+    }
+    for (name, check) in check_projections(&room).await {
+        checks.insert(name, check);
+    }
     for task in (room.api.tasks)() {
         all_well &= task.well;
         checks.insert(format!("task:{}", task.name), task.state.to_owned());
@@ -66,7 +90,13 @@ pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<He
     } else {
         (StatusCode::SERVICE_UNAVAILABLE, "not_ready")
     };
-    (code, Json(Health { status, checks }))
+    let health = Health {
+        status,
+        roles: room.api.node.roles.clone(),
+        leases: node.held,
+        checks,
+    };
+    (code, Json(health))
 }
 
 type Check = Result<String, String>;
@@ -89,6 +119,27 @@ async fn check_lag(room: &Room) -> Check {
         Some(lag) if lag > LAG => Err(format!("{} s behind", lag.as_secs())),
         _ => Ok("ok".to_owned()),
     }
+}
+
+/// Rebuilds under way, and what is parked. Neither is a reason to be given no work: every process reads the same rows, and
+/// no other has what is missing in them.
+async fn check_projections(room: &Room) -> Vec<(String, String)> {
+    let views = &*room.api.views;
+    let asked = async { tokio::join!(generations::standings(views), room.api.writer.log.head()) };
+    let Ok((Ok(standings), Ok(head))) = tokio::time::timeout(AT_MOST, asked).await else {
+        // The checks of views and log say so.
+        return Vec::new();
+    };
+    let mut checks = Vec::new();
+    for one in standings {
+        if one.parked > 0 {
+            checks.push((format!("parked:{}", one.name), format!("streams: {}", one.parked)));
+        }
+        if let Some(to) = one.rebuilt_to {
+            checks.push((format!("rebuild:{}", one.name), format!("at {to} of {head}")));
+        }
+    }
+    checks
 }
 
 /// The answer of a store; the fault is told without its cause, since everyone may read it.

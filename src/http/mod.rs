@@ -1,6 +1,7 @@
 //! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
 //!
-//! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → a handler, one file a resource.
+//! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → `settle` (what it wants to see) →
+//! a handler, one file a resource.
 
 mod auth;
 mod cursor;
@@ -35,7 +36,7 @@ use crate::commands::Writer;
 use crate::deliver::guard::Policy;
 
 pub use github_webhook::GithubWebhook;
-pub use health::{TaskReport, Tasks};
+pub use health::{NodeReport, TaskReport, Tasks};
 
 /// What the API stands on.
 pub struct Api {
@@ -55,6 +56,10 @@ pub struct Api {
     pub github_webhook: Option<GithubWebhook>,
     /// How the long-running tasks are.
     pub tasks: Tasks,
+    /// What this process is among the nodes.
+    pub node: NodeReport,
+    /// Where nodes count the requests of accounts together; none: there is no other node.
+    pub shared_limits: Option<Arc<dyn Database>>,
     /// How long an answer may take in all.
     pub answer_within: Duration,
 }
@@ -73,18 +78,33 @@ struct Room {
     large_bodies: github_webhook::LargeBodies,
 }
 
+impl Room {
+    fn new(api: Api) -> Arc<Self> {
+        Arc::new(Self {
+            cursors: cursor::Cursors::new(&api.writer.vault.purpose_key("page cursors")),
+            keys: auth::KnownKeys::default(),
+            windows: rate_limit::Windows::new(api.shared_limits.clone()),
+            large_bodies: github_webhook::LargeBodies::default(),
+            api,
+        })
+    }
+}
+
 /// Every route.
 pub fn router(api: Api) -> Router {
-    let clock = api.writer.clock.clone();
-    let answer_within = api.answer_within;
-    let room = Arc::new(Room {
-        cursors: cursor::Cursors::new(&api.writer.vault.purpose_key("page cursors")),
-        keys: auth::KnownKeys::default(),
-        windows: rate_limit::Windows::default(),
-        large_bodies: github_webhook::LargeBodies::default(),
-        api,
-    });
+    let room = Room::new(api);
+    let github = Router::new().route("/github/webhooks", post(github_webhook::receive));
+    let routes = v1(&room).merge(bounded(&room, github));
+    supervised(room, routes)
+}
 
+/// The routes of a node that serves no clients: those of its supervisors.
+pub fn supervisors_router(api: Api) -> Router {
+    supervised(Room::new(api), Router::new())
+}
+
+/// What a key opens.
+fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
     let v1 = Router::new()
         .route("/leads", get(leads::list))
         .route("/leads/{id}", get(leads::show))
@@ -100,23 +120,29 @@ pub fn router(api: Api) -> Router {
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
     // The slash alone is no path below `/v1` to the router, but it is to clients.
-    let v1 = Router::new()
+    Router::new()
         .nest("/v1", v1)
         .route("/v1/", any(error::no_such_path))
-        .layer(from_fn_with_state(answer_within, envelope::bounded))
+        .layer(from_fn_with_state(room.clone(), settle::after_position))
+        .layer(from_fn_with_state(room.api.answer_within, envelope::bounded))
         .layer(from_fn_with_state(room.clone(), auth::admit))
-        .layer(map_response(envelope::not_stored));
+        .layer(map_response(envelope::not_stored))
+}
 
-    let open = Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/github/webhooks", post(github_webhook::receive))
+fn bounded(room: &Room, routes: Router<Arc<Room>>) -> Router<Arc<Room>> {
+    routes
         .method_not_allowed_fallback(error::no_such_method)
-        .layer(from_fn_with_state(answer_within, envelope::bounded));
+        .layer(from_fn_with_state(room.api.answer_within, envelope::bounded))
+}
 
-    Router::new()
-        .merge(v1)
-        .merge(open)
+/// The routes and what every node answers besides, in the envelope of all answers.
+fn supervised(room: Arc<Room>, routes: Router<Arc<Room>>) -> Router {
+    let health = Router::new()
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready));
+    let clock = room.api.writer.clock.clone();
+    routes
+        .merge(bounded(&room, health))
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))
         .with_state(room)

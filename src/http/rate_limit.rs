@@ -1,8 +1,13 @@
 //! How many requests an account has left this minute; asked by `auth` for every request with a known key.
+//!
+//! A process that is alone counts in its memory, nodes that share a database count in that: see `shared`.
+
+mod shared;
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use database::Database;
 use domain::{AccountId, Timestamp};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
@@ -35,25 +40,33 @@ pub struct Standing {
     pub granted: bool,
 }
 
-/// Takes one request out of the minute that `now` lies in: a fixed window, so that a limit of 300 is exactly 300.
+/// When the UTC minute that `now` lies in began: a fixed window, so that a limit of 300 is exactly 300.
+const fn minute(now: Timestamp) -> i64 {
+    now.secs() - now.secs().rem_euclid(WINDOW_SECS)
+}
+
+/// Takes one request out of the minute that `now` lies in.
 pub fn take(window: Window, limit: u32, now: Timestamp) -> (Window, Standing) {
-    let start = now.secs() - now.secs().rem_euclid(WINDOW_SECS);
+    let start = minute(now);
     let used = if window.start == start { window.used } else { 0 };
     let granted = used < limit;
     let used = used + u32::from(granted);
-    let reset = start + WINDOW_SECS;
-    let standing = Standing {
-        limit,
-        // A plan may have shrunk within the minute.
-        remaining: limit.saturating_sub(used),
-        reset,
-        retry_after: u64::try_from(reset - now.secs()).unwrap_or(1).max(1),
-        granted,
-    };
-    (Window { start, used }, standing)
+    (Window { start, used }, Standing::new(limit, used, granted, start, now))
 }
 
 impl Standing {
+    fn new(limit: u32, used: u32, granted: bool, start: i64, now: Timestamp) -> Self {
+        let reset = start + WINDOW_SECS;
+        Self {
+            limit,
+            // A plan may have shrunk within the minute.
+            remaining: limit.saturating_sub(used),
+            reset,
+            retry_after: u64::try_from(reset - now.secs()).unwrap_or(1).max(1),
+            granted,
+        }
+    }
+
     /// Writes the three headers.
     pub fn write(&self, headers: &mut HeaderMap) {
         headers.insert(LIMIT, HeaderValue::from(self.limit));
@@ -62,19 +75,38 @@ impl Standing {
     }
 }
 
-/// The windows of this process: one an account, so no more than there are accounts.
-#[derive(Debug, Default)]
-pub struct Windows(Mutex<HashMap<AccountId, Window>>);
+/// The windows of all accounts.
+pub enum Windows {
+    /// Those of a process that is alone: one an account, so no more than there are accounts.
+    Own(Mutex<HashMap<AccountId, Window>>),
+    /// Those that nodes count together.
+    Shared(shared::Shared),
+}
 
 impl Windows {
-    /// Takes one request of the account.
-    pub fn take(&self, account: AccountId, limit: u32, now: Timestamp) -> Standing {
-        let mut windows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let window = windows.entry(account).or_default();
-        let (next, standing) = take(*window, limit, now);
-        *window = next;
-        standing
+    /// Counts in this database; none: in memory.
+    pub fn new(store: Option<Arc<dyn Database>>) -> Self {
+        store.map_or_else(
+            || Self::Own(Mutex::default()),
+            |store| Self::Shared(shared::Shared::new(store)),
+        )
     }
+
+    /// Takes one request of the account.
+    pub async fn take(&self, account: AccountId, limit: u32, now: Timestamp) -> Standing {
+        match self {
+            Self::Own(windows) => take_own(windows, account, limit, now),
+            Self::Shared(shared) => shared.take(account, limit, now).await,
+        }
+    }
+}
+
+fn take_own(windows: &Mutex<HashMap<AccountId, Window>>, account: AccountId, limit: u32, now: Timestamp) -> Standing {
+    let mut windows = windows.lock().unwrap_or_else(PoisonError::into_inner);
+    let window = windows.entry(account).or_default();
+    let (next, standing) = take(*window, limit, now);
+    *window = next;
+    standing
 }
 
 #[cfg(test)]
@@ -87,9 +119,12 @@ mod tests {
 
     #[test]
     fn exactly_the_limit_is_granted_in_a_minute_and_again_in_the_next() {
-        let windows = Windows::default();
+        let windows = Mutex::default();
         let account = AccountId::default();
-        let granted = |now| (0..1000).filter(|_| windows.take(account, 300, now).granted).count();
+        let granted = |now| {
+            let taken = (0..1000).map(|_| take_own(&windows, account, 300, now));
+            taken.filter(|standing| standing.granted).count()
+        };
         assert_eq!(granted(at("2026-04-24T10:31:00Z")), 300);
         assert_eq!(granted(at("2026-04-24T10:31:59.999999Z")), 0);
         assert_eq!(granted(at("2026-04-24T10:32:00Z")), 300);
@@ -122,11 +157,11 @@ mod tests {
 
     #[test]
     fn accounts_do_not_use_up_each_other() {
-        let windows = Windows::default();
+        let windows = Mutex::default();
         let now = at("2026-04-24T10:31:20Z");
         let other = AccountId::new(ulid::Ulid::from_parts(1, 1));
-        assert!(windows.take(AccountId::default(), 1, now).granted);
-        assert!(!windows.take(AccountId::default(), 1, now).granted);
-        assert!(windows.take(other, 1, now).granted);
+        assert!(take_own(&windows, AccountId::default(), 1, now).granted);
+        assert!(!take_own(&windows, AccountId::default(), 1, now).granted);
+        assert!(take_own(&windows, other, 1, now).granted);
     }
 }

@@ -1,9 +1,18 @@
 //! What every write has in common: reading one's own write afterwards, and what a command's refusal becomes.
+//!
+//! An answer to a write carries its position in `GitLeads-Position` and comes once the read models show the write. Behind
+//! a load balancer the next request may go to another node; with the same header it says what it has to see. It is
+//! answered once the node's read models have come so far; if that takes too long the answer is 503 with `Retry-After`,
+//! never rows that are older. A position that no write was answered with may never come.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::extract::{Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use event_log::{Position, ReadError};
+use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
 use vault::VaultError;
 
@@ -26,6 +35,34 @@ pub async fn settled(room: &Room, position: Position, answer: impl IntoResponse)
         .headers_mut()
         .insert(POSITION, HeaderValue::from(position.get()));
     response
+}
+
+/// The layer that lets a request wait for the position that it names.
+pub async fn after_position(State(room): State<Arc<Room>>, request: Request, next: Next) -> Response {
+    match position(request.headers()) {
+        Err(error) => return error.into_response(),
+        Ok(Some(position)) if !room.api.freshness.reached(position, PATIENCE).await => {
+            let late = "The read models have not come to the GitLeads-Position of the request yet; try again";
+            return ApiError::Unavailable(late).into_response();
+        }
+        Ok(_) => {}
+    }
+    next.run(request).await
+}
+
+fn position(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
+    let mut given = headers.get_all(&POSITION).iter();
+    let Some(first) = given.next() else {
+        return Ok(None);
+    };
+    let text = first.to_str().ok().filter(|_| given.next().is_none());
+    // Number parsing would also take a sign.
+    let digits = text.filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| digits.parse().ok());
+    let fault = "must be one number, as the answer to a write has it";
+    number
+        .map(|number| Some(Position::new(number)))
+        .ok_or_else(|| ApiError::field("GitLeads-Position", fault))
 }
 
 /// What a command that did not happen becomes; `refused` says it for the aggregate's own refusals.

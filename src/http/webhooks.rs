@@ -39,6 +39,7 @@ pub(super) struct Record {
     description: Option<String>,
     status: &'static str,
     disabled_reason: Option<DisabledReason>,
+    last_failure: Option<String>,
     created_at: Timestamp,
 }
 
@@ -115,6 +116,7 @@ pub(super) async fn add(
         description,
         status: ACTIVE,
         disabled_reason: None,
+        last_failure: None,
         created_at: committed.value.created_at,
     };
     let standard_form = secret.standard_form();
@@ -209,6 +211,7 @@ impl From<WebhookEndpointRow> for Record {
             description: row.description,
             status,
             disabled_reason,
+            last_failure: row.last_failure,
             created_at: row.created_at,
         }
     }

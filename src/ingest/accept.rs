@@ -16,9 +16,13 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 use super::activity::{Act, Activity, ActorKind};
 use super::matcher::{Match, Watchlist};
 use crate::commands::{Allowance, CommandError, RecordedSignals, Sighting, Writer, record_signals};
+use crate::lease::{Lease, Leases};
 
 /// How long the read models may lag before a capped account's batch is given up; whoever brought it brings it again.
 const LAG: Duration = Duration::from_secs(30);
+/// How long a capped account's batch waits for its turn among the nodes, and how often it asks.
+const LONGEST_QUEUE: Duration = Duration::from_secs(30);
+const ASK_EVERY: Duration = Duration::from_millis(20);
 /// A log that is full of waiting writes is asked again after these.
 const BUSY_WAITS: [Duration; 5] = [
     Duration::from_millis(50),
@@ -72,8 +76,26 @@ pub struct Ingest {
     pub(super) freshness: Freshness,
     pub(super) store: Arc<dyn Database>,
     plans: Arc<Plans>,
+    leases: Leases,
     watchlist: StdMutex<Option<Built>>,
     turns: StdMutex<HashMap<AccountId, Arc<Mutex<()>>>>,
+}
+
+/// An account's turn to capture and release.
+pub(super) struct Turn {
+    _on_this_node: OwnedMutexGuard<()>,
+    /// None: there is no cap that two nodes could exceed together.
+    among_nodes: Option<Lease>,
+}
+
+impl Turn {
+    /// Refuses to go on if the turn may be another node's by now. To be asked right before the append: the log takes no
+    /// fence, so that a process that is paused in between, for longer than a lease outlives its holder, appends once more.
+    pub(super) fn check(&self) -> anyhow::Result<()> {
+        let is_ours = self.among_nodes.as_ref().is_none_or(Lease::is_held);
+        anyhow::ensure!(is_ours, "the account's turn to capture was lost to another node");
+        Ok(())
+    }
 }
 
 /// A watchlist, and how far the read models were that it was built from.
@@ -91,6 +113,7 @@ impl Ingest {
         freshness: Freshness,
         plans: Arc<Plans>,
         store: Arc<dyn Database>,
+        leases: Leases,
     ) -> Self {
         Self {
             writer,
@@ -98,6 +121,7 @@ impl Ingest {
             freshness,
             store,
             plans,
+            leases,
             watchlist: StdMutex::default(),
             turns: StdMutex::default(),
         }
@@ -175,10 +199,11 @@ impl Ingest {
     }
 
     async fn record(&self, account: AccountId, sightings: Vec<Sighting>) -> anyhow::Result<RecordedSignals> {
-        let _turn = self.turn(account).await;
+        let turn = self.turn(account).await?;
         let mut waits = BUSY_WAITS.into_iter();
         loop {
             let allowance = self.allowance(account).await?;
+            turn.check()?;
             match record_signals(&self.writer, account, sightings.clone(), allowance).await {
                 Ok(recorded) => return Ok(recorded),
                 Err(error @ (CommandError::Busy | CommandError::Contended)) => match waits.next() {
@@ -190,13 +215,36 @@ impl Ingest {
         }
     }
 
-    /// One account's captures and releases come one after the other: two at once would both use the last room.
-    pub(super) async fn turn(&self, account: AccountId) -> OwnedMutexGuard<()> {
+    /// One account's captures and releases come one after the other, on whichever node: two at once would both use the
+    /// last room.
+    pub(super) async fn turn(&self, account: AccountId) -> anyhow::Result<Turn> {
         let turn = {
             let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(turns.entry(account).or_default())
         };
-        turn.lock_owned().await
+        let on_this_node = turn.lock_owned().await;
+        let among_nodes = match self.cap(account).await? {
+            None => None,
+            Some(_) => Some(self.turn_among_nodes(account).await?),
+        };
+        Ok(Turn {
+            _on_this_node: on_this_node,
+            among_nodes,
+        })
+    }
+
+    async fn turn_among_nodes(&self, account: AccountId) -> anyhow::Result<Lease> {
+        let name = format!("captures:{account}");
+        let asking = async {
+            loop {
+                if let Some(lease) = self.leases.try_acquire(&name).await? {
+                    return anyhow::Ok(lease);
+                }
+                tokio::time::sleep(ASK_EVERY).await;
+            }
+        };
+        let asked = tokio::time::timeout(LONGEST_QUEUE, asking).await;
+        asked.context("other nodes capture for the account all the time")?
     }
 
     /// How many new people the account's month has room for. Exact while the account's turn is held: it waits until

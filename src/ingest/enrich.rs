@@ -1,4 +1,5 @@
-//! Looks up the public profile of captured people, and again from time to time. What is new becomes an event.
+//! Looks up the public profile of captured people, and again from time to time. What is new becomes an event. On the node
+//! that polls, under the same lease: the requests of a token go out one after the other.
 //!
 //! A follower of the log takes note of whom to look up; the look-ups themselves go one after the other and leave the
 //! polls their part of the rate budget.
@@ -18,6 +19,7 @@ use super::outage::Outage;
 use crate::commands::{CommandError, Observed, enrich_lead};
 use crate::github::Client;
 use crate::github::users::{Looked, look_up};
+use crate::lease::Lease;
 
 const FOLLOWER: &str = "enrichment";
 /// Events taken note of in one write.
@@ -38,35 +40,6 @@ struct Due {
     sealed: Sealed,
     etag: Option<String>,
     failures: u32,
-}
-
-/// Takes note of the next stretch of the log: whom to look up. False at its end.
-///
-/// # Errors
-/// If storage fails; the notes and how far they go are written together.
-pub async fn follow(ingest: &Ingest) -> anyhow::Result<bool> {
-    let after = checkpoint(ingest).await?;
-    let page = ingest
-        .writer
-        .log
-        .read(Scope::All, after, STRETCH)
-        .await
-        .context("following the log")?;
-    if page.looked_to == after {
-        return Ok(false);
-    }
-    let mut statements: Vec<Statement> = page.events.iter().filter_map(note).collect();
-    statements.push(Statement::insert(
-        "follower (name, position)",
-        "ON CONFLICT (name) DO UPDATE SET position = excluded.position",
-        vec![FOLLOWER.into(), page.looked_to.get().into()],
-    ));
-    ingest
-        .store
-        .write(statements)
-        .await
-        .context("taking note of new leads")?;
-    Ok(page.looked_to < page.head)
 }
 
 async fn checkpoint(ingest: &Ingest) -> anyhow::Result<Position> {
@@ -124,17 +97,45 @@ fn person_value(person: PersonRef) -> Value {
 pub struct Enrichment {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
+    lease: Lease,
     outage: Outage,
 }
 
 impl Enrichment {
     /// Nothing is remembered at the start.
-    pub const fn new(ingest: Arc<Ingest>, client: Arc<Client>) -> Self {
+    pub const fn new(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> Self {
         Self {
             ingest,
             client,
+            lease,
             outage: Outage::none("look-up of profiles"),
         }
+    }
+
+    /// Takes note of the next stretch of the log: whom to look up. False at its end.
+    ///
+    /// # Errors
+    /// If storage fails; the notes and how far they go are written together.
+    pub async fn follow(&self) -> anyhow::Result<bool> {
+        let after = checkpoint(&self.ingest).await?;
+        let page = self
+            .ingest
+            .writer
+            .log
+            .read(Scope::All, after, STRETCH)
+            .await
+            .context("following the log")?;
+        if page.looked_to == after {
+            return Ok(false);
+        }
+        let mut statements: Vec<Statement> = page.events.iter().filter_map(note).collect();
+        statements.push(Statement::insert(
+            "follower (name, position)",
+            "ON CONFLICT (name) DO UPDATE SET position = excluded.position",
+            vec![FOLLOWER.into(), page.looked_to.get().into()],
+        ));
+        self.write(statements).await.context("taking note of new leads")?;
+        Ok(page.looked_to < page.head)
     }
 
     /// Looks up the person who has been due for longest. `None` if it did, otherwise when to look again.
@@ -154,17 +155,18 @@ impl Enrichment {
         let keys = ingest.writer.vault.keys(due.account, &[due.person]).await;
         let keys = match keys {
             Err(VaultError::WrongRootKey) => {
-                put_off(ingest, &due, "the person's key does not open", now).await?;
+                self.put_off(&due, "the person's key does not open", now).await?;
                 return Ok(None);
             }
             keys => keys.context("opening the vault")?,
         };
         if !keys.has(due.person) {
-            forget(ingest, &due).await?;
+            self.forget(&due).await?;
             return Ok(None);
         }
         let Ok(person) = keys.open::<SignalPerson>(due.person, due.event, &due.sealed) else {
-            put_off(ingest, &due, "what the signal says of the person does not open", now).await?;
+            self.put_off(&due, "what the signal says of the person does not open", now)
+                .await?;
             return Ok(None);
         };
         let looked = look_up(&self.client, person.user_id, due.etag.as_deref(), now).await;
@@ -176,66 +178,94 @@ impl Enrichment {
         } else {
             self.outage.over();
         }
-        settle(ingest, &due, looked, now).await?;
+        self.settle(&due, looked, now).await?;
         Ok(None)
     }
-}
 
-/// Puts down what the look-up came to and when the next one is due.
-async fn settle(ingest: &Ingest, due: &Due, looked: Looked, now: Timestamp) -> anyhow::Result<()> {
-    match looked {
-        Looked::Found {
-            profile,
-            languages_known,
-            etag,
-        } => {
-            let observed = Observed {
-                profile: *profile,
+    /// Puts down what the look-up came to and when the next one is due.
+    async fn settle(&self, due: &Due, looked: Looked, now: Timestamp) -> anyhow::Result<()> {
+        match looked {
+            Looked::Found {
+                profile,
                 languages_known,
-            };
-            if record(ingest, due, observed).await? {
-                again(ingest, due, etag, 0, now.plus(REFRESH)).await
-            } else {
-                put_off(ingest, due, "the profile cannot be recorded", now).await
+                etag,
+            } => {
+                let observed = Observed {
+                    profile: *profile,
+                    languages_known,
+                };
+                if self.record(due, observed).await? {
+                    self.again(due, etag, 0, now.plus(REFRESH)).await
+                } else {
+                    self.put_off(due, "the profile cannot be recorded", now).await
+                }
             }
+            Looked::Same => self.again(due, due.etag.clone(), 0, now.plus(REFRESH)).await,
+            // Who is hidden may come back, and GitHub's own view of it may be wrong for a while.
+            Looked::Gone => self.again(due, None, 0, now.plus(REFRESH)).await,
+            Looked::Later(until) => self.again(due, due.etag.clone(), due.failures, until).await,
+            Looked::Denied(status) => self.put_off(due, &format!("GitHub denied it with {status}"), now).await,
+            // The outage was told of already.
+            Looked::Failed(_) => self.later(due, now).await,
         }
-        Looked::Same => again(ingest, due, due.etag.clone(), 0, now.plus(REFRESH)).await,
-        // Who is hidden may come back, and GitHub's own view of it may be wrong for a while.
-        Looked::Gone => again(ingest, due, None, 0, now.plus(REFRESH)).await,
-        Looked::Later(until) => again(ingest, due, due.etag.clone(), due.failures, until).await,
-        Looked::Denied(status) => put_off(ingest, due, &format!("GitHub denied it with {status}"), now).await,
-        // The outage was told of already.
-        Looked::Failed(_) => later(ingest, due, now).await,
     }
-}
 
-/// Whether the profile could be recorded. What stands in the way for this person alone is no error: the others shall
-/// not wait for it.
-async fn record(ingest: &Ingest, due: &Due, observed: Observed) -> anyhow::Result<bool> {
-    match enrich_lead(&ingest.writer, due.account, due.person, observed).await {
-        Ok(_) => Ok(true),
-        Err(CommandError::Refused(_) | CommandError::Sealed(_) | CommandError::Contended) => Ok(false),
-        Err(error) => Err(error).context("recording a profile"),
+    /// Whether the profile could be recorded. What stands in the way for this person alone is no error: the others shall
+    /// not wait for it.
+    async fn record(&self, due: &Due, observed: Observed) -> anyhow::Result<bool> {
+        match enrich_lead(&self.ingest.writer, due.account, due.person, observed).await {
+            Ok(_) => Ok(true),
+            Err(CommandError::Refused(_) | CommandError::Sealed(_) | CommandError::Contended) => Ok(false),
+            Err(error) => Err(error).context("recording a profile"),
+        }
     }
-}
 
-/// Tries the person again later, and tells why. The reason names no person.
-async fn put_off(ingest: &Ingest, due: &Due, reason: &str, now: Timestamp) -> anyhow::Result<()> {
-    tracing::warn!(
-        reason,
-        failures = due.failures.saturating_add(1),
-        "a profile could not be looked up"
-    );
-    later(ingest, due, now).await
-}
+    /// Tries the person again later, and tells why. The reason names no person.
+    async fn put_off(&self, due: &Due, reason: &str, now: Timestamp) -> anyhow::Result<()> {
+        tracing::warn!(
+            reason,
+            failures = due.failures.saturating_add(1),
+            "a profile could not be looked up"
+        );
+        self.later(due, now).await
+    }
 
-/// A minute's wait that doubles with each failure, a day at most.
-async fn later(ingest: &Ingest, due: &Due, now: Timestamp) -> anyhow::Result<()> {
-    let backoff = FIRST_BACKOFF
-        .saturating_mul(1 << due.failures.min(11))
-        .min(LONGEST_BACKOFF);
-    let failures = due.failures.saturating_add(1);
-    again(ingest, due, due.etag.clone(), failures, now.plus(backoff)).await
+    /// A minute's wait that doubles with each failure, a day at most.
+    async fn later(&self, due: &Due, now: Timestamp) -> anyhow::Result<()> {
+        let backoff = FIRST_BACKOFF
+            .saturating_mul(1 << due.failures.min(11))
+            .min(LONGEST_BACKOFF);
+        let failures = due.failures.saturating_add(1);
+        self.again(due, due.etag.clone(), failures, now.plus(backoff)).await
+    }
+
+    async fn again(&self, due: &Due, etag: Option<String>, failures: u32, at: Timestamp) -> anyhow::Result<()> {
+        let update = Statement::sql(
+            "UPDATE enrichment SET due_at = $1, etag = $2, failures = $3 WHERE account = $4 AND person = $5",
+            vec![
+                at.micros().into(),
+                etag.into(),
+                failures.into(),
+                account_value(due.account),
+                person_value(due.person),
+            ],
+        );
+        self.write(vec![update]).await.context("taking note of a look-up")?;
+        Ok(())
+    }
+
+    async fn forget(&self, due: &Due) -> anyhow::Result<()> {
+        let delete = Statement::sql(
+            "DELETE FROM enrichment WHERE account = $1 AND person = $2",
+            vec![account_value(due.account), person_value(due.person)],
+        );
+        self.write(vec![delete]).await.context("taking a person off the list")?;
+        Ok(())
+    }
+
+    async fn write(&self, statements: Vec<Statement>) -> anyhow::Result<()> {
+        Ok(self.lease.write(&*self.ingest.store, statements).await?)
+    }
 }
 
 async fn next_due(ingest: &Ingest, now: Timestamp) -> anyhow::Result<Option<Due>> {
@@ -265,41 +295,9 @@ impl Due {
     }
 }
 
-async fn again(ingest: &Ingest, due: &Due, etag: Option<String>, failures: u32, at: Timestamp) -> anyhow::Result<()> {
-    let update = Statement::sql(
-        "UPDATE enrichment SET due_at = $1, etag = $2, failures = $3 WHERE account = $4 AND person = $5",
-        vec![
-            at.micros().into(),
-            etag.into(),
-            failures.into(),
-            account_value(due.account),
-            person_value(due.person),
-        ],
-    );
-    ingest
-        .store
-        .write(vec![update])
-        .await
-        .context("taking note of a look-up")?;
-    Ok(())
-}
-
-async fn forget(ingest: &Ingest, due: &Due) -> anyhow::Result<()> {
-    let delete = Statement::sql(
-        "DELETE FROM enrichment WHERE account = $1 AND person = $2",
-        vec![account_value(due.account), person_value(due.person)],
-    );
-    ingest
-        .store
-        .write(vec![delete])
-        .await
-        .context("taking a person off the list")?;
-    Ok(())
-}
-
-/// Follows and looks up for as long as it is polled. Dropping it loses nothing.
-pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>) {
-    let mut enrichment = Enrichment::new(ingest, client);
+/// Follows and looks up for as long as it is polled, and never ends. Dropping it loses nothing.
+pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<()> {
+    let mut enrichment = Enrichment::new(ingest, client, lease);
     loop {
         let pause = match step(&mut enrichment).await {
             Ok(true) => continue,
@@ -315,6 +313,6 @@ pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>) {
 
 /// Whether there is more to do at once.
 async fn step(enrichment: &mut Enrichment) -> anyhow::Result<bool> {
-    while follow(&enrichment.ingest).await? {}
+    while enrichment.follow().await? {}
     Ok(enrichment.next().await?.is_none())
 }

@@ -1,4 +1,5 @@
-//! Reads the events feeds of all tracked repositories, one after the other, each when GitHub allows.
+//! Reads the events feeds of all tracked repositories, one after the other, each when GitHub allows; on one node at a
+//! time, which holds the lease.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,6 +15,11 @@ use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use crate::github::events_feed::{self, PAGES, Page};
 use crate::github::{Answer, Client};
+use crate::lease::Lease;
+
+/// The lease of whoever asks GitHub. The number is that of a token, of which there is one: its requests go out one after
+/// the other.
+pub const LEASE: &str = "polls:0";
 
 /// GitHub's own pace for a feed, if it names none.
 const PACE: Duration = Duration::from_mins(1);
@@ -35,6 +41,7 @@ struct Tracked {
 pub struct Polls {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
+    lease: Lease,
     tracked: HashMap<String, Tracked>,
     /// How far the read model was that `tracked` was read from.
     tracked_from: Option<Position>,
@@ -64,11 +71,12 @@ enum Reading {
 
 impl Polls {
     /// Goes on where the cursors stand.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
         let states = poll_states(&*ingest.store).await.context("reading the poll cursors")?;
         Ok(Self {
             ingest,
             client,
+            lease,
             tracked: HashMap::new(),
             tracked_from: None,
             states: states.into_iter().map(|state| (state.repo.clone(), state)).collect(),
@@ -137,9 +145,8 @@ impl Polls {
             database::Statement::sql("DELETE FROM poll_cursor WHERE repo = $1", vec![key.as_str().into()])
         };
         if !left.is_empty() {
-            self.ingest
-                .store
-                .write(left.iter().map(delete).collect())
+            self.lease
+                .write(&*self.ingest.store, left.iter().map(delete).collect())
                 .await
                 .context("dropping poll cursors")?;
         }
@@ -186,9 +193,8 @@ impl Polls {
             Reading::Not { outcome, until } => failed(&mut state, outcome, until, now),
             Reading::Unreachable(_) => failed(&mut state, PollOutcome::Failed, None, now),
         }
-        self.ingest
-            .store
-            .write(vec![state.save()])
+        self.lease
+            .write(&*self.ingest.store, vec![state.save()])
             .await
             .context("writing the poll cursor")?;
         self.states.insert(state.repo.clone(), state);
@@ -286,8 +292,8 @@ fn failed(state: &mut PollState, outcome: PollOutcome, until: Option<Timestamp>,
 ///
 /// # Errors
 /// If the cursors cannot be read at the start. Later faults are logged and tried again.
-pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>) -> anyhow::Result<()> {
-    let mut polls = Polls::open(ingest, client).await?;
+pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<()> {
+    let mut polls = Polls::open(ingest, client, lease).await?;
     loop {
         match polls.step().await {
             Ok(None) => {}

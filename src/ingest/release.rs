@@ -1,4 +1,5 @@
-//! Releases withheld leads, oldest first, once there is room: the month turned or the plan was raised.
+//! Releases withheld leads, oldest first, once there is room: the month turned or the plan was raised. On one node at a
+//! time, which holds the lease.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,9 @@ use projections::leads;
 
 use super::accept::Ingest;
 use crate::commands::{Allowance, release_leads};
+
+/// The lease of whoever releases.
+pub const LEASE: &str = "releases";
 
 /// So many are released before the room is counted again.
 const AT_ONCE: u32 = 200;
@@ -31,7 +35,7 @@ pub async fn release(ingest: &Ingest) -> anyhow::Result<u64> {
 async fn release_of(ingest: &Ingest, account: AccountId) -> anyhow::Result<u64> {
     let mut released = 0;
     loop {
-        let _turn = ingest.turn(account).await;
+        let turn = ingest.turn(account).await?;
         let room = match ingest.allowance(account).await? {
             Allowance::Unlimited => AT_ONCE,
             Allowance::Room { left, .. } => left.min(AT_ONCE),
@@ -43,6 +47,7 @@ async fn release_of(ingest: &Ingest, account: AccountId) -> anyhow::Result<u64> 
         if people.is_empty() {
             return Ok(released);
         }
+        turn.check()?;
         release_leads(&ingest.writer, account, &people)
             .await
             .context("releasing leads")?;
@@ -52,8 +57,9 @@ async fn release_of(ingest: &Ingest, account: AccountId) -> anyhow::Result<u64> 
     }
 }
 
-/// Releases for as long as it is polled: every minute, and soon after an account changed. Dropping it loses nothing.
-pub async fn run(ingest: Arc<Ingest>) {
+/// Releases for as long as it is polled, and never ends: every minute, and soon after an account changed. Dropping it loses
+/// nothing.
+pub async fn run(ingest: Arc<Ingest>) -> anyhow::Result<()> {
     let mut ticks = 0;
     let mut seen = None;
     let every = LOOK_EVERY.as_secs() / PLAN_CHECK_EVERY.as_secs();

@@ -10,7 +10,14 @@ use serde_json::Value;
 
 use crate::harness::archive::{Hour, STARRED, hour};
 use crate::harness::config::generous;
+use crate::harness::home::{Home, on_every_engine};
 use crate::harness::server::{Server, gitleads, output, run};
+
+on_every_engine!(
+    an_archive_hour_gives_exactly_its_people_and_a_second_time_nothing,
+    commands_reach_a_running_server_and_its_leads_appear,
+    a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_was_not
+);
 
 fn gzip(path: &Path, text: &str) {
     let mut encoder = GzEncoder::new(std::fs::File::create(path).unwrap(), Compression::fast());
@@ -26,13 +33,13 @@ fn logins(leads: &[Value]) -> BTreeSet<String> {
 }
 
 /// Tracks what the hour is about.
-fn track(data: &Path) {
-    run(data, &["track", "repo", STARRED]);
-    run(data, &["track", "keyword", "docker", "--in", "issues,prs"]);
+fn track(home: &Home) {
+    run(home, &["track", "repo", STARRED]);
+    run(home, &["track", "keyword", "docker", "--in", "issues,prs"]);
 }
 
-fn count_events(data: &Path) -> usize {
-    run(data, &["events", "--json"]).lines().count()
+fn count_events(home: &Home) -> usize {
+    run(home, &["events", "--json"]).lines().count()
 }
 
 async fn expect_leads(server: &Server, hour: &Hour) {
@@ -51,15 +58,12 @@ async fn expect_leads(server: &Server, hour: &Hour) {
     );
 }
 
-#[tokio::test]
-async fn an_archive_hour_gives_exactly_its_people_and_a_second_time_nothing() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
+async fn an_archive_hour_gives_exactly_its_people_and_a_second_time_nothing(home: Home) {
     let hour = hour(400);
-    let file = folder.path().join("hour.json.gz");
+    let file = home.folder().join("hour.json.gz");
     gzip(&file, &hour.text);
-    track(&data);
-    let first = output(&data, &["backfill", file.to_str().unwrap()], b"");
+    track(&home);
+    let first = output(&home, &["backfill", file.to_str().unwrap()], b"");
     let summary = String::from_utf8_lossy(&first.stdout).into_owned() + &String::from_utf8_lossy(&first.stderr);
     assert!(first.status.success(), "{summary}");
     let lines = hour.text.lines().count();
@@ -69,39 +73,36 @@ async fn an_archive_hour_gives_exactly_its_people_and_a_second_time_nothing() {
             "broken line {broken} is not reported: {summary}"
         );
     }
-    let events = count_events(&data);
-    run(&data, &["backfill", file.to_str().unwrap()]);
-    assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
-    assert_eq!(count_events(&data), events);
-    let config = generous(folder.path(), None);
-    let key = run(&data, &["keys", "create"]);
+    let events = count_events(&home);
+    run(&home, &["backfill", file.to_str().unwrap()]);
+    assert!(output(&home, &["backfill", "-"], hour.text.as_bytes()).status.success());
+    assert_eq!(count_events(&home), events);
+    let config = generous(home.folder(), None);
+    let key = run(&home, &["keys", "create"]);
     let key = key
         .split_whitespace()
         .find(|word| word.starts_with("gl_live_"))
         .unwrap()
         .to_owned();
-    let server = Server::start(&data, Some(&key), &["--config", config.to_str().unwrap()]);
+    let server = Server::start(&home, Some(&key), &["--config", config.to_str().unwrap()]);
     expect_leads(&server, &hour).await;
 }
 
-#[tokio::test]
-async fn commands_reach_a_running_server_and_its_leads_appear() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), None);
-    let server = Server::start(&data, None, &["--config", config.to_str().unwrap()]);
-    track(&data);
+async fn commands_reach_a_running_server_and_its_leads_appear(home: Home) {
+    let config = generous(home.folder(), None);
+    let server = Server::start(&home, None, &["--config", config.to_str().unwrap()]);
+    track(&home);
     let hour = hour(200);
-    assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
+    assert!(output(&home, &["backfill", "-"], hour.text.as_bytes()).status.success());
     expect_leads(&server, &hour).await;
-    run(&data, &["replay", "--all"]);
+    run(&home, &["replay", "--all"]);
     expect_leads(&server, &hour).await;
     assert!(server.terminate());
 }
 
 /// What the read models say, without what differs from run to run: ids, and when we recorded.
-async fn digest(data: &Path, key: &str, config: &str) -> Vec<Value> {
-    let server = Server::start(data, Some(key), &["--config", config]);
+async fn digest(home: &Home, key: &str, config: &str) -> Vec<Value> {
+    let server = Server::start(home, Some(key), &["--config", config]);
     let mut leads = Vec::new();
     for lead in server.leads("").await {
         let mut detail = server.get(&format!("/v1/leads/{}", lead["id"].as_str().unwrap())).await;
@@ -122,28 +123,26 @@ async fn digest(data: &Path, key: &str, config: &str) -> Vec<Value> {
     leads
 }
 
-#[tokio::test]
-async fn a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_was_not() {
-    let folder = tempfile::tempdir().unwrap();
-    let config = generous(folder.path(), None);
+async fn a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_was_not(home: Home) {
+    let config = generous(home.folder(), None);
     let hour = hour(6_000);
-    let file = folder.path().join("hour.json");
+    let file = home.folder().join("hour.json");
     std::fs::write(&file, &hour.text).unwrap();
     let mut outcomes = Vec::new();
     for kills in [0, 6] {
-        let data = folder.path().join(format!("data-{kills}"));
-        track(&data);
-        let key = run(&data, &["keys", "create"]);
+        let home = home.another().await;
+        track(&home);
+        let key = run(&home, &["keys", "create"]);
         let key = key
             .split_whitespace()
             .find(|word| word.starts_with("gl_live_"))
             .unwrap()
             .to_owned();
         for kill in 0..kills {
-            kill_in_the_middle(&data, &file, kill);
+            kill_in_the_middle(&home, &file, kill).await;
         }
-        run(&data, &["backfill", file.to_str().unwrap()]);
-        outcomes.push(digest(&data, &key, config.to_str().unwrap()).await);
+        run(&home, &["backfill", file.to_str().unwrap()]);
+        outcomes.push(digest(&home, &key, config.to_str().unwrap()).await);
     }
     let expected = hour.stargazers.len() + hour.issue_writers.len() + hour.pr_writers.len();
     assert_eq!(outcomes[0].len(), expected);
@@ -155,17 +154,15 @@ async fn a_backfill_killed_at_several_points_and_run_again_ends_like_one_that_wa
 }
 
 /// Starts a backfill, waits until the log grew past a point that moves on from kill to kill, and kills it.
-fn kill_in_the_middle(data: &Path, file: &Path, nth: u64) {
-    let database = data.join("gitleads.db-wal");
-    let size = || std::fs::metadata(&database).map_or(0, |metadata| metadata.len());
-    let mut child = gitleads(data)
+async fn kill_in_the_middle(home: &Home, file: &Path, nth: u64) {
+    let mut child = gitleads(home)
         .args(["backfill", file.to_str().unwrap()])
         .stderr(std::process::Stdio::null())
         .stdout(std::process::Stdio::null())
         .spawn()
         .unwrap();
     let enough = 60_000 * (nth + 1);
-    while child.try_wait().unwrap().is_none() && size() < enough {
+    while child.try_wait().unwrap().is_none() && home.log_size().await < enough {
         std::thread::yield_now();
     }
     drop(child.kill());

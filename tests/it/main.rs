@@ -4,7 +4,9 @@
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
 mod backfill;
+mod failover;
 mod harness;
+mod nodes;
 mod paging;
 mod quota;
 mod secrecy;

@@ -4,10 +4,18 @@ use std::collections::BTreeSet;
 
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
+use crate::harness::home::{Home, on_every_engine};
 use crate::harness::server::{Server, output};
 
+on_every_engine!(five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_skipped);
+
 /// Pages of 20 to the end; after each page some more of the lines are fed.
-async fn page_while_feeding(server: &Server, filter: &str, lines: &mut impl Iterator<Item = String>) -> Vec<String> {
+async fn page_while_feeding(
+    home: &Home,
+    server: &Server,
+    filter: &str,
+    lines: &mut impl Iterator<Item = String>,
+) -> Vec<String> {
     let mut ids = Vec::new();
     let mut cursor = String::new();
     loop {
@@ -26,21 +34,14 @@ async fn page_while_feeding(server: &Server, filter: &str, lines: &mut impl Iter
         cursor = format!("&cursor={next}");
         if ids.len() % 400 == 0 {
             let fed: String = lines.by_ref().take(40).collect();
-            assert!(
-                output(server.data(), &["backfill", "-"], fed.as_bytes())
-                    .status
-                    .success()
-            );
+            assert!(output(home, &["backfill", "-"], fed.as_bytes()).status.success());
         }
     }
 }
 
-#[tokio::test]
-async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_skipped() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), None);
-    let server = Server::start(&data, None, &["--config", config.to_str().unwrap()]);
+async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_skipped(home: Home) {
+    let config = generous(home.folder(), None);
+    let server = Server::start(&home, None, &["--config", config.to_str().unwrap()]);
     server
         .post("/v1/tracked-repos", serde_json::json!({"full_name": STARRED}), 201)
         .await;
@@ -58,7 +59,7 @@ async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_
     let lines: Vec<String> = hour.text.lines().map(|line| format!("{line}\n")).collect();
     let (first, later) = lines.split_at(9_600);
     assert!(
-        output(&data, &["backfill", "-"], first.concat().as_bytes())
+        output(&home, &["backfill", "-"], first.concat().as_bytes())
             .status
             .success()
     );
@@ -84,7 +85,7 @@ async fn five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_
             "{}",
             before.len()
         );
-        let paged = page_while_feeding(&server, filter, &mut later).await;
+        let paged = page_while_feeding(&home, &server, filter, &mut later).await;
         let distinct: BTreeSet<String> = paged.iter().cloned().collect();
         assert_eq!(distinct.len(), paged.len(), "a row twice under {filter:?}");
         let differing = distinct.symmetric_difference(&before).count();

@@ -5,18 +5,20 @@ use serde_json::json;
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
 use crate::harness::eventually;
+use crate::harness::home::{Home, on_every_engine};
 use crate::harness::receiver::Receiver;
 use crate::harness::server::{Server, output, run};
 
-#[tokio::test]
-async fn people_over_the_cap_are_withheld_and_a_raised_plan_releases_and_delivers_them() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), Some(5));
+on_every_engine!(people_over_the_cap_are_withheld_and_a_raised_plan_releases_and_delivers_them);
+
+async fn people_over_the_cap_are_withheld_and_a_raised_plan_releases_and_delivers_them(home: Home) {
+    let config = generous(home.folder(), Some(5));
     let mut text = std::fs::read_to_string(&config).unwrap();
     text.push_str("[plans.large]\napi = true\nrequests_per_minute = 10000000\n");
     std::fs::write(&config, text).unwrap();
-    let server = Server::start(&data, None, &["--config", config.to_str().unwrap()]);
+    // On a shared database a command is a process of its own, which has to know the plans as well.
+    let config = ["--config", config.to_str().unwrap()];
+    let server = Server::start(&home, None, &config);
     let receiver = Receiver::start(200).await;
     server
         .post(
@@ -29,13 +31,14 @@ async fn people_over_the_cap_are_withheld_and_a_raised_plan_releases_and_deliver
         .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
         .await;
     let hour = hour(64);
-    assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
+    let backfill = [&config[..], &["backfill", "-"]].concat();
+    assert!(output(&home, &backfill, hour.text.as_bytes()).status.success());
     assert_eq!(server.leads("").await.len(), 5);
     eventually("the five are delivered", || async {
         (receiver.received().len() == 5).then_some(())
     })
     .await;
-    run(&data, &["--config", config.to_str().unwrap(), "plan", "set", "large"]);
+    run(&home, &[&config[..], &["plan", "set", "large"]].concat());
     eventually("all are released", || async {
         (server.leads("").await.len() == hour.stargazers.len()).then_some(())
     })

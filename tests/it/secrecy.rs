@@ -8,11 +8,14 @@ use serde_json::json;
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
 use crate::harness::eventually;
+use crate::harness::home::{Home, on_every_engine};
 use crate::harness::receiver::Receiver;
 use crate::harness::server::{Server, output};
 
+on_every_engine!(no_login_name_address_item_or_secret_stands_on_the_disk);
+
 fn contains(haystack: &[u8], needle: &str) -> bool {
-    haystack.windows(needle.len()).any(|window| window == needle.as_bytes())
+    memchr::memmem::find(haystack, needle.as_bytes()).is_some()
 }
 
 fn scan(folder: &Path, needles: &[&str]) {
@@ -26,15 +29,12 @@ fn scan(folder: &Path, needles: &[&str]) {
     }
 }
 
-#[tokio::test]
-async fn no_login_name_address_item_or_secret_stands_in_the_data_directory() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), None);
+async fn no_login_name_address_item_or_secret_stands_on_the_disk(home: Home) {
+    let config = generous(home.folder(), None);
     let github = FakeGithub::start().await.unwrap();
     github.change(|world| world.put_user(planted()));
     let server = Server::start(
-        &data,
+        &home,
         None,
         &["--config", config.to_str().unwrap(), "--github-api-url", github.url()],
     );
@@ -48,7 +48,7 @@ async fn no_login_name_address_item_or_secret_stands_in_the_data_directory() {
         .post("/v1/tracked-keywords", json!({"keyword": "docker"}), 201)
         .await;
     assert!(
-        output(&data, &["backfill", "-"], hour(40).text.as_bytes())
+        output(&home, &["backfill", "-"], hour(40).text.as_bytes())
             .status
             .success()
     );
@@ -74,9 +74,13 @@ async fn no_login_name_address_item_or_secret_stands_in_the_data_directory() {
         "a-planted-hook-secret",
         &key,
     ];
-    scan(&data, &needles);
+    for folder in home.folders_on_disk().await {
+        scan(&folder, &needles);
+    }
     assert!(server.terminate());
-    scan(&data, &needles);
+    for folder in home.folders_on_disk().await {
+        scan(&folder, &needles);
+    }
 }
 
 fn planted() -> User {

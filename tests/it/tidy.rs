@@ -12,18 +12,26 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("project", &[]),
+    ("project", &["lease"]),
     ("serve", &[]),
+    ("storage", &["config", "transfer"]),
     ("telemetry", &["config"]),
+    ("transfer", &[]),
+    ("verify", &[]),
+    // Nodes say in the database what they do.
+    ("lease", &["clock", "config", "serve"]),
     ("commands", &["clock"]),
     ("github", &["clock", "ingest::activity"]),
     ("gharchive", &["clock", "github", "ingest::activity"]),
-    ("ingest", &["clock", "commands", "gharchive", "github", "serve"]),
-    ("deliver", &["clock", "commands", "serve"]),
+    (
+        "ingest",
+        &["clock", "commands", "gharchive", "github", "lease", "serve"],
+    ),
+    ("deliver", &["clock", "commands", "lease", "serve"]),
     // The URLs and secrets of webhook endpoints are checked by the rules that deliveries follow.
     (
         "http",
-        &["clock", "commands", "deliver::guard", "deliver::sign", "serve"],
+        &["clock", "commands", "deliver::guard", "deliver::sign", "lease", "serve"],
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),
@@ -38,6 +46,7 @@ const FLOORS: &[(&str, &[&str])] = &[
     ("crates/database", &[]),
     ("crates/fake-github", &[]),
     ("crates/testbed", &[]),
+    ("crates/fake-kurrentdb", &[]),
     ("crates/vault", &["database", "domain"]),
     ("crates/event-log", &["database", "domain"]),
     ("projections", &["database", "domain", "event-log"]),
@@ -54,6 +63,16 @@ const PLACES: &[(&str, &[&str], &str)] = &[
         "tokio_postgres*",
         &["crates/database/", "crates/event-log/", "crates/testbed/"],
         "only the database and the log's adapters know the engine",
+    ),
+    (
+        "kurrentdb::*",
+        &["crates/event-log/"],
+        "only the log's adapter knows the engine",
+    ),
+    (
+        "tonic*",
+        &["crates/fake-kurrentdb/"],
+        "only the stand-in for KurrentDB serves gRPC",
     ),
     (
         "StreamAppend*",
@@ -396,4 +415,29 @@ fn each_rule_sees_what_it_is_there_for() {
         seen(sleeps, "src/http/mod.rs", "sleep(a);\n#[cfg(test)]\nsleep(b);\n"),
         1
     );
+}
+
+#[test]
+fn no_two_tables_have_one_name() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files: Vec<_> = fs::read_dir(root.join("migrations")).unwrap().collect();
+    files.extend(fs::read_dir(root.join("projections")).unwrap());
+    let mut seen = std::collections::BTreeSet::new();
+    for file in files {
+        let path = file.unwrap().path();
+        let path = if path.is_dir() { path.join("schema.sql") } else { path };
+        if path.extension().is_none_or(|extension| extension != "sql") {
+            continue;
+        }
+        // On PostgreSQL all of them lie in one schema.
+        for rest in fs::read_to_string(path)
+            .unwrap_or_default()
+            .split("CREATE TABLE ")
+            .skip(1)
+        {
+            let name = rest.split_whitespace().next().unwrap().to_owned();
+            assert!(seen.insert(name.clone()), "{name}");
+        }
+    }
+    assert!(seen.len() > 15, "the tables were not found");
 }

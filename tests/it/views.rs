@@ -3,15 +3,15 @@
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
 use crate::harness::eventually;
+use crate::harness::home::{Home, on_every_engine};
 use crate::harness::server::{Server, output};
 
-#[tokio::test]
-async fn every_get_answers_as_before_after_the_views_were_deleted() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), None);
+on_every_engine!(every_get_answers_as_before_after_the_views_were_deleted);
+
+async fn every_get_answers_as_before_after_the_views_were_deleted(home: Home) {
+    let config = generous(home.folder(), None);
     let arguments = ["--config", config.to_str().unwrap()];
-    let server = Server::start(&data, None, &arguments);
+    let server = Server::start(&home, None, &arguments);
     let key = server.key();
     server
         .post(
@@ -26,7 +26,7 @@ async fn every_get_answers_as_before_after_the_views_were_deleted() {
     let hook = serde_json::json!({"url": "http://127.0.0.1:9999/none", "events": ["lead.enriched"]});
     let hook = server.post("/v1/webhooks", hook, 201).await;
     assert!(
-        output(&data, &["backfill", "-"], hour(120).text.as_bytes())
+        output(&home, &["backfill", "-"], hour(120).text.as_bytes())
             .status
             .success()
     );
@@ -59,10 +59,8 @@ async fn every_get_answers_as_before_after_the_views_were_deleted() {
         before.push(server.request("GET", path, None).await);
     }
     assert!(server.terminate());
-    for name in ["views.db", "views.db-wal", "views.db-shm"] {
-        drop(std::fs::remove_file(data.join(name)));
-    }
-    let server = Server::start(&data, Some(&key), &arguments);
+    home.delete_views().await;
+    let server = Server::start(&home, Some(&key), &arguments);
     for (path, before) in paths.iter().zip(before) {
         assert_eq!(server.request("GET", path, None).await, before, "{path}");
     }

@@ -10,8 +10,14 @@ use sha2::Sha256;
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
 use crate::harness::eventually;
+use crate::harness::home::{Home, on_every_engine};
 use crate::harness::receiver::{Received, Receiver};
 use crate::harness::server::{Server, output};
+
+on_every_engine!(
+    an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery,
+    a_generated_secret_verifies_and_an_enriched_lead_is_announced
+);
 
 /// Checks a delivery as a subscriber would: with the Standard Webhooks library, and with a plain HMAC of the body.
 fn verify(received: &Received, secret: &str, signing_secret: &str) {
@@ -45,13 +51,10 @@ fn delivered(receiver: &Receiver) -> BTreeMap<String, String> {
     .collect()
 }
 
-#[tokio::test]
-async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), None);
+async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery(home: Home) {
+    let config = generous(home.folder(), None);
     let arguments = ["--config", config.to_str().unwrap()];
-    let server = Server::start(&data, None, &arguments);
+    let server = Server::start(&home, None, &arguments);
     let key = server.key();
     let receiver = Receiver::start(503).await;
     let given = "a secret of the subscriber";
@@ -65,7 +68,7 @@ async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery() 
     let lines: Vec<&str> = hour.text.lines().collect();
     let (first, second) = lines.split_at(80);
     assert!(
-        output(&data, &["backfill", "-"], first.join("\n").as_bytes())
+        output(&home, &["backfill", "-"], first.join("\n").as_bytes())
             .status
             .success()
     );
@@ -75,9 +78,9 @@ async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery() 
     .await;
     server.kill();
     receiver.answer(200);
-    let server = Server::start(&data, Some(&key), &arguments);
+    let server = Server::start(&home, Some(&key), &arguments);
     assert!(
-        output(&data, &["backfill", "-"], second.join("\n").as_bytes())
+        output(&home, &["backfill", "-"], second.join("\n").as_bytes())
             .status
             .success()
     );
@@ -108,11 +111,8 @@ async fn an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery() 
     assert!(server.terminate());
 }
 
-#[tokio::test]
-async fn a_generated_secret_verifies_and_an_enriched_lead_is_announced() {
-    let folder = tempfile::tempdir().unwrap();
-    let data = folder.path().join("data");
-    let config = generous(folder.path(), None);
+async fn a_generated_secret_verifies_and_an_enriched_lead_is_announced(home: Home) {
+    let config = generous(home.folder(), None);
     let github = FakeGithub::start().await.unwrap();
     github.change(|world| {
         let mut ada = User::new(700_000, "ada-example-0");
@@ -120,7 +120,7 @@ async fn a_generated_secret_verifies_and_an_enriched_lead_is_announced() {
         world.put_user(ada);
     });
     let server = Server::start(
-        &data,
+        &home,
         None,
         &["--config", config.to_str().unwrap(), "--github-api-url", github.url()],
     );
@@ -132,7 +132,7 @@ async fn a_generated_secret_verifies_and_an_enriched_lead_is_announced() {
         .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
         .await;
     let hour = hour(1);
-    assert!(output(&data, &["backfill", "-"], hour.text.as_bytes()).status.success());
+    assert!(output(&home, &["backfill", "-"], hour.text.as_bytes()).status.success());
     let enriched = eventually("the lead is announced and its enrichment too", || async {
         receiver
             .received()

@@ -15,6 +15,7 @@ macro_rules! keeps_the_promise {
             an_insert_takes_any_number_of_rows_and_counts_those_it_changed,
             a_text_without_parameters_may_hold_several_statements,
             a_write_happens_whole_or_not_at_all,
+            a_refused_value_is_told_from_a_fault_of_the_statement,
             a_write_whose_guard_changes_nothing_does_not_happen,
             an_insert_tells_what_it_made_of_a_conflict,
             a_snapshot_stays_as_it_was,
@@ -128,9 +129,19 @@ pub async fn a_text_without_parameters_may_hold_several_statements(database: Sha
 pub async fn a_write_happens_whole_or_not_at_all(database: Shared) {
     make_table(&database).await;
     let failed = database.write(vec![thing(1), thing(2), thing(1)]).await;
-    assert!(matches!(failed, Err(DatabaseError::Engine(_))), "{failed:?}");
+    assert!(matches!(failed, Err(DatabaseError::Refused(_))), "{failed:?}");
     assert_eq!(count(&database).await, 0);
     database.write(vec![thing(1)]).await.unwrap();
+}
+
+pub async fn a_refused_value_is_told_from_a_fault_of_the_statement(database: Shared) {
+    make_table(&database).await;
+    let nameless = Statement::insert("things (id, name)", "", vec![Value::Null, "thing".into()]);
+    let failed = database.write(vec![nameless]).await;
+    assert!(matches!(failed, Err(DatabaseError::Refused(_))), "{failed:?}");
+    let nowhere = Statement::insert("nothings (id)", "", vec![1_i64.into()]);
+    let failed = database.write(vec![nowhere]).await;
+    assert!(matches!(failed, Err(DatabaseError::Engine(_))), "{failed:?}");
 }
 
 pub async fn a_write_whose_guard_changes_nothing_does_not_happen(database: Shared) {
@@ -142,6 +153,10 @@ pub async fn a_write_whose_guard_changes_nothing_does_not_happen(database: Share
         )
     };
     let refused = database.write(vec![thing(1), guard("nobody"), thing(2)]).await;
+    assert!(matches!(refused, Err(DatabaseError::Stale)), "{refused:?}");
+    // Whatever comes after it may be wrong because of that.
+    let wrong = Statement::insert("things (id)", "", vec![Value::Null]);
+    let refused = database.write(vec![thing(1), guard("nobody"), wrong]).await;
     assert!(matches!(refused, Err(DatabaseError::Stale)), "{refused:?}");
     assert_eq!(count(&database).await, 0);
     assert_eq!(

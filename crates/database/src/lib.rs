@@ -22,6 +22,9 @@ pub enum DatabaseError {
     /// The engine refused or failed; nothing was written.
     #[error("the database failed")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The engine refused a value (a constraint, a type): it would refuse it again. Nothing was written.
+    #[error("the database refused a value")]
+    Refused(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The commit failed: what was written may or may not be there.
     #[error("the database failed at the commit")]
     Commit(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -63,6 +66,11 @@ pub trait Database: Send + Sync {
 
     /// Runs one query on a snapshot of what is committed.
     async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError>;
+
+    /// Whether one thread writes to all tables, so that a long statement on one table holds up the writes to all others.
+    fn has_one_writer(&self) -> bool {
+        false
+    }
 
     /// What is committed now, for queries that have to agree with each other. Drop it soon: the engine keeps what was
     /// overwritten meanwhile.

@@ -42,6 +42,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "log_head",
         sql: include_str!("../../../migrations/0005_log_head.sql"),
     },
+    Migration {
+        number: 6,
+        name: "nodes",
+        sql: include_str!("../../../migrations/0006_nodes.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

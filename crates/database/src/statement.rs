@@ -6,7 +6,7 @@
 use std::borrow::Cow;
 
 /// A value that goes in or comes out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Value {
     /// SQL's NULL.
     Null,

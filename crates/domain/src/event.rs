@@ -207,11 +207,13 @@ events! {
         secret: Sealed,
     }
     /// A webhook endpoint gets no more deliveries until somebody enables it.
-    WebhookEndpointDisabled v 1 {
+    WebhookEndpointDisabled v 2 {
         /// The endpoint.
         endpoint_id: WebhookEndpointId,
         /// Why.
         reason: DisabledReason,
+        /// The word for what the last attempt failed with. Version 1 did not say it.
+        last_failure: Option<String>,
     }
     /// A webhook endpoint was removed.
     WebhookEndpointRemoved v 1 {

@@ -12,8 +12,19 @@ pub struct Step {
     pub raise: fn(Value) -> Value,
 }
 
-/// Every step there is. Empty while every event is at its first version.
-pub const STEPS: &[Step] = &[];
+/// Every step there is.
+pub const STEPS: &[Step] = &[Step {
+    name: "WebhookEndpointDisabled",
+    from: 1,
+    raise: last_failure_unknown,
+}];
+
+fn last_failure_unknown(mut data: Value) -> Value {
+    if let Some(fields) = data.as_object_mut() {
+        fields.insert("last_failure".to_owned(), Value::Null);
+    }
+    data
+}
 
 /// Applies the steps of `name` from version `from` upward, in order.
 pub fn raise(steps: &[Step], name: &str, from: u32, data: Value) -> Value {
@@ -63,6 +74,14 @@ mod tests {
         assert_eq!(first, json!({"plan": "pro", "name": "unnamed"}));
         let second = raise(HISTORY, "AccountOpened", 2, json!({"plan": "pro"}));
         assert_eq!(second, json!({"plan": "pro", "name": "unnamed"}));
+    }
+
+    #[test]
+    fn an_endpoint_that_was_disabled_by_the_first_version_has_no_known_failure() {
+        let raised = raise(STEPS, "WebhookEndpointDisabled", 1, json!({"reason": "gone"}));
+        assert_eq!(raised, json!({"reason": "gone", "last_failure": null}));
+        let of_today = json!({"reason": "gone", "last_failure": "timeout"});
+        assert_eq!(raise(STEPS, "WebhookEndpointDisabled", 2, of_today.clone()), of_today);
     }
 
     #[test]

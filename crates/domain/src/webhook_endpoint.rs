@@ -53,7 +53,7 @@ pub enum WebhookEndpointCommand {
     /// Add it.
     Add(WebhookEndpointAdded),
     /// Send nothing more for the time being.
-    Disable(WebhookEndpointId, DisabledReason),
+    Disable(WebhookEndpointDisabled),
     /// Remove it.
     Remove(WebhookEndpointId),
 }
@@ -83,9 +83,7 @@ impl Decide for WebhookEndpoint {
             (WebhookEndpointCommand::Add(_), _) => Err(WebhookEndpointRefusal::IdUsed),
             (_, State::Absent | State::Removed) => Err(WebhookEndpointRefusal::Unknown),
             (WebhookEndpointCommand::Disable(..), State::Disabled) => Ok(Vec::new()),
-            (WebhookEndpointCommand::Disable(endpoint_id, reason), State::Active) => {
-                Ok(vec![WebhookEndpointDisabled { endpoint_id, reason }.into()])
-            }
+            (WebhookEndpointCommand::Disable(disabled), State::Active) => Ok(vec![disabled.into()]),
             (WebhookEndpointCommand::Remove(endpoint_id), _) => Ok(vec![WebhookEndpointRemoved { endpoint_id }.into()]),
         }
     }
@@ -123,12 +121,12 @@ mod tests {
         }
     }
 
-    fn disabled() -> Event {
+    fn disabled() -> WebhookEndpointDisabled {
         WebhookEndpointDisabled {
             endpoint_id: id(),
             reason: DisabledReason::Gone,
+            last_failure: Some("status".into()),
         }
-        .into()
     }
 
     fn removed() -> Event {
@@ -153,13 +151,13 @@ mod tests {
 
     #[test]
     fn disabling_twice_is_one_fact() {
-        let disable = WebhookEndpointCommand::Disable(id(), DisabledReason::Gone);
+        let disable = WebhookEndpointCommand::Disable(disabled());
         endpoint()
             .given(vec![add().into()])
             .when(disable.clone())
-            .then_expect_events(vec![disabled()]);
+            .then_expect_events(vec![disabled().into()]);
         endpoint()
-            .given(vec![add().into(), disabled()])
+            .given(vec![add().into(), disabled().into()])
             .when(disable.clone())
             .then_expect_events(vec![]);
         endpoint()
@@ -172,7 +170,7 @@ mod tests {
     fn an_endpoint_is_removed_once_even_while_disabled() {
         let remove = WebhookEndpointCommand::Remove(id());
         endpoint()
-            .given(vec![add().into(), disabled()])
+            .given(vec![add().into(), disabled().into()])
             .when(remove.clone())
             .then_expect_events(vec![removed()]);
         endpoint()

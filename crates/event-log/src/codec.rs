@@ -82,8 +82,11 @@ impl StoredEvent<'_> {
     /// The event that the row holds, raised to the shape of today.
     pub fn decode(self) -> Result<Recorded, ReadError> {
         let position = Position::new(self.position);
-        self.try_decode(position)
-            .map_err(|source| ReadError::Decode { position, source })
+        self.try_decode(position).map_err(|source| ReadError::Decode {
+            position,
+            stream: self.stream.to_owned(),
+            source,
+        })
     }
 
     fn try_decode(self, position: Position) -> Result<Recorded, Box<dyn Error + Send + Sync>> {
@@ -147,7 +150,8 @@ mod tests {
         for row in wrong {
             let error = row.decode().unwrap_err();
             assert!(
-                matches!(error, ReadError::Decode { position, .. } if position == Position::new(9)),
+                matches!(&error, ReadError::Decode { position, stream, .. }
+                    if *position == Position::new(9) && stream == row.stream),
                 "{row:?}"
             );
         }

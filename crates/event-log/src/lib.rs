@@ -3,12 +3,14 @@
 pub mod codec;
 #[cfg(test)]
 mod contract;
+pub mod kurrentdb;
 pub mod memory;
 pub mod port;
 pub mod postgres;
 mod retry;
 pub mod sqlite;
 
+pub use kurrentdb::KurrentLog;
 pub use memory::MemoryLog;
 pub use port::{
     AppendError, Appended, EventLog, NewEvent, Page, Position, ReadError, Recorded, Scope, StreamAppend, Version,

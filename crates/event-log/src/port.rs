@@ -144,6 +144,8 @@ pub enum ReadError {
     Decode {
         /// Where it stands.
         position: Position,
+        /// The name of its stream, as it is stored: it may be what does not decode.
+        stream: String,
         /// What was wrong with it.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

@@ -1,7 +1,7 @@
 //! A new, empty database for each test, on the server that `scripts/postgres` runs.
 
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{self, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -33,6 +33,11 @@ pub struct FreshDatabase {
 }
 
 impl FreshDatabase {
+    /// The one of this URL, on a server of the test's own.
+    pub const fn at(url: String) -> Self {
+        Self { url }
+    }
+
     /// Where a client finds it, as the server's superuser.
     pub fn url(&self) -> &str {
         &self.url
@@ -41,6 +46,16 @@ impl FreshDatabase {
     /// Runs statements on a connection of their own; several are divided by semicolons.
     pub async fn execute(&self, sql: &str) {
         client::execute(&self.url, sql).await;
+    }
+
+    /// The folders of the server that hold this database's rows and the write-ahead log, all that was written by now on
+    /// the disk.
+    pub async fn folders_on_disk(&self) -> [PathBuf; 2] {
+        self.execute("CHECKPOINT").await;
+        let number = "SELECT oid::bigint FROM pg_database WHERE datname = current_database()";
+        let number = self.number(number).await;
+        let server = Path::new(&told("GITLEADS_TEST_POSTGRES_DIR")).join("main");
+        [server.join("base").join(number.to_string()), server.join("pg_wal")]
     }
 
     /// A new database with what `pg_dump` says of this one.

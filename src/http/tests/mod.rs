@@ -5,6 +5,7 @@ mod github;
 mod health;
 mod leads;
 mod limits;
+mod nodes;
 mod server;
 mod tracked;
 mod webhooks;
@@ -27,6 +28,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::commands::{Allowance, IssuedKey, Sighting, issue_key, open_account, record_signals};
 use crate::ingest::Ingest;
+use crate::lease::Leases;
 
 const GITHUB_SECRET: &str = "what GitHub and we know";
 
@@ -116,24 +118,11 @@ async fn house_on(plan: &str) -> House {
         freshness.clone(),
         Arc::new(Plans::default()),
         store.clone(),
+        Leases::sole(),
     ));
     let tasks = Arc::new(Mutex::new(Vec::new()));
-    let api = Api {
-        writer: writer.clone(),
-        views: views.clone(),
-        store: store.clone(),
-        freshness: freshness.clone(),
-        plans: Arc::new(Plans::default()),
-        endpoint_policy: Policy::default(),
-        github_webhook: Some(GithubWebhook {
-            ingest,
-            secret: GITHUB_SECRET.into(),
-        }),
-        tasks: reports(tasks.clone()),
-        answer_within: Api::ANSWER_WITHIN,
-    };
     let mut house = House {
-        router: router(api),
+        router: Router::new(),
         writer,
         views,
         store,
@@ -144,6 +133,14 @@ async fn house_on(plan: &str) -> House {
         tasks,
         _folder: folder,
     };
+    let github_webhook = Some(GithubWebhook {
+        ingest,
+        secret: GITHUB_SECRET.into(),
+    });
+    house.router = router(Api {
+        github_webhook,
+        ..house.api(Leases::sole())
+    });
     (house.account, house.key) = house.another_account(plan).await;
     house
 }
@@ -186,6 +183,26 @@ fn sighting(user_id: u64, kind: SignalKind, repo: &str) -> Sighting {
 }
 
 impl House {
+    /// What an API on this house stands on.
+    fn api(&self, leases: Leases) -> Api {
+        Api {
+            writer: self.writer.clone(),
+            views: self.views.clone(),
+            store: self.store.clone(),
+            freshness: self.freshness.clone(),
+            plans: Arc::new(Plans::default()),
+            endpoint_policy: Policy::default(),
+            github_webhook: None,
+            tasks: reports(self.tasks.clone()),
+            node: NodeReport {
+                roles: vec!["api"],
+                leases,
+            },
+            shared_limits: None,
+            answer_within: Api::ANSWER_WITHIN,
+        }
+    }
+
     /// An account on the plan, and its key.
     async fn another_account(&self, plan: &str) -> (AccountId, String) {
         let account = open_account(&self.writer, "Acme".into(), plan.parse().unwrap())

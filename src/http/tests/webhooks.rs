@@ -1,8 +1,10 @@
 //! Webhook endpoints over HTTP: added, listed, removed.
 
+use domain::DisabledReason;
 use serde_json::{Value, json};
 
 use super::house;
+use crate::commands::disable_webhook_endpoint;
 
 #[tokio::test]
 async fn an_endpoint_is_added_with_its_secret_shown_once() {
@@ -17,7 +19,8 @@ async fn an_endpoint_is_added_with_its_secret_shown_once() {
     let expected = json!({
         "id": id, "url": "https://hooks.example.com/in",
         "events": ["lead.created", "lead.enriched", "lead.updated"],
-        "description": null, "status": "active", "disabled_reason": null, "created_at": "2026-04-24T10:31:00Z",
+        "description": null, "status": "active", "disabled_reason": null, "last_failure": null,
+        "created_at": "2026-04-24T10:31:00Z",
     });
     assert_eq!(record, expected);
     assert_eq!(house.get("/v1/webhooks").await.json(), json!({ "data": [expected] }));
@@ -81,6 +84,25 @@ async fn a_refused_endpoint_names_the_field() {
             .await
             .is(400, "bad_request", message);
     }
+}
+
+#[tokio::test]
+async fn a_disabled_endpoint_says_why_and_what_it_failed_with_last() {
+    let house = house().await;
+    let body = json!({ "url": "https://hooks.example.com/in" });
+    let made = house.call("POST", "/v1/webhooks", Some(body)).await.json();
+    let id = made["id"].as_str().unwrap();
+    let failing = DisabledReason::Failing;
+    let position = disable_webhook_endpoint(&house.writer, house.account, id.parse().unwrap(), failing, "timeout")
+        .await
+        .unwrap();
+    house.shown(position).await;
+    let record = house.get(&format!("/v1/webhooks/{id}")).await.json();
+    assert_eq!(record["status"], "disabled");
+    assert_eq!(
+        (&record["disabled_reason"], &record["last_failure"]),
+        (&json!("failing"), &json!("timeout"))
+    );
 }
 
 #[tokio::test]

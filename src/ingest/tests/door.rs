@@ -106,6 +106,36 @@ async fn batches_at_the_same_time_do_not_both_take_the_last_room() {
 }
 
 #[tokio::test]
+async fn nodes_at_the_same_time_do_not_take_the_last_room_together() {
+    let room = Room::on_plan("small").await;
+    room.track("acme/sdk").await;
+    let (one, other) = (room.node().await, room.node().await);
+    let batch = |ids: std::ops::Range<u64>| ids.map(|id| star(id, "acme/sdk")).collect();
+    let (a, b, c, d) = tokio::join!(
+        one.accept(batch(0..2)),
+        other.accept(batch(10..12)),
+        one.accept(batch(20..22)),
+        other.accept(batch(30..32)),
+    );
+    let captured: u64 = [a, b, c, d]
+        .into_iter()
+        .map(|accepted| accepted.unwrap().captured)
+        .sum();
+    assert_eq!((captured, room.count("LeadWithheld").await), (3, 5));
+}
+
+#[tokio::test]
+async fn a_node_that_was_silent_for_long_captures_nothing_for_an_account_with_a_cap() {
+    let room = Room::on_plan("small").await;
+    room.track("acme/sdk").await;
+    let node = room.node().await;
+    let turn = node.turn(room.account).await.unwrap();
+    turn.check().unwrap();
+    room.clock.advance(Duration::from_secs(10));
+    assert!(turn.check().is_err());
+}
+
+#[tokio::test]
 async fn withheld_leads_are_released_oldest_first_when_the_month_turns_or_the_plan_is_raised() {
     let room = Room::on_plan("tiny").await;
     room.track("acme/sdk").await;

@@ -5,7 +5,7 @@ use domain::{Profile, ProfileField};
 use fake_github::{FakeGithub, Misbehaviour, Repo, User};
 
 use super::*;
-use crate::ingest::enrich::{Enrichment, follow};
+use crate::ingest::enrich::Enrichment;
 use crate::ingest::release::release;
 
 struct Story {
@@ -41,7 +41,11 @@ impl Story {
         });
         room.track("acme/sdk").await;
         let client = room.client(github.url(), Some("token"));
-        let enrichment = Mutex::new(Enrichment::new(Arc::clone(&room.ingest), Arc::clone(&client)));
+        let enrichment = Mutex::new(Enrichment::new(
+            Arc::clone(&room.ingest),
+            Arc::clone(&client),
+            Room::lease().await,
+        ));
         Self {
             room,
             github,
@@ -56,9 +60,13 @@ impl Story {
         self.room.settle().await;
     }
 
+    async fn follow(&self) {
+        while self.enrichment.lock().await.follow().await.unwrap() {}
+    }
+
     /// Follows the log and looks up whoever is due.
     async fn enrich(&self) {
-        while follow(&self.room.ingest).await.unwrap() {}
+        self.follow().await;
         while self.enrichment.lock().await.next().await.unwrap().is_none() {}
     }
 
@@ -249,7 +257,7 @@ async fn a_person_whose_row_does_not_open_does_not_stop_the_others() {
     let story = Story::on_plan("agency").await;
     story.accept(1..=2).await;
     story.github.change(|world| world.put_user(User::new(2, "fan-2")));
-    while follow(&story.room.ingest).await.unwrap() {}
+    story.follow().await;
     let person = story.room.writer.vault.person_ref(story.room.account, 1);
     let spoil = Statement::sql(
         "UPDATE enrichment SET sealed = $1 WHERE person = $2",
@@ -267,7 +275,7 @@ async fn a_person_whose_row_does_not_open_does_not_stop_the_others() {
 async fn whoever_was_erased_is_not_looked_up() {
     let story = Story::on_plan("agency").await;
     story.accept(1..=1).await;
-    while follow(&story.room.ingest).await.unwrap() {}
+    story.follow().await;
     let vault = &story.room.writer.vault;
     vault
         .destroy(story.room.account, vault.person_ref(story.room.account, 1))

@@ -24,7 +24,10 @@ use vault::{RootKey, Vault};
 use super::*;
 use crate::clock::Clock;
 use crate::commands::{self, Writer};
+use crate::config::Roles;
 use crate::github::Client;
+use crate::lease::{Lease, Leases};
+use crate::project::Claims;
 
 /// Stands still until it is told to go on.
 pub struct TestClock {
@@ -92,13 +95,15 @@ impl Room {
             .await
             .unwrap();
         let freshness = runner.freshness();
-        let projecting = tokio::spawn(crate::project::run(Arc::new(Mutex::new(runner)), log));
+        let claims = Arc::new(Claims::new(Leases::sole(), Vec::new()));
+        let projecting = tokio::spawn(crate::project::run(Arc::new(Mutex::new(runner)), claims));
         let ingest = Arc::new(Ingest::new(
             Arc::clone(&writer),
             views,
             freshness,
             Arc::new(plans()),
             store,
+            Leases::sole(),
         ));
         let opened = commands::open_account(&writer, "test".into(), plan.parse().unwrap())
             .await
@@ -113,6 +118,31 @@ impl Room {
         };
         room.settle().await;
         room
+    }
+
+    /// The door of one more node on the same database.
+    async fn node(&self) -> Ingest {
+        let Ingest {
+            writer,
+            views,
+            freshness,
+            store,
+            ..
+        } = &*self.ingest;
+        let leases = Leases::join(store.clone(), self.clock.clone(), &Roles::default()).await;
+        Ingest::new(
+            writer.clone(),
+            views.clone(),
+            freshness.clone(),
+            Arc::new(plans()),
+            store.clone(),
+            leases.unwrap(),
+        )
+    }
+
+    /// A lease as a process has it that is alone.
+    async fn lease() -> Lease {
+        Leases::sole().try_acquire("alone").await.unwrap().unwrap()
     }
 
     /// Waits until the read models hold what the log holds.

@@ -20,7 +20,9 @@ impl Story {
         github.change(|world| world.put_repo(Repo::new(1, "acme/sdk")));
         room.track("Acme/sdk").await;
         let client = room.client(github.url(), Some("token"));
-        let polls = Polls::open(Arc::clone(&room.ingest), client).await.unwrap();
+        let polls = Polls::open(Arc::clone(&room.ingest), client, Room::lease().await)
+            .await
+            .unwrap();
         Self { room, github, polls }
     }
 
@@ -181,7 +183,9 @@ async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() 
     story.star(1..=3);
     story.poll().await;
     let client = story.room.client(story.github.url(), Some("token"));
-    story.polls = Polls::open(Arc::clone(&story.room.ingest), client).await.unwrap();
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+        .await
+        .unwrap();
     story.poll().await;
     assert!(story.github.requests_to(FEED)[1].header("if-none-match").is_some());
 
@@ -213,7 +217,9 @@ async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() 
 async fn without_a_token_the_feeds_leave_room_in_the_hour() {
     let mut story = Story::new().await;
     let client = story.room.client(story.github.url(), None);
-    story.polls = Polls::open(Arc::clone(&story.room.ingest), client).await.unwrap();
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+        .await
+        .unwrap();
     story.poll().await;
     let due = story.room.clock.now().plus(Duration::from_secs(90));
     assert_eq!(story.polls.step().await.unwrap(), Some(due));

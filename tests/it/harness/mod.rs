@@ -2,6 +2,7 @@
 
 pub mod archive;
 pub mod config;
+pub mod home;
 pub mod receiver;
 pub mod server;
 

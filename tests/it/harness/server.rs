@@ -1,25 +1,26 @@
 //! A whole server as its user has it: the real binary, a data directory, a port of the system's choice.
 
 use std::io::{BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::harness::home::Home;
+
 /// A command line that no setting of the machine reaches.
 #[expect(clippy::disallowed_methods, reason = "to take away what the program would read")]
-pub fn gitleads(data: &Path) -> Command {
+pub fn gitleads(home: &Home) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_gitleads"));
     for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("GITLEADS_")) {
         command.env_remove(name);
     }
-    command.arg("--data-dir").arg(data).stdin(Stdio::null());
+    command.args(home.arguments()).stdin(Stdio::null());
     command
 }
 
 /// Runs a command line to its end and expects it to succeed.
-pub fn run(data: &Path, arguments: &[&str]) -> String {
-    let output = output(data, arguments, &[]);
+pub fn run(home: &Home, arguments: &[&str]) -> String {
+    let output = output(home, arguments, &[]);
     assert!(
         output.status.success(),
         "{arguments:?}: {}",
@@ -29,8 +30,8 @@ pub fn run(data: &Path, arguments: &[&str]) -> String {
 }
 
 /// Runs a command line to its end with `input` on its standard input.
-pub fn output(data: &Path, arguments: &[&str], input: &[u8]) -> Output {
-    let mut command = gitleads(data);
+pub fn output(home: &Home, arguments: &[&str], input: &[u8]) -> Output {
+    let mut command = gitleads(home);
     command
         .args(arguments)
         .stdin(Stdio::piped())
@@ -45,19 +46,39 @@ pub fn output(data: &Path, arguments: &[&str], input: &[u8]) -> Output {
     output
 }
 
+/// An answer as it came.
+pub struct Answer {
+    /// The status.
+    pub status: u16,
+    headers: reqwest::header::HeaderMap,
+    /// The body.
+    pub body: String,
+}
+
+impl Answer {
+    /// A header's text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+}
+
 /// A running server.
 pub struct Server {
     child: Child,
     url: String,
-    data: PathBuf,
     client: reqwest::Client,
     key: Option<String>,
 }
 
 impl Server {
-    /// Starts a server on `data`; `key` is known from an earlier start, else the first start prints one.
-    pub fn start(data: &Path, key: Option<&str>, arguments: &[&str]) -> Self {
-        let mut command = gitleads(data);
+    /// Starts a server on `home`; `key` is known from an earlier start, else the first start prints one.
+    pub fn start(home: &Home, key: Option<&str>, arguments: &[&str]) -> Self {
+        let mut command = gitleads(home);
         command.args([
             "--listen",
             "127.0.0.1:0",
@@ -100,11 +121,12 @@ impl Server {
         std::thread::spawn(move || drop(std::io::copy(&mut lines, &mut std::io::sink())));
         // Another story may have been first.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let client = reqwest::Client::builder().no_proxy().build().unwrap();
+        // A connection for each request: one that idled while a command ran may be closed just as it is used again.
+        let client = reqwest::Client::builder().no_proxy().pool_max_idle_per_host(0);
+        let client = client.build().unwrap();
         Self {
             child,
             url: url.unwrap(),
-            data: data.to_owned(),
             client,
             key: printed,
         }
@@ -115,29 +137,40 @@ impl Server {
         self.key.clone().unwrap()
     }
 
-    /// The data directory.
-    pub fn data(&self) -> &Path {
-        &self.data
+    /// A request with the account's key, `after` a position if there is one; its answer as it comes.
+    pub async fn ask(&self, method: &str, path: &str, body: Option<Value>, after: Option<&str>) -> Answer {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.client.request(method, format!("{}{path}", self.url));
+        request = request.bearer_auth(self.key());
+        if let Some(position) = after {
+            request = request.header("GitLeads-Position", position);
+        }
+        if let Some(body) = &body {
+            request = request.json(body);
+        }
+        let response = request.send().await.unwrap();
+        Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: response.text().await.unwrap(),
+        }
     }
 
     /// A request with the account's key; waits and asks again if the rate limit says so.
     pub async fn request(&self, method: &str, path: &str, body: Option<Value>) -> (u16, String) {
         loop {
-            let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
-            let mut request = self
-                .client
-                .request(method, format!("{}{path}", self.url))
-                .bearer_auth(self.key());
-            if let Some(body) = &body {
-                request = request.json(body);
-            }
-            let response = request.send().await.unwrap();
-            let status = response.status().as_u16();
-            if status != 429 {
-                return (status, response.text().await.unwrap());
+            let answer = self.ask(method, path, body.clone(), None).await;
+            if answer.status != 429 {
+                return (answer.status, answer.body);
             }
             tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         }
+    }
+
+    /// What `/readyz` says, ready or not.
+    pub async fn ready(&self) -> Value {
+        let answer = self.client.get(format!("{}/readyz", self.url)).send().await.unwrap();
+        answer.json().await.unwrap()
     }
 
     /// GET that must answer 200 with JSON.
@@ -176,9 +209,23 @@ impl Server {
 
     /// Asks the process to end and says whether it ended well.
     pub fn terminate(mut self) -> bool {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        self.signal("-TERM");
         self.child.wait().unwrap().success()
+    }
+
+    /// Stops the process wherever it stands, and lets nothing of it go on.
+    pub fn pause(&self) {
+        self.signal("-STOP");
+    }
+
+    /// Lets a paused process go on as if nothing had happened.
+    pub fn resume(&self) {
+        self.signal("-CONT");
+    }
+
+    fn signal(&self, signal: &str) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
     }
 }
 

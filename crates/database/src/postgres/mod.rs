@@ -110,6 +110,7 @@ impl Postgres {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => DatabaseError::Busy,
             PoolError::Closed => DatabaseError::Closed,
+            PoolError::Backend(error) => error.into(),
             error => DatabaseError::engine(error),
         })
     }
@@ -198,6 +199,9 @@ impl Postgres {
 
 impl From<tokio_postgres::Error> for DatabaseError {
     fn from(error: tokio_postgres::Error) -> Self {
+        if session::is_refusal(&error) {
+            return Self::Refused(error.into());
+        }
         Self::engine(error)
     }
 }

@@ -21,7 +21,7 @@ pub(super) async fn query(client: &Object, is_pooled: bool, query: &Statement) -
     let rows = if is_pooled {
         client.query_typed(text, &typed(&params)).await?
     } else {
-        let prepared = client.prepare_cached(text).await?;
+        let prepared = client.prepare_typed_cached(text, &types(&params)).await?;
         check_count(prepared.params().len(), params.len())?;
         let rows = client.query_raw(&prepared, params.iter()).await?;
         rows.try_collect().await?
@@ -48,7 +48,7 @@ impl<'params> Ready<'params> {
         let prepared = if is_pooled {
             None
         } else {
-            let prepared = client.prepare_cached(&text).await?;
+            let prepared = client.prepare_typed_cached(&text, &types(&params)).await?;
             check_count(prepared.params().len(), params.len())?;
             Some(prepared)
         };
@@ -91,6 +91,10 @@ fn in_its_own_words(text: &str) -> String {
     words
 }
 
+fn types(params: &[Param<'_>]) -> Vec<Type> {
+    params.iter().map(Param::announced).collect()
+}
+
 fn typed<'a>(params: &'a [Param<'a>]) -> Vec<(&'a (dyn ToSql + Sync), Type)> {
     let pair = |param: &'a Param<'a>| -> (&'a (dyn ToSql + Sync), Type) { (param, param.announced()) };
     params.iter().map(pair).collect()
@@ -114,6 +118,12 @@ pub(super) fn gave_way(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     ]
     .into_iter()
     .any(|worth| code == Some(worth))
+}
+
+/// Whether the server refused a value: cardinality, data, constraint or a limit, by the class of its code.
+pub(super) fn is_refusal(error: &tokio_postgres::Error) -> bool {
+    let class = error.code().and_then(|code| code.code().get(..2));
+    class.is_some_and(|class| ["21", "22", "23", "54"].contains(&class))
 }
 
 #[cfg(test)]

@@ -209,6 +209,16 @@ async fn a_server_that_is_not_there_is_told_by_its_name_and_not_by_its_password(
 }
 
 #[tokio::test]
+async fn a_write_that_stands_still_is_ended_by_the_server() {
+    let (database, _fresh) = open().await;
+    let make = sql("CREATE TABLE seen (setting TEXT)");
+    let note = sql("INSERT INTO seen SELECT current_setting('idle_in_transaction_session_timeout')");
+    database.write(vec![make, note]).await.unwrap();
+    let rows = database.read(sql("SELECT setting FROM seen")).await.unwrap();
+    assert_eq!(rows[0].text(0), Ok("5s"));
+}
+
+#[tokio::test]
 async fn what_can_be_made_again_does_not_wait_for_the_disk() {
     let (database, _fresh) = open().await;
     let asked = |database: &Postgres| {

@@ -17,6 +17,10 @@ const PIPELINED: usize = 24;
 /// stand behind it. Only one at a time, on whichever node: two that make the same table at once would collide.
 const CHANGES_TABLES: &str = "SET LOCAL lock_timeout = '100ms'; SELECT pg_advisory_xact_lock(7164202406191836773)";
 
+/// A process that is stopped in the middle of a write holds its locks; the server ends that write after this long, so that
+/// nobody waits for ever behind, say, a lease that the process had.
+const GIVEN_UP: &str = "SET LOCAL idle_in_transaction_session_timeout = '5s'";
+
 /// A connection inside a transaction. Dropped before the end it is closed, and the server rolls back.
 pub(super) struct Transaction(Option<Object>);
 
@@ -155,10 +159,11 @@ impl<'run> Pipeline<'run> {
     async fn run(&mut self) -> Result<(), DatabaseError> {
         let waiting = std::mem::take(&mut self.waiting);
         let running = waiting.iter().map(|(_, ready)| ready.execute(self.client));
-        // The first fault tells; those after it only say that the transaction is over.
-        let answers: Result<Vec<u64>, DatabaseError> = join_all(running).await.into_iter().collect();
-        for ((index, _), rows) in waiting.iter().zip(answers?) {
-            self.count(*index, rows)?;
+        // In their order: what comes of a statement behind a guard that did not hold says nothing, and after the first
+        // fault the others only say that the transaction is over.
+        let answers = join_all(running).await;
+        for ((index, _), rows) in waiting.iter().zip(answers) {
+            self.count(*index, rows?)?;
         }
         Ok(())
     }
@@ -175,7 +180,7 @@ impl<'run> Pipeline<'run> {
 }
 
 fn begin(durability: Durability, statements: &[Statement]) -> String {
-    let mut begin = "BEGIN".to_owned();
+    let mut begin = format!("BEGIN; {GIVEN_UP}");
     if durability == Durability::Disposable {
         begin.push_str("; SET LOCAL synchronous_commit = off");
     }

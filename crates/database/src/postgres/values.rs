@@ -21,7 +21,8 @@ pub(super) enum Param<'value> {
 }
 
 impl Param<'_> {
-    /// The type to announce where the server is not asked first. Nothing has no type; the server finds one.
+    /// Its type, told to the server, which would otherwise guess from the text around. Nothing has no type; there the
+    /// server finds one.
     pub(super) fn announced(&self) -> Type {
         match self {
             Self::Value(Value::Null) => Type::new("unspecified".to_owned(), 0, Kind::Simple, "pg_catalog".to_owned()),

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
@@ -116,6 +116,10 @@ impl Database for Sqlite {
             .await?
     }
 
+    fn has_one_writer(&self) -> bool {
+        true
+    }
+
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, DatabaseError> {
         let path = self.parts.path.clone();
         Ok(Box::new(SqliteSnapshot::open(path).await?))
@@ -165,7 +169,12 @@ fn open_reading(path: &Path) -> rusqlite::Result<Connection> {
 
 impl From<rusqlite::Error> for DatabaseError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::engine(error)
+        match error.sqlite_error_code() {
+            Some(ErrorCode::ConstraintViolation | ErrorCode::TypeMismatch | ErrorCode::TooBig) => {
+                Self::Refused(error.into())
+            }
+            _ => Self::engine(error),
+        }
     }
 }
 

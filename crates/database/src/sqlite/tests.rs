@@ -66,7 +66,7 @@ async fn a_failing_write_leaves_nothing_behind_and_does_not_hurt_its_neighbours(
     let unblock = async { drop(block) };
     let (good, bad, late, ()) = tokio::join!(good, bad, late, unblock);
     assert_eq!(good.unwrap(), [1]);
-    assert!(matches!(bad, Err(DatabaseError::Engine(_))));
+    assert!(matches!(bad, Err(DatabaseError::Refused(_))));
     assert_eq!(late.unwrap(), [1]);
     assert_eq!(count(&database).await, 2);
 }

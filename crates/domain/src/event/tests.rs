@@ -61,6 +61,18 @@ fn every_version_of_every_event_has_a_fixture() {
 }
 
 #[test]
+fn an_event_of_an_older_version_is_read_as_one_of_today() {
+    let old = fixtures()
+        .into_iter()
+        .find(|(file, _)| file == "WebhookEndpointDisabled.v1.json");
+    let data = old.unwrap().1.data.to_string();
+    let Event::WebhookEndpointDisabled(event) = Event::decode("WebhookEndpointDisabled", 1, &data).unwrap() else {
+        panic!("another event");
+    };
+    assert_eq!((event.reason, event.last_failure), (DisabledReason::Gone, None));
+}
+
+#[test]
 fn what_is_no_event_says_why() {
     assert!(matches!(
         Event::decode("LeadPetted", 1, "{}"),

@@ -1,0 +1,148 @@
+//! Where an installation of a story lives: files in a directory, or a database on the tests' PostgreSQL server.
+
+use std::path::{Path, PathBuf};
+
+use testbed::{FreshDatabase, Postgres};
+
+/// Tells each story once for each engine. A story is an `async fn(Home)`.
+macro_rules! on_every_engine {
+    ($($story:ident),+ $(,)?) => {
+        mod on_sqlite {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story($crate::harness::home::Home::on_sqlite()).await;
+                }
+            )+
+        }
+
+        mod on_postgres {
+            $(
+                #[tokio::test]
+                async fn $story() {
+                    super::$story($crate::harness::home::Home::on_postgres().await).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_engine;
+
+/// An installation, and a directory for what the story needs besides.
+pub struct Home {
+    folder: tempfile::TempDir,
+    database: Option<FreshDatabase>,
+}
+
+impl Home {
+    /// One on files.
+    pub fn on_sqlite() -> Self {
+        Self {
+            folder: tempfile::tempdir().unwrap(),
+            database: None,
+        }
+    }
+
+    /// One on a new database.
+    pub async fn on_postgres() -> Self {
+        Self {
+            database: Some(Postgres::fresh_database().await),
+            ..Self::on_sqlite()
+        }
+    }
+
+    /// One on the database of this URL.
+    pub fn at(url: String) -> Self {
+        Self {
+            database: Some(FreshDatabase::at(url)),
+            ..Self::on_sqlite()
+        }
+    }
+
+    /// Another installation on the same engine.
+    pub async fn another(&self) -> Self {
+        match self.database {
+            None => Self::on_sqlite(),
+            Some(_) => Self::on_postgres().await,
+        }
+    }
+
+    /// A directory for files of the story.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The data directory.
+    pub fn data(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
+    /// How a command line names this installation.
+    pub fn arguments(&self) -> Vec<String> {
+        let mut arguments = vec!["--data-dir".to_owned(), self.data().display().to_string()];
+        if let Some(database) = &self.database {
+            arguments.extend(["--database-url".to_owned(), database.url().to_owned()]);
+        }
+        arguments
+    }
+
+    /// Deletes the read models; no process has the installation open meanwhile.
+    pub async fn delete_views(&self) {
+        if let Some(database) = &self.database {
+            return database.execute(&drop_all_but(&precious_tables())).await;
+        }
+        for name in ["views.db", "views.db-wal", "views.db-shm"] {
+            drop(std::fs::remove_file(self.data().join(name)));
+        }
+    }
+
+    /// The one number that a query of the shared database answers.
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.database.as_ref().expect("a database is shared").number(sql).await
+    }
+
+    /// Every folder that holds bytes of the installation, with all that was written by now.
+    pub async fn folders_on_disk(&self) -> Vec<PathBuf> {
+        let mut folders = vec![self.data()];
+        if let Some(database) = &self.database {
+            folders.extend(database.folders_on_disk().await);
+        }
+        folders
+    }
+
+    /// A number that grows as the log does.
+    pub async fn log_size(&self) -> u64 {
+        match &self.database {
+            Some(database) => {
+                // A look is a connection, which costs the server more than a little.
+                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+                let events =
+                    "SELECT CASE WHEN to_regclass('events') IS NULL THEN 0 ELSE pg_relation_size('events') END";
+                database.number(events).await.unsigned_abs()
+            }
+            None => std::fs::metadata(self.data().join("gitleads.db-wal")).map_or(0, |metadata| metadata.len()),
+        }
+    }
+}
+
+/// The tables that migrations make, and the one that remembers them.
+fn precious_tables() -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations");
+    let mut tables = vec!["schema_migrations".to_owned()];
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+        let names = text.split("CREATE TABLE ").skip(1);
+        tables.extend(names.map(|rest| rest.split_whitespace().next().unwrap().to_owned()));
+    }
+    tables
+}
+
+fn drop_all_but(kept: &[String]) -> String {
+    let kept: Vec<String> = kept.iter().map(|name| format!("'{name}'")).collect();
+    format!(
+        "DO $$ DECLARE name TEXT; BEGIN \
+         FOR name IN SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename NOT IN ({}) \
+         LOOP EXECUTE 'DROP TABLE ' || name; END LOOP; END $$",
+        kept.join(", ")
+    )
+}
