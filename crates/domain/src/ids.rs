@@ -16,6 +16,12 @@ pub struct InvalidId {
     pub example: &'static str,
 }
 
+/// One spelling an id: ULID decoding would also take lower case, look-alike letters and more than 128 bits.
+fn is_spelt_right(ulid: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'A'..=b'Z') && !matches!(byte, b'I' | b'L' | b'O' | b'U');
+    ulid.bytes().all(is_digit) && ulid.bytes().next().is_some_and(|first| first <= b'7')
+}
+
 macro_rules! prefixed_id {
     ($(#[$doc:meta])* $name:ident, $prefix:literal) => {
         $(#[$doc])*
@@ -52,10 +58,9 @@ macro_rules! prefixed_id {
 
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 text.strip_prefix(concat!($prefix, "_"))
+                    .filter(|rest| is_spelt_right(rest))
                     .and_then(|rest| Ulid::from_string(rest).ok())
                     .map(Self)
-                    // One spelling an id: ULID decoding would also take lower case and look-alike letters.
-                    .filter(|id| id.to_string() == text)
                     .ok_or(InvalidId { expected: stringify!($name), example: concat!($prefix, "_01J8ZQ4N3M8YV7T6S5R4Q3P2N1") })
             }
         }
@@ -68,8 +73,7 @@ macro_rules! prefixed_id {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                crate::parsed::parsed(deserializer)
             }
         }
     };
@@ -124,7 +128,7 @@ macro_rules! keyed_hash {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+                write!(f, "{:032x}", u128::from_be_bytes(self.0))
             }
         }
 
@@ -148,8 +152,7 @@ macro_rules! keyed_hash {
 
         impl<'de> Deserialize<'de> for $name {
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                crate::parsed::parsed(deserializer)
             }
         }
     };

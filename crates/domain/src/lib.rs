@@ -9,6 +9,7 @@ pub mod event;
 pub mod ids;
 pub mod keyword;
 pub mod lead;
+mod parsed;
 pub mod personal;
 pub mod plan;
 pub mod repo_name;

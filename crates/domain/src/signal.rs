@@ -46,8 +46,7 @@ macro_rules! words {
         /// From a string and nothing else: the derived form would also take `{"word": null}`.
         impl<'de> serde::Deserialize<'de> for $name {
             fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = <std::borrow::Cow<'de, str> as serde::Deserialize>::deserialize(deserializer)?;
-                text.parse().map_err(serde::de::Error::custom)
+                $crate::parsed::parsed(deserializer)
             }
         }
     };

@@ -133,15 +133,37 @@ async fn a_commit_whose_answer_is_lost_is_found_and_not_acknowledged_before_it_i
     assert_eq!(ids(&all(&log).await), [1]);
 }
 
-#[tokio::test]
-async fn what_stays_in_doubt_is_told_as_such_and_the_same_append_again_resolves_it() {
-    let cluster = without_its_replica().await;
+/// A log that does not wait for a server that is away.
+async fn impatient(cluster: &Cluster) -> Arc<PostgresLog> {
     let pace = Pace {
         patience: Duration::from_millis(1),
         ..UNHURRIED
     };
     let database = database_at(&cluster.url("postgres")).await;
-    let log = Arc::new(PostgresLog::open_with(database, pace).await.unwrap());
+    Arc::new(PostgresLog::open_with(database, pace).await.unwrap())
+}
+
+#[tokio::test]
+async fn an_append_that_was_on_its_way_when_the_server_went_away_is_in_doubt() {
+    let cluster = Cluster::start();
+    let log = impatient(&cluster).await;
+    appending(&log, append(lead(1), 0, &[1], 0)).await.unwrap().unwrap();
+    let _holder = at_the_head_row(&cluster.url("postgres")).await;
+    let appended = appending(&log, append(lead(2), 0, &[2], 0));
+    let session = connect(&cluster.url("postgres")).await;
+    let waiting = "SELECT pid FROM pg_stat_activity WHERE wait_event_type = 'Lock'";
+    while session.query_opt(waiting, &[]).await.unwrap().is_none() {}
+
+    cluster.stop_immediate();
+
+    let told = appended.await.unwrap();
+    assert!(matches!(told, Err(AppendError::Unknown(_))), "{told:?}");
+}
+
+#[tokio::test]
+async fn what_stays_in_doubt_is_told_as_such_and_the_same_append_again_resolves_it() {
+    let cluster = without_its_replica().await;
+    let log = impatient(&cluster).await;
     let session = connect(&cluster.url("postgres")).await;
     let appended = appending(&log, append(lead(1), 0, &[1], 0));
     wait_for_commits(&session, 0).await;

@@ -24,12 +24,23 @@ fn start(number: usize, url: &str, told: &Told) -> Runtime {
         .unwrap();
     let (url, told) = (url.to_owned(), Arc::clone(told));
     runtime.spawn(async move {
-        let log = process(&url).await;
+        let log = Arc::new(opened(&url).await);
         for writer in (number..WRITERS).step_by(PROCESSES) {
             tokio::spawn(write(Arc::clone(&log), writer, Arc::clone(&told)));
         }
     });
     runtime
+}
+
+/// Connections are cut while a process starts, too.
+async fn opened(url: &str) -> PostgresLog {
+    loop {
+        if let Ok(database) = Postgres::open(url.parse().unwrap(), false).await
+            && let Ok(log) = PostgresLog::open(database).await
+        {
+            return log;
+        }
+    }
 }
 
 /// Goes on with the first event that nobody was told of, as a writer does that reads its stream again.
