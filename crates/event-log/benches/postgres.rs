@@ -13,12 +13,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use database::{MIGRATIONS, Postgres, migrate};
-use event_log::codec::EncodedAppend;
+use event_log::codec::{EncodedAppend, StoredEvent};
 use event_log::{EventLog, Position, PostgresLog, Scope};
 use futures_util::TryStreamExt as _;
 use load::{Figure, Outcome, measure, stream_append};
 use testbed::FreshDatabase;
-use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::binary_copy::{BinaryCopyInWriter, BinaryCopyOutStream};
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, NoTls};
 
@@ -33,6 +33,8 @@ const PAGE: usize = 1_000;
 
 const COPY_IN: &str = "COPY events (position, id, stream, version, account, type, schema, recorded_at, data) \
                        FROM STDIN (FORMAT binary)";
+const COPY_OUT: &str = "COPY events (position, id, stream, version, account, type, schema, recorded_at, data) \
+                        TO STDOUT (FORMAT binary)";
 const COLUMNS: [Type; 9] = [
     Type::INT8,
     Type::BYTEA,
@@ -151,45 +153,59 @@ async fn copy(client: &Client, first: u64, events: u64, of_a_stream: u64) -> Out
     Ok(())
 }
 
-/// The whole log in pages, and its rows as bare bytes, in turn.
+/// The whole log in pages, its rows as bare bytes, and those decoded, in turn.
 async fn read_all() -> Outcome<()> {
     let (database, fresh) = fresh().await?;
-    let client = connect(&fresh).await?;
-    once("copy-in", copy(&client, 0, ALL, 1)).await?;
+    let client = Arc::new(connect(&fresh).await?);
+    let filling = Arc::clone(&client);
+    once("copy-in", async move { copy(&filling, 0, ALL, 1).await }).await?;
     client.batch_execute("VACUUM ANALYZE events").await?;
-    let log = PostgresLog::open(database).await?;
+    let log = Arc::new(PostgresLog::open(database).await?);
     for _ in 0..3 {
-        once("copy-out", copy_out(&client)).await?;
-        once("gitleads-read", pages(&log)).await?;
+        once("copy-out", copy_out(Arc::clone(&client))).await?;
+        once("copy-out-decoded", copy_events(Arc::clone(&client))).await?;
+        once("gitleads-read", pages(Arc::clone(&log))).await?;
     }
     Ok(())
 }
 
-async fn once(who: &str, work: impl Future<Output = Outcome<()>>) -> Outcome<()> {
+/// On a task, as a server has it: the thread of `main` would have to be woken for every message.
+async fn once(who: &str, work: impl Future<Output = Outcome<()>> + Send + 'static) -> Outcome<()> {
     let begun = Instant::now();
-    work.await?;
+    tokio::spawn(work).await??;
     let took = begun.elapsed();
     let rate = f64::from(u32::try_from(ALL)?) / took.as_secs_f64();
-    tell(
-        who,
-        1,
-        ALL,
-        &Figure {
-            rate,
-            usual: took,
-            slow: took,
-        },
-    );
+    let (usual, slow) = (took, took);
+    tell(who, 1, ALL, &Figure { rate, usual, slow });
     Ok(())
 }
 
-async fn copy_out(client: &Client) -> Outcome<()> {
-    let mut chunks = pin!(client.copy_out("COPY events TO STDOUT (FORMAT binary)").await?);
+async fn copy_out(client: Arc<Client>) -> Outcome<()> {
+    let mut chunks = pin!(client.copy_out(COPY_OUT).await?);
     while chunks.try_next().await?.is_some() {}
     Ok(())
 }
 
-async fn pages(log: &PostgresLog) -> Outcome<()> {
+async fn copy_events(client: Arc<Client>) -> Outcome<()> {
+    let bytes = client.copy_out(COPY_OUT).await?;
+    let mut rows = pin!(BinaryCopyOutStream::new(bytes, &COLUMNS));
+    while let Some(row) = rows.try_next().await? {
+        let stored = StoredEvent {
+            position: u64::try_from(row.try_get::<i64>(0)?)?,
+            id: row.try_get(1)?,
+            stream: row.try_get(2)?,
+            version: u64::try_from(row.try_get::<i64>(3)?)?,
+            recorded_at: row.try_get(7)?,
+            name: row.try_get(5)?,
+            schema: u32::try_from(row.try_get::<i64>(6)?)?,
+            data: row.try_get(8)?,
+        };
+        std::hint::black_box(stored.decode()?);
+    }
+    Ok(())
+}
+
+async fn pages(log: Arc<PostgresLog>) -> Outcome<()> {
     let mut after = Position::START;
     loop {
         let page = log.read(Scope::All, after, PAGE).await?;
