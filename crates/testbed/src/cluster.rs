@@ -134,7 +134,7 @@ impl Cluster {
     fn start_at_a_free_port(data: PathBuf) -> Self {
         let number = STARTED.fetch_add(1, Ordering::Relaxed);
         let mut ports = (0..10).map(|attempt| {
-            let spread = process::id().wrapping_mul(37) + number * 11 + attempt * 1009;
+            let spread = u64::from(process::id()) * 37 + u64::from(number) * 11 + attempt * 1009;
             15_000 + u16::try_from(spread % 15_000).unwrap_or_default()
         });
         let port = ports.find(|port| try_start(&data, *port));
