@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use database::{Database, DatabaseError};
 use event_log::{EventLog, Position, ReadError, Scope};
+use tokio::time::Instant;
 
 use crate::checkpoint::{self, Checkpoint, Stored};
 use crate::follower::{Follower, StandsStill, apply};
@@ -24,8 +25,13 @@ use crate::{Projection, parked};
 
 pub use verify::{Compared, Difference};
 
-/// Events in one transaction: where one thread does all writing, the live rows wait for no more than one of these.
-const STRETCH: usize = 500;
+/// Events in one transaction at most.
+const STRETCH: usize = 1_000;
+
+/// Where one thread does all writing, the live rows wait behind a transaction of the rebuild: it is to take about so
+/// long, however fast the machine is, and has at least so many events.
+const HOLD_UP: Duration = Duration::from_millis(20);
+const SHORTEST: usize = 50;
 
 /// How often something is tried that the live rows or a busy database got in the way of.
 const TRIES: u32 = 1_000;
@@ -85,6 +91,7 @@ impl Rebuild {
         projections: Vec<Box<dyn Projection>>,
         token: u32,
     ) -> Result<Self, RebuildError> {
+        let one_writer = views.has_one_writer();
         let mut followers = Vec::with_capacity(projections.len());
         for projection in projections {
             followers.push(begin(&*views, projection, token).await?);
@@ -93,7 +100,7 @@ impl Rebuild {
             log,
             views,
             followers,
-            stretch: STRETCH,
+            stretch: if one_writer { STRETCH / 4 } else { STRETCH },
         })
     }
 
@@ -143,19 +150,24 @@ impl Rebuild {
             return Ok(());
         };
         let log = self.log.clone();
-        let limit = self.stretch;
-        let read = |after| stretch::read(&*log, Scope::All, after, limit);
-        let mut next = Some(read(first.checkpoint.position).await?);
+        let read = |after, limit| stretch::read(&*log, Scope::All, after, limit);
+        let mut next = Some(read(first.checkpoint.position, self.stretch).await?);
         while let Some(stretch) = next {
+            let limit = self.stretch;
             let reading = async {
                 if stretch.more() {
-                    read(stretch.end).await.map(Some)
+                    read(stretch.end, limit).await.map(Some)
                 } else {
                     Ok(None)
                 }
             };
-            let (applied, read) = tokio::join!(self.apply(&stretch), reading);
-            applied?;
+            let applying = async {
+                let start = Instant::now();
+                let applied = self.apply(&stretch).await;
+                applied.map(|()| start.elapsed())
+            };
+            let (took, read) = tokio::join!(applying, reading);
+            self.pace(took?);
             progress(Progress {
                 position: stretch.end,
                 head: stretch.head,
@@ -163,6 +175,18 @@ impl Rebuild {
             next = read?;
         }
         Ok(())
+    }
+
+    /// Makes the next stretches shorter or longer, by how long one took.
+    fn pace(&mut self, took: Duration) {
+        if !self.views.has_one_writer() {
+            return;
+        }
+        if took > HOLD_UP {
+            self.stretch = (self.stretch * 2 / 3).max(SHORTEST.min(self.stretch));
+        } else if took < HOLD_UP / 2 {
+            self.stretch = (self.stretch * 3 / 2).clamp(1, STRETCH);
+        }
     }
 
     async fn apply(&mut self, stretch: &Stretch) -> Result<(), RebuildError> {

@@ -72,7 +72,11 @@ impl Node {
         let forget = Statement::sql("DELETE FROM node WHERE expires_at < $1", vec![long_ago.into()]);
         node.store.write(vec![forget]).await?;
         node.beat().await?;
-        tracing::info!(node = node.id, roles = node.roles, "is one of the nodes of the database");
+        tracing::info!(
+            node = node.id,
+            roles = node.roles,
+            "is one of the nodes of the database"
+        );
         Ok(node)
     }
 

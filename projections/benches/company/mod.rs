@@ -112,8 +112,10 @@ async fn capture(log: Arc<SqliteLog>, freshness: Freshness, next: u64, shown: Ti
             let position = log.append(vec![captured(number)]).await.remove(0).unwrap().position();
             // From here on: how long the log takes is not the read models' doing.
             let start = Instant::now();
-            assert!(freshness.reached(position, Duration::from_mins(1)).await);
-            shown.note(start);
+            // False once the runner has left.
+            if freshness.reached(position, Duration::from_mins(1)).await {
+                shown.note(start);
+            }
         });
     }
 }
