@@ -160,7 +160,12 @@ impl Node {
                 (epoch + 1, self.take_over(name, epoch, now))
             }
         };
-        if self.store.write(vec![take]).await?.first() != Some(&1) {
+        let taken = self.store.write(vec![take]).await;
+        if matches!(taken, Err(DatabaseError::Commit(_))) {
+            // It may be this node's now, and nobody here would know.
+            self.give_back(name, epoch).await;
+        }
+        if taken?.first() != Some(&1) {
             return Ok(None);
         }
         self.standing.send_modify(|standing| {
