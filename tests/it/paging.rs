@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
-use crate::harness::home::{Home, on_every_engine};
+use crate::harness::home::{Home, on_every_database};
 use crate::harness::server::{Server, output};
 
-on_every_engine!(five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_skipped);
+on_every_database!(five_thousand_leads_page_by_page_while_more_arrive_none_twice_and_none_skipped);
 
 /// Pages of 20 to the end; after each page some more of the lines are fed.
 async fn page_while_feeding(

@@ -8,11 +8,11 @@ use serde_json::json;
 use crate::harness::archive::{STARRED, hour};
 use crate::harness::config::generous;
 use crate::harness::eventually;
-use crate::harness::home::{Home, on_every_engine};
+use crate::harness::home::{Home, on_every_database};
 use crate::harness::receiver::Receiver;
 use crate::harness::server::{Server, output};
 
-on_every_engine!(no_login_name_address_item_or_secret_stands_on_the_disk);
+on_every_database!(no_login_name_address_item_or_secret_stands_on_the_disk);
 
 fn contains(haystack: &[u8], needle: &str) -> bool {
     memchr::memmem::find(haystack, needle.as_bytes()).is_some()

@@ -143,6 +143,11 @@ impl Node {
         cluster.change(|log| log.write_as_other(stream, kind, json.as_bytes()));
     }
 
+    /// The position where the log ends, which grows with the length of its records.
+    pub fn end(&self) -> u64 {
+        self.service.cluster.log().end()
+    }
+
     /// The custom metadata of a stream's events, as stored.
     pub fn metadata(&self, stream: &str) -> Vec<Bytes> {
         let log = self.service.cluster.log();

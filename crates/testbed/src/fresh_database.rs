@@ -81,6 +81,11 @@ impl FreshDatabase {
         restored
     }
 
+    /// The plan that the server makes of a query for any parameters, of which it takes so many.
+    pub async fn generic_plan(&self, query: &str, parameters: usize) -> String {
+        client::generic_plan(&self.url, query, parameters).await
+    }
+
     /// The one number that a query answers.
     pub async fn number(&self, sql: &str) -> i64 {
         client::number(&self.url, sql).await

@@ -117,7 +117,10 @@ impl PersonKeys {
 
     /// Whether all of them are now the stored ones; if not, some had a row already.
     async fn insert(&self, account: AccountId, keys: &[(PersonRef, Key)]) -> Result<bool, VaultError> {
-        let rows = keys.iter().map(|(person, key)| {
+        // In one order everywhere: two processes with the same new people would else wait for each other.
+        let mut sorted: Vec<&(PersonRef, Key)> = keys.iter().collect();
+        sorted.sort_unstable_by_key(|(person, _)| *person);
+        let rows = sorted.into_iter().map(|(person, key)| {
             let wrapped = self.wrapping.seal(&place(account, *person), key.bytes());
             vec![person_value(*person), account_value(account), wrapped.into()]
         });

@@ -1,11 +1,31 @@
-//! Where an installation of a story lives: files in a directory, or a database on the tests' PostgreSQL server.
+//! Where an installation of a story lives: files in a directory, or a database on the tests' PostgreSQL server; and a log
+//! elsewhere.
 
 use std::path::{Path, PathBuf};
 
+use fake_kurrentdb::Node;
 use testbed::{FreshDatabase, Postgres};
 
-/// Tells each story once for each engine. A story is an `async fn(Home)`.
+/// Tells each story once for each database, and once with the log on KurrentDB. A story is an `async fn(Home)`.
 macro_rules! on_every_engine {
+    ($($story:ident),+ $(,)?) => {
+        $crate::harness::home::on_every_database!($($story),+);
+
+        mod on_kurrentdb {
+            $(
+                // The node answers while the story waits for a command.
+                #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+                async fn $story() {
+                    super::$story($crate::harness::home::Home::on_kurrentdb().await).await;
+                }
+            )+
+        }
+    };
+}
+pub(crate) use on_every_engine;
+
+/// Tells each story once for each database.
+macro_rules! on_every_database {
     ($($story:ident),+ $(,)?) => {
         mod on_sqlite {
             $(
@@ -26,12 +46,14 @@ macro_rules! on_every_engine {
         }
     };
 }
-pub(crate) use on_every_engine;
+pub(crate) use on_every_database;
 
 /// An installation, and a directory for what the story needs besides.
 pub struct Home {
     folder: tempfile::TempDir,
     database: Option<FreshDatabase>,
+    /// Where the log is, if it is not in the database.
+    log: Option<Node>,
 }
 
 impl Home {
@@ -40,6 +62,7 @@ impl Home {
         Self {
             folder: tempfile::tempdir().unwrap(),
             database: None,
+            log: None,
         }
     }
 
@@ -47,6 +70,14 @@ impl Home {
     pub async fn on_postgres() -> Self {
         Self {
             database: Some(Postgres::fresh_database().await),
+            ..Self::on_sqlite()
+        }
+    }
+
+    /// One on files whose log is on a node of its own.
+    pub async fn on_kurrentdb() -> Self {
+        Self {
+            log: Some(Node::start().await.unwrap()),
             ..Self::on_sqlite()
         }
     }
@@ -61,9 +92,10 @@ impl Home {
 
     /// Another installation on the same engine.
     pub async fn another(&self) -> Self {
-        match self.database {
-            None => Self::on_sqlite(),
-            Some(_) => Self::on_postgres().await,
+        match (&self.database, &self.log) {
+            (Some(_), _) => Self::on_postgres().await,
+            (None, Some(_)) => Self::on_kurrentdb().await,
+            (None, None) => Self::on_sqlite(),
         }
     }
 
@@ -77,11 +109,22 @@ impl Home {
         self.folder.path().join("data")
     }
 
+    /// How `log copy` names its database.
+    pub fn place(&self) -> String {
+        match &self.database {
+            Some(database) => database.url().to_owned(),
+            None => format!("sqlite:{}", self.data().display()),
+        }
+    }
+
     /// How a command line names this installation.
     pub fn arguments(&self) -> Vec<String> {
         let mut arguments = vec!["--data-dir".to_owned(), self.data().display().to_string()];
         if let Some(database) = &self.database {
             arguments.extend(["--database-url".to_owned(), database.url().to_owned()]);
+        }
+        if let Some(log) = &self.log {
+            arguments.extend(["--log-url".to_owned(), log.url()]);
         }
         arguments
     }
@@ -112,6 +155,9 @@ impl Home {
 
     /// A number that grows as the log does.
     pub async fn log_size(&self) -> u64 {
+        if let Some(log) = &self.log {
+            return log.end();
+        }
         match &self.database {
             Some(database) => {
                 // A look is a connection, which costs the server more than a little.
