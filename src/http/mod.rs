@@ -102,7 +102,8 @@ pub fn router(api: Api) -> Router {
     let room = Room::new(api);
     let open = Router::new()
         .route("/github/webhooks", post(github_webhook::receive))
-        .route("/openapi.json", get(openapi::serve));
+        .route("/openapi.json", get(openapi::serve))
+        .route("/llms.txt", get(|| async { include_str!("../../docs/llms.txt") }));
     #[cfg(feature = "docs-page")]
     let open = open.merge(docs_page::routes());
     let routes = v1(&room).merge(bounded(&room, open));

@@ -3,7 +3,8 @@
 //! An answer to a write carries its position in `GitLeads-Position` and comes once the read models show the write. Behind
 //! a load balancer the next request may go to another node; with the same header it says what it has to see. It is
 //! answered once the node's read models have come so far; if that takes too long the answer is 503 with `Retry-After`,
-//! never rows that are older. A position that no write was answered with may never come.
+//! never rows that are older. A position beyond
+//! the end of the log is no answer's, and refused.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,13 +42,28 @@ pub async fn settled(room: &Room, position: Position, answer: impl IntoResponse)
 pub async fn after_position(State(room): State<Arc<Room>>, request: Request, next: Next) -> Response {
     match position(request.headers()) {
         Err(error) => return error.into_response(),
-        Ok(Some(position)) if !room.api.freshness.reached(position, PATIENCE).await => {
-            let late = "The read models have not come to the GitLeads-Position of the request yet; try again";
-            return ApiError::Unavailable(late).into_response();
+        Ok(None) => {}
+        Ok(Some(position)) => {
+            if let Err(error) = wait_for(&room, position).await {
+                return error.into_response();
+            }
         }
-        Ok(_) => {}
     }
     next.run(request).await
+}
+
+async fn wait_for(room: &Room, position: Position) -> Result<(), ApiError> {
+    if room.api.freshness.applied() >= position {
+        return Ok(());
+    }
+    if position > room.api.writer.log.head().await? {
+        return Err(ApiError::field("GitLeads-Position", "no write was answered with it"));
+    }
+    if room.api.freshness.reached(position, PATIENCE).await {
+        return Ok(());
+    }
+    let late = "The read models have not come to the GitLeads-Position of the request yet; try again";
+    Err(ApiError::Unavailable(late))
 }
 
 fn position(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {

@@ -63,7 +63,7 @@ struct House {
     account: AccountId,
     key: String,
     tasks: Arc<Mutex<Vec<TaskReport>>>,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 /// An answer, taken apart.
@@ -133,7 +133,7 @@ async fn house_on(plan: &str) -> House {
         account: AccountId::default(),
         key: String::new(),
         tasks,
-        _folder: folder,
+        folder,
     };
     let github_webhook = Some(GithubWebhook {
         ingest,
@@ -215,6 +215,11 @@ impl House {
         self.shown(issued.position).await;
         let IssuedKey { secret, .. } = issued.value;
         (account, secret)
+    }
+
+    /// A file beside those of the house.
+    fn beside(&self, name: &str) -> std::path::PathBuf {
+        self.folder.path().join(name)
     }
 
     /// The id of the account's only key.

@@ -60,9 +60,26 @@ async fn a_malformed_position_is_refused_by_its_name() {
 }
 
 #[tokio::test]
-async fn a_position_that_does_not_come_is_answered_with_503_and_never_with_older_rows() {
+async fn a_position_beyond_the_log_is_no_answers_and_refused_at_once() {
     let house = house().await;
-    let answer = house.get_after(&["1000000"], "/v1/leads").await;
+    house.get_after(&["1000000"], "/v1/leads").await.is(
+        400,
+        "bad_request",
+        "GitLeads-Position: no write was answered with it",
+    );
+}
+
+#[tokio::test]
+async fn a_position_that_does_not_come_is_answered_with_503_and_never_with_older_rows() {
+    let mut house = house().await;
+    // Of read models that nobody moves.
+    let still: Arc<dyn Database> = Arc::new(Sqlite::open(&house.beside("still.db"), Durability::Disposable).unwrap());
+    let runner = Runner::open(house.writer.log.clone(), still, projections::all()).await;
+    house.router = router(Api {
+        freshness: runner.unwrap().freshness(),
+        ..house.api(Leases::sole())
+    });
+    let answer = house.get_after(&["1"], "/v1/leads").await;
     answer.is(
         503,
         "service_unavailable",

@@ -74,6 +74,8 @@ async fn the_document_and_its_page_are_served_to_everyone_and_load_nothing_from_
         (document.status, document.body.as_str()),
         (StatusCode::OK, openapi_text())
     );
+    let short = house.call_openly("GET", "/llms.txt").await;
+    assert!(short.body.starts_with("# GitLeads"), "{}", short.body);
     let page = house.call_openly("GET", "/docs").await;
     assert_eq!(page.status, StatusCode::OK);
     assert!(
