@@ -61,7 +61,8 @@ impl App {
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = storage.log.clone();
-        let is_new = log.head().await.context("cannot read the event log")? == Position::START;
+        let head = log.head().await.context("cannot read the event log")?;
+        let is_new = head == Position::START;
         let root = root_key(&config, is_new, &storage.name(), &*clock)?;
         let vault = Arc::new(Vault::new(storage.store.clone(), &root));
         let unfit = || format!("the root key does not fit {}", storage.name());
@@ -85,6 +86,11 @@ impl App {
                 let forgotten = generations::forget_unfinished(&*views, &*projection).await;
                 forgotten.context("cannot remove what is left of a replay")?;
             }
+        }
+        let applied = runner.freshness().applied();
+        if applied < head {
+            // After a move or a long pause this takes its time, and nothing is answered before.
+            tracing::info!(%applied, %head, "bringing the read models up to the log");
         }
         runner
             .catch_up()
