@@ -15,7 +15,7 @@ use tokio::time::{Instant, sleep, timeout_at};
 /// The pause before the first restart; every further one is twice as long.
 const FIRST_PAUSE: Duration = Duration::from_millis(250);
 /// The longest pause before a restart.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 /// A task that ran so long is taken to be well again: its next failure counts as the first.
 const STEADY: Duration = Duration::from_mins(1);
 

@@ -1,9 +1,10 @@
 //! Reads a whole log and says what is wrong with it: `gitleads log verify`.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 
+use domain::AccountId;
 use event_log::{EventLog, Position, ReadError, Recorded, Scope, Version};
 
 /// Events read at once.
@@ -36,6 +37,15 @@ pub enum Fault {
         /// Where it stands.
         position: Position,
     },
+    /// The account's part of the log does not have all of the account's events, or too many.
+    Account {
+        /// Whose part.
+        account: AccountId,
+        /// Events of its streams.
+        expected: u64,
+        /// Events in its part.
+        found: u64,
+    },
     /// The event cannot be read.
     Unreadable {
         /// Where it stands.
@@ -58,6 +68,14 @@ impl fmt::Display for Fault {
                 "position {position}: version {version} of its stream, where {expected} comes next"
             ),
             Self::Time { position } => write!(f, "position {position}: recorded before the event that precedes it"),
+            Self::Account {
+                account,
+                expected,
+                found,
+            } => write!(
+                f,
+                "account {account}: its part of the log has {found} events, its streams have {expected}"
+            ),
             Self::Unreadable { position, reason } => write!(f, "position {position}: {reason}"),
         }
     }
@@ -102,6 +120,7 @@ pub async fn verify(
         }
         progress(reading.at, head);
     }
+    reading.look_at_accounts(log, head).await?;
     Ok(reading.findings())
 }
 
@@ -112,6 +131,8 @@ struct Reading {
     newest: Option<domain::Timestamp>,
     /// The version of each stream, under a hash of its name: a million streams are no reason to keep their names.
     versions: HashMap<u64, Version>,
+    /// Events of each account, as the names of their streams have it.
+    accounts: BTreeMap<AccountId, u64>,
     hasher: RandomState,
     found: Findings,
 }
@@ -123,6 +144,7 @@ impl Reading {
             at: Position::START,
             newest: None,
             versions: HashMap::new(),
+            accounts: BTreeMap::new(),
             hasher: RandomState::new(),
             found: Findings::default(),
         }
@@ -135,6 +157,7 @@ impl Reading {
             self.fault(Fault::Time { position });
         }
         self.newest = Some(recorded.recorded_at);
+        *self.accounts.entry(recorded.account()).or_default() += 1;
         let stream = self.hasher.hash_one(recorded.stream.as_str());
         let before = self.versions.insert(stream, recorded.version).unwrap_or_default();
         if recorded.version != before + 1 {
@@ -144,6 +167,32 @@ impl Reading {
                 expected: before + 1,
             });
         }
+    }
+
+    /// Each account's own part, which the log keeps by another column than the stream. An account with an event that cannot
+    /// be read has its fault already.
+    async fn look_at_accounts(&mut self, log: &dyn EventLog, head: Position) -> Result<(), ReadError> {
+        for (account, expected) in std::mem::take(&mut self.accounts) {
+            let (mut at, mut found) = (Position::START, 0);
+            while at < head {
+                match log.read(Scope::Account(account), at, STRETCH).await {
+                    Ok(page) => {
+                        found += page.events.iter().filter(|event| event.position <= head).count() as u64;
+                        at = page.looked_to.max(at);
+                    }
+                    Err(ReadError::Decode { .. }) => break,
+                    Err(error) => return Err(error),
+                }
+            }
+            if at >= head && found != expected {
+                self.fault(Fault::Account {
+                    account,
+                    expected,
+                    found,
+                });
+            }
+        }
+        Ok(())
     }
 
     /// What stands between here and an event that cannot be read, one by one.
@@ -221,22 +270,34 @@ mod tests {
     #[tokio::test]
     async fn a_log_without_a_fault_is_whole() {
         let found = verified(
-            "(1, x'01000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 1, x'00', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}'),
-             (2, x'02000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2', 1, x'00', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}'),
-             (3, x'03000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 2, x'00', 'PlanChanged', 1, 6, '{\"plan\":\"pro\"}')",
+            "(1, x'01000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 1, x'01923f72547447b67d1b25c12e3b0aa1', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}'),
+             (2, x'02000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2', 1, x'01923f72547447b67d1b25c12e3b0aa2', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}'),
+             (3, x'03000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 2, x'01923f72547447b67d1b25c12e3b0aa1', 'PlanChanged', 1, 6, '{\"plan\":\"pro\"}')",
         )
         .await;
         assert_eq!((found.events, found.streams, found.fault_count), (3, 2, 0));
     }
 
     #[tokio::test]
+    async fn an_event_that_its_accounts_part_does_not_have_is_a_fault() {
+        let found = verified(
+            "(1, x'01000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 1, x'00', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}')",
+        )
+        .await;
+        assert_eq!(
+            told(&found),
+            ["account acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1: its part of the log has 0 events, its streams have 1"]
+        );
+    }
+
+    #[tokio::test]
     async fn each_fault_is_told_with_its_place() {
         let found = verified(
-            "(1, x'01000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 1, x'00', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}'),
-             (3, x'02000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2', 1, x'00', 'PlanChanged', 1, 4, '{\"plan\":\"pro\"}'),
-             (4, x'03000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 3, x'00', 'PlanChanged', 1, 6, '{\"plan\":\"pro\"}'),
-             (5, x'04000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N3', 1, x'00', 'NeverHeardOf', 1, 6, '{}'),
-             (6, x'05000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N3', 2, x'00', 'PlanChanged', 1, 7, '{\"plan\":\"pro\"}')",
+            "(1, x'01000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 1, x'01923f72547447b67d1b25c12e3b0aa1', 'PlanChanged', 1, 5, '{\"plan\":\"pro\"}'),
+             (3, x'02000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2', 1, x'01923f72547447b67d1b25c12e3b0aa2', 'PlanChanged', 1, 4, '{\"plan\":\"pro\"}'),
+             (4, x'03000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1', 3, x'01923f72547447b67d1b25c12e3b0aa1', 'PlanChanged', 1, 6, '{\"plan\":\"pro\"}'),
+             (5, x'04000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N3', 1, x'01923f72547447b67d1b25c12e3b0aa3', 'NeverHeardOf', 1, 6, '{}'),
+             (6, x'05000000000000000000000000000000', 'account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N3', 2, x'01923f72547447b67d1b25c12e3b0aa3', 'PlanChanged', 1, 7, '{\"plan\":\"pro\"}')",
         )
         .await;
         assert_eq!(found.events, 5);

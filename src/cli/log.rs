@@ -24,16 +24,16 @@ pub enum Task {
     Copy {
         /// Where from: a data directory as `sqlite:DIRECTORY`, or a database as `postgres://user:password@host/name`
         #[arg(value_name = "FROM_URL")]
-        from: Place,
+        from: String,
         /// Where to; nothing may be there yet but an earlier copy from the same place
         #[arg(value_name = "TO_URL")]
-        to: Place,
+        to: String,
     },
     /// Read all of the log: no gap in positions or versions, and every event can be read
     Verify,
 }
 
-/// A database to copy from or to.
+/// A database to copy from or to. Not parsed with the other arguments, which would be quoted with their passwords.
 #[derive(Debug, Clone)]
 pub enum Place {
     /// The files of a data directory.
@@ -64,7 +64,12 @@ impl FromStr for Place {
 }
 
 /// Copies in this process, which has both databases open.
-pub(super) async fn copy(config: &Config, from: Place, to: Place) -> anyhow::Result<Ended> {
+pub(super) async fn copy(config: &Config, from: &str, to: &str) -> anyhow::Result<Ended> {
+    let place = |name, text: &str| {
+        text.parse::<Place>()
+            .map_err(|fault| anyhow::anyhow!("{name}: {fault}"))
+    };
+    let (from, to) = (place("FROM_URL", from)?, place("TO_URL", to)?);
     let allow_unsafe = config.database.allow_unsafe_postgres;
     let frames = control::run(move |output| async move {
         let from = open(from, allow_unsafe, true).await?;
@@ -129,8 +134,9 @@ pub(super) async fn verify_log(app: &App, output: &Output) -> anyhow::Result<()>
     }
     if found.fault_count > 0 {
         bail!(
-            "the log is not whole: {} faults in {} events",
+            "the log is not whole: {} {} in {} events",
             found.fault_count,
+            if found.fault_count == 1 { "fault" } else { "faults" },
             found.events
         );
     }

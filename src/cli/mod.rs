@@ -98,7 +98,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Track(task) => run::commands(config, vec![task.command()]).await,
             Task::Backfill(arguments) => run::commands(config, arguments.commands()?).await,
             Task::Replay(arguments) => run::commands(config, vec![arguments.command()]).await,
-            Task::Log(log::Task::Copy { from, to }) => log::copy(&config, from, to).await,
+            Task::Log(log::Task::Copy { from, to }) => log::copy(&config, &from, &to).await,
             Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
             Task::Projections(task) => run::commands(config, vec![task.command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,

@@ -59,6 +59,21 @@ pub(super) async fn replay(app: &App, projection: Option<String>, verify: bool, 
     output
         .line("The rows from before are kept; `gitleads projections drop-old` removes them.")
         .await?;
+    for one in generations::standings(&*views).await? {
+        if one.parked > 0 && names.contains(&one.name.as_str()) {
+            output
+                .line(format!(
+                    "{} has {} parked; see `gitleads projections parked {0}`.",
+                    one.name,
+                    if one.parked == 1 {
+                        "1 stream".to_owned()
+                    } else {
+                        format!("{} streams", one.parked)
+                    },
+                ))
+                .await?;
+        }
+    }
     for projection in projections::all().iter().filter(|one| names.contains(&one.name())) {
         generations::sweep(&*views, &**projection).await?;
     }

@@ -154,6 +154,10 @@ impl From<database::DatabaseError> for ApiError {
     fn from(error: database::DatabaseError) -> Self {
         match error {
             database::DatabaseError::Busy => Self::Unavailable("The server is busy; try again"),
+            database::DatabaseError::Away(cause) => {
+                tracing::warn!(cause = %cause, "the database cannot be reached for a request");
+                Self::Unavailable("The database cannot be reached for the moment; try again")
+            }
             error => Self::internal(error),
         }
     }

@@ -12,6 +12,7 @@ use std::time::Duration;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use database::DatabaseError;
 use event_log::{Position, ReadError};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
@@ -89,21 +90,29 @@ where
     match error {
         CommandError::Refused(refusal) => refused(&refusal),
         CommandError::Contended | CommandError::Busy => ApiError::Unavailable("The server is busy; try again"),
-        error
-        @ (CommandError::Append(_) | CommandError::Read(_) | CommandError::Vault(_) | CommandError::Sealed(_)) => {
-            ApiError::internal(error)
-        }
+        CommandError::Read(error) => error.into(),
+        CommandError::Vault(error) => error.into(),
+        error @ (CommandError::Append(_) | CommandError::Sealed(_)) => ApiError::internal(error),
     }
 }
 
 impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
-        Self::internal(error)
+        match error {
+            VaultError::Database(error) => error.into(),
+            error => Self::internal(error),
+        }
     }
 }
 
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
-        Self::internal(error)
+        match error {
+            ReadError::Storage(cause) => match cause.downcast::<DatabaseError>() {
+                Ok(error) => (*error).into(),
+                Err(cause) => Self::internal(ReadError::Storage(cause)),
+            },
+            error => Self::internal(error),
+        }
     }
 }

@@ -83,7 +83,12 @@ pub async fn backfill(
     };
     while let Some(Batch { activities, tally }) = batches.recv().await {
         let accepted = ingest.accept(activities).await;
-        summary.accepted += accepted.with_context(|| format!("around line {} of {name}", tally.lines))?;
+        summary.accepted += accepted.with_context(|| {
+            format!(
+                "broken off around line {} of {name}; the same command again goes on, and nothing is recorded twice",
+                tally.lines
+            )
+        })?;
         summary.count(tally);
         progress(&Progress {
             read: read.load(Ordering::Relaxed),

@@ -5,7 +5,7 @@ use database::{Database, DatabaseError, Row, Statement, Value};
 
 use super::digest::{Digest, digest};
 use super::tables::{EVENTS, PERSON_KEYS, PROGRESS, Table};
-use super::{STRETCH, UNFINISHED};
+use super::{STRETCH, UNFINISHED, is_unfinished};
 
 /// What a copy came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,8 +24,8 @@ pub async fn copy(
     mut progress: impl FnMut(u64, u64) + Send,
 ) -> anyhow::Result<Copied> {
     let head = last_position(from).await.context("read the log to copy from")?;
+    begin(from, to).await?;
     let start = common_end(from, to, head).await?;
-    to.write(vec![mark()]).await.context("mark the target as unfinished")?;
     copy_all(from, to, &PERSON_KEYS, NEWER_KEY).await?;
     copy_events(from, to, start, |done| progress(done, head)).await?;
     for table in &PROGRESS {
@@ -50,6 +50,25 @@ pub async fn copy(
     })
 }
 
+/// Marks the target as unfinished before anything else. One that holds a log and no mark is at work, or a copy that has come
+/// to its end: what it did since must not be overwritten.
+async fn begin(from: &dyn Database, to: &dyn Database) -> anyhow::Result<()> {
+    let end = last_position(to).await.context("read the log to copy to")?;
+    let was_broken_off = is_unfinished(to).await.context("read the log to copy to")?;
+    ensure!(
+        end == 0 || was_broken_off,
+        "the target holds a log already (it ends at position {end}), and no copy into it was broken off; copy into an \
+         empty database"
+    );
+    to.write(vec![mark()]).await.context("mark the target as unfinished")?;
+    // Two addresses can lead to one database.
+    if is_unfinished(from).await.context("read the log to copy from")? {
+        to.write(vec![unmark()]).await.context("take the mark back")?;
+        bail!("source and target are the same database");
+    }
+    Ok(())
+}
+
 /// A key that was destroyed since an earlier attempt is destroyed in the copy too.
 const NEWER_KEY: &str = "ON CONFLICT (person) DO UPDATE SET wrapped = excluded.wrapped";
 
@@ -61,11 +80,14 @@ fn mark() -> Statement {
     )
 }
 
+fn unmark() -> Statement {
+    Statement::sql("DELETE FROM follower WHERE name = $1", vec![UNFINISHED.into()])
+}
+
 /// The log's adapter finds out anew where the log ends.
 async fn finish(to: &dyn Database) -> Result<(), DatabaseError> {
-    let unmark = Statement::sql("DELETE FROM follower WHERE name = $1", vec![UNFINISHED.into()]);
     let forget_end = Statement::sql("DELETE FROM log_head WHERE id = $1", vec![Value::Int(1)]);
-    to.write(vec![unmark, forget_end]).await.map(|_| ())
+    to.write(vec![unmark(), forget_end]).await.map(|_| ())
 }
 
 async fn last_position(database: &dyn Database) -> Result<u64, DatabaseError> {

@@ -120,10 +120,38 @@ async fn a_target_that_holds_another_log_is_refused_and_left_as_it_is() {
     to.database.write(rows_before).await.unwrap();
     let before = digest(&*to.database, |_| {}).await.unwrap();
     let told = copied(&from, &to).await.unwrap_err().to_string();
+    assert!(told.contains("holds a log already (it ends at position 10)"), "{told}");
+    assert_eq!(digest(&*to.database, |_| {}).await.unwrap(), before);
+    // Of a copy from elsewhere that was broken off, too.
+    let mark = Statement::insert("follower (name, position)", "", vec![UNFINISHED.into(), 0_u64.into()]);
+    to.database.write(vec![mark]).await.unwrap();
+    let told = copied(&from, &to).await.unwrap_err().to_string();
     assert!(told.contains("another log (it ends at position 10)"), "{told}");
     assert_eq!(digest(&*to.database, |_| {}).await.unwrap(), before);
-    let told = copied(&to, &from).await.unwrap_err().to_string();
-    assert!(told.contains("another log (it ends at position 20)"), "{told}");
+}
+
+#[tokio::test]
+async fn a_copy_that_is_whole_or_at_work_is_not_overwritten() {
+    let (from, to) = (file().await, server().await);
+    fill(&from, 20).await;
+    copied(&from, &to).await.unwrap();
+    let cursor = &PROGRESS[0];
+    let before = rows(&to, cursor).await;
+    let told = copied(&from, &to).await.unwrap_err().to_string();
+    assert!(told.contains("no copy into it was broken off"), "{told}");
+    assert!(rows(&to, cursor).await == before);
+}
+
+#[tokio::test]
+async fn a_database_is_not_copied_into_itself_whatever_the_addresses() {
+    for place in [file().await, server().await] {
+        let told = copied(&place, &place).await.unwrap_err().to_string();
+        assert!(told.contains("the same database"), "{told}");
+        assert!(!is_unfinished(&*place.database).await.unwrap());
+        fill(&place, 20).await;
+        let told = copied(&place, &place).await.unwrap_err().to_string();
+        assert!(told.contains("holds a log already"), "{told}");
+    }
 }
 
 #[tokio::test]

@@ -22,6 +22,9 @@ pub enum DatabaseError {
     /// The engine refused or failed; nothing was written.
     #[error("the database failed")]
     Engine(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// The server cannot be reached for the moment; nothing was written, and the same may succeed later.
+    #[error("the database cannot be reached")]
+    Away(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The engine refused a value (a constraint, a type): it would refuse it again. Nothing was written.
     #[error("the database refused a value")]
     Refused(#[source] Box<dyn std::error::Error + Send + Sync>),

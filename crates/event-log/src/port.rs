@@ -122,7 +122,7 @@ pub enum AppendError {
     /// No events to append.
     #[error("an append needs at least one event")]
     Empty,
-    /// Too many appends wait; nothing was done.
+    /// Too many appends wait, or the server is away; nothing was done.
     #[error("the log is busy; nothing was written")]
     Busy,
     /// Storage failed; nothing was written.

@@ -18,15 +18,15 @@ pub(crate) async fn number(url: &str, sql: &str) -> i64 {
     row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
 }
 
-/// The plan that the server makes of a query for any parameters, of which it takes so many.
-pub(crate) async fn generic_plan(url: &str, query: &str, parameters: usize) -> String {
+/// The plan that the server makes of a query for any parameters of these types.
+pub(crate) async fn generic_plan(url: &str, query: &str, types: &[&str]) -> String {
     let client = connect(url).await;
-    let prepare = format!("SET plan_cache_mode = force_generic_plan; PREPARE shape AS {query}");
+    let prepare = format!("SET plan_cache_mode = force_generic_plan; PREPARE shape ({}) AS {query}", types.join(", "));
     client
         .batch_execute(&prepare)
         .await
         .unwrap_or_else(|error| panic!("{query}: {error:?}"));
-    let nothing = vec!["NULL"; parameters].join(", ");
+    let nothing = vec!["NULL"; types.len()].join(", ");
     let explain = format!("EXPLAIN EXECUTE shape ({nothing})");
     let rows = client.simple_query(&explain).await;
     let rows = rows.unwrap_or_else(|error| panic!("{query}: {error:?}"));

@@ -81,9 +81,9 @@ impl FreshDatabase {
         restored
     }
 
-    /// The plan that the server makes of a query for any parameters, of which it takes so many.
-    pub async fn generic_plan(&self, query: &str, parameters: usize) -> String {
-        client::generic_plan(&self.url, query, parameters).await
+    /// The plan that the server makes of a query for any parameters of these types.
+    pub async fn generic_plan(&self, query: &str, types: &[&str]) -> String {
+        client::generic_plan(&self.url, query, types).await
     }
 
     /// The one number that a query answers.

@@ -58,6 +58,12 @@ impl FromStr for Address {
         if config.get_dbname().is_none() {
             return Err(fault("no database is named"));
         }
+        let has_at = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+        if config.get_hosts().iter().any(has_at) {
+            return Err(fault(
+                "an @ in the user's name or the password must be written %40, and other special characters likewise",
+            ));
+        }
         if !states_tls {
             config.ssl_mode(default_tls(&config));
         }
@@ -78,13 +84,23 @@ impl FromStr for Address {
     }
 }
 
+const DEFAULT_PORT: u16 = 5432;
+
 impl Address {
     /// Hosts and database, without user and password.
     pub fn target(&self) -> String {
-        let hosts = self.config.get_hosts().iter().map(|host| match host {
-            Host::Tcp(name) => name.clone(),
-            Host::Unix(path) => path.display().to_string(),
-        });
+        let ports = self.config.get_ports();
+        // One port is that of all hosts.
+        let port = |index: usize| ports.get(index).or_else(|| ports.first()).unwrap_or(&DEFAULT_PORT);
+        let hosts = self
+            .config
+            .get_hosts()
+            .iter()
+            .enumerate()
+            .map(|(index, host)| match host {
+                Host::Tcp(name) => format!("{name}:{}", port(index)),
+                Host::Unix(path) => path.display().to_string(),
+            });
         let hosts: Vec<String> = hosts.collect();
         format!(
             "the database {} on {}",
@@ -175,7 +191,7 @@ mod tests {
         assert_eq!(address.config.get_hosts().len(), 2);
         assert_eq!(address.config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
         assert_eq!(address.config.get_connect_timeout(), Some(&Duration::from_secs(2)));
-        assert_eq!(address.target(), "the database leads on a.example, b.example");
+        assert_eq!(address.target(), "the database leads on a.example:5433, b.example:5432");
         assert!(!format!("{address:?}").contains("secret"));
     }
 
@@ -208,6 +224,7 @@ mod tests {
     fn a_fault_is_told_without_the_text_that_may_hold_a_password() {
         for (text, part) in [
             ("postgres://ada:secret@h/leads?sslmode=maybe", "sslmode must be"),
+            ("postgres://ada:not@secret@h/leads", "must be written %40"),
             ("postgres://ada:secret@h/leads?pooler=session", "pooler must be"),
             ("postgres://ada:secret@h/leads?sslrootcert=", "sslrootcert must name"),
             ("postgres://ada:secret@h/leads?colour=red", "colour"),

@@ -38,6 +38,12 @@ const TRIES: u32 = 50;
 /// The pause before such a write is tried again grows by this with every try, up to ten times this.
 const PAUSE: Duration = Duration::from_millis(10);
 
+/// How often something is tried while the server is away: a restart or a lost connection is no reason to fail.
+const AWAY_TRIES: u32 = 4;
+
+/// The pause before the second try doubles with every further one.
+const AWAY_PAUSE: Duration = Duration::from_millis(50);
+
 /// Why a database is not used.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -110,6 +116,7 @@ impl Postgres {
         self.pool.get().await.map_err(|error| match error {
             PoolError::Timeout(TimeoutType::Wait) => DatabaseError::Busy,
             PoolError::Closed => DatabaseError::Closed,
+            error @ PoolError::Timeout(_) => DatabaseError::Away(error.into()),
             PoolError::Backend(error) => error.into(),
             error => DatabaseError::engine(error),
         })
@@ -119,9 +126,7 @@ impl Postgres {
     pub async fn dedicated(&self) -> Result<Dedicated, DatabaseError> {
         let connecting = self.address.config.connect(self.tls.clone());
         let connected = tokio::time::timeout(PATIENCE, connecting).await;
-        let (client, connection) = connected
-            .map_err(DatabaseError::engine)?
-            .map_err(DatabaseError::engine)?;
+        let (client, connection) = connected.map_err(|late| DatabaseError::Away(late.into()))??;
         Ok(Dedicated::drive(client, connection))
     }
 
@@ -163,15 +168,16 @@ impl Database for Postgres {
     }
 
     async fn read(&self, query: Statement) -> Result<Vec<Row>, DatabaseError> {
-        let connection = self.connection().await?;
-        match session::query(&connection, self.is_pooled(), &query).await {
-            // The server was restarted, and the pool still had the connection from before.
-            Err(_) if connection.is_closed() => {
-                let connection = self.connection().await?;
-                session::query(&connection, self.is_pooled(), &query).await
+        let mut pause = AWAY_PAUSE;
+        for _ in 1..AWAY_TRIES {
+            match self.read_once(&query).await {
+                // The server was restarted, and the pool still had connections from before; or it is not up again yet.
+                Err(DatabaseError::Away(_)) => tokio::time::sleep(pause).await,
+                answer => return answer,
             }
-            answer => answer,
+            pause *= 2;
         }
+        self.read_once(&query).await
     }
 
     async fn snapshot(&self) -> Result<Box<dyn Snapshot>, DatabaseError> {
@@ -181,6 +187,16 @@ impl Database for Postgres {
 }
 
 impl Postgres {
+    async fn read_once(&self, query: &Statement) -> Result<Vec<Row>, DatabaseError> {
+        let connection = self.connection().await?;
+        let answer = session::query(&connection, self.is_pooled(), query).await;
+        if matches!(answer, Err(DatabaseError::Away(_))) {
+            // The next one on it would only find out that it is closed.
+            drop(Object::take(connection));
+        }
+        answer
+    }
+
     async fn write_patiently(&self, statements: &[Statement]) -> Result<Vec<u64>, DatabaseError> {
         let mut tries = 1;
         loop {
@@ -189,6 +205,10 @@ impl Postgres {
             match written {
                 Err(DatabaseError::Engine(error)) if tries < TRIES && session::gave_way(&*error) => {
                     tokio::time::sleep(PAUSE * tries.min(10)).await;
+                    tries += 1;
+                }
+                Err(DatabaseError::Away(_)) if tries < AWAY_TRIES => {
+                    tokio::time::sleep(AWAY_PAUSE * 2_u32.pow(tries - 1)).await;
                     tries += 1;
                 }
                 written => return written,
@@ -201,6 +221,9 @@ impl From<tokio_postgres::Error> for DatabaseError {
     fn from(error: tokio_postgres::Error) -> Self {
         if session::is_refusal(&error) {
             return Self::Refused(error.into());
+        }
+        if session::is_away(&error) {
+            return Self::Away(error.into());
         }
         Self::engine(error)
     }

@@ -6,7 +6,7 @@ use std::error::Error;
 use deadpool_postgres::Object;
 use futures_util::TryStreamExt as _;
 use tokio_postgres::SimpleQueryMessage;
-use tokio_postgres::error::SqlState;
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::{ToSql, Type};
 
 use super::values::{self, Param};
@@ -118,6 +118,18 @@ pub(super) fn gave_way(error: &(dyn Error + Send + Sync + 'static)) -> bool {
     ]
     .into_iter()
     .any(|worth| code == Some(worth))
+}
+
+/// Whether the connection came to its end, or to no beginning: the server is away, or it is none that takes writes any
+/// more.
+pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
+    let Some(told) = error.as_db_error() else {
+        return error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>());
+    };
+    let ends = matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
+    let class = told.code().code().get(..2);
+    // Connection exceptions, shutdowns and starts, too many connections. A wrong password is FATAL too, and stays wrong.
+    ends && matches!(class, Some("08" | "53" | "57")) || *told.code() == SqlState::READ_ONLY_SQL_TRANSACTION
 }
 
 /// Whether the server refused a value: cardinality, data, constraint or a limit, by the class of its code.

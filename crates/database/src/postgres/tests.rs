@@ -260,3 +260,19 @@ async fn an_encrypted_server_is_talked_to_only_if_its_certificate_is_trusted() {
         );
     }
 }
+
+#[tokio::test]
+async fn a_server_that_is_away_is_told_as_such_and_used_again_once_it_is_back() {
+    let cluster = testbed::Cluster::start();
+    let database = open_at(&cluster.url("postgres")).await;
+    let change = || vec![sql("CREATE TABLE IF NOT EXISTS kept (id BIGINT)")];
+    database.write(change()).await.unwrap();
+    cluster.stop_immediate();
+    let read = database.read(sql("SELECT 1")).await;
+    assert!(matches!(read, Err(DatabaseError::Away(_))), "{read:?}");
+    let written = database.write(change()).await;
+    assert!(matches!(written, Err(DatabaseError::Away(_))), "{written:?}");
+    cluster.start_again();
+    assert_eq!(number(&database, "SELECT count(*) FROM kept").await, 0);
+    database.write(change()).await.unwrap();
+}

@@ -179,6 +179,19 @@ pub(super) fn numbered(row: &Row) -> Result<(usize, Recorded), ReadError> {
 
 /// The event in the columns from so many on.
 fn recorded(row: &Row, from: usize) -> Result<Recorded, ReadError> {
+    let position = unsigned(row, from)?;
+    stored(row, from).map_err(|error| match error {
+        // A column that does not fit is as good as data that does not.
+        ReadError::Storage(source) => ReadError::Decode {
+            position: Position::new(position),
+            stream: row.try_get(from + 2).unwrap_or_default(),
+            source,
+        },
+        error => error,
+    })
+}
+
+fn stored(row: &Row, from: usize) -> Result<Recorded, ReadError> {
     let schema = u32::try_from(row.try_get::<_, i64>(from + 6)?);
     let stored = StoredEvent {
         position: unsigned(row, from)?,
@@ -201,7 +214,7 @@ pub(super) fn unsigned(row: &Row, index: usize) -> Result<u64, ReadError> {
 
 impl From<tokio_postgres::Error> for ReadError {
     fn from(error: tokio_postgres::Error) -> Self {
-        Self::Storage(Box::new(error))
+        DatabaseError::from(error).into()
     }
 }
 

@@ -275,6 +275,8 @@ impl Failure {
             let cause = Box::new(Arc::clone(&self.cause));
             if self.in_doubt {
                 AppendError::Unknown(cause)
+            } else if self.is_away {
+                AppendError::Busy
             } else {
                 AppendError::Storage(cause)
             }
