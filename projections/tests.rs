@@ -11,7 +11,7 @@ use domain::event::{
     SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
 };
 use domain::{
-    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoKey,
+    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey,
     RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp, WebhookEndpointId,
     WebhookEventType,
 };
@@ -45,6 +45,11 @@ pub fn repo_key(name: &str) -> RepoKey {
         bytes[at % 16] = byte.wrapping_add(bytes[at % 16].rotate_left(3));
     }
     RepoKey::new(bytes)
+}
+
+/// The same for a login.
+pub fn login_key(login: &str) -> LoginKey {
+    LoginKey::new(*repo_key(login).bytes())
 }
 
 pub fn repo(name: &str) -> RepoName {
@@ -128,6 +133,7 @@ impl History {
         let number = self.written;
         let kind = SignalKind::ALL[usize::try_from(self.roll(5)).unwrap()];
         let signal = signal(number, kind, REPOS[usize::try_from(self.roll(4)).unwrap()]);
+        let login = format!("ada-example-{person}");
         let dice = self.roll(10);
         let event: Event = match self.leads.get(&(account, person)).copied() {
             None => {
@@ -136,12 +142,18 @@ impl History {
                 if dice < 3 {
                     LeadWithheld {
                         lead_id,
+                        login: Some(login_key(&login)),
                         signal,
                         cap: 50,
                     }
                     .into()
                 } else {
-                    LeadCaptured { lead_id, signal }.into()
+                    LeadCaptured {
+                        lead_id,
+                        login: Some(login_key(&login)),
+                        signal,
+                    }
+                    .into()
                 }
             }
             Some((lead_id, true)) if dice < 3 => {
@@ -150,6 +162,7 @@ impl History {
             }
             Some((lead_id, withheld)) if dice < 6 => LeadEnriched {
                 lead_id,
+                login: Some(login_key(&login)),
                 profile: Sealed::new(format!("sealed profile {number}").into_bytes()),
                 changed: Vec::new(),
                 withheld,
@@ -157,6 +170,7 @@ impl History {
             .into(),
             Some((lead_id, withheld)) => SignalRecorded {
                 lead_id,
+                login: Some(login_key(&login)),
                 signal,
                 withheld,
             }

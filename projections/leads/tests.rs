@@ -172,18 +172,21 @@ async fn a_withheld_lead_enters_every_list_at_the_top_once_it_is_released() {
     let star = |number| signal(number, SignalKind::Stargazer, "acme/sdk");
     let withheld_lead = LeadWithheld {
         lead_id: lead_id(1),
+        login: None,
         signal: star(1),
         cap: 1,
     };
     history.lead(1, 1, withheld_lead).await;
     let further = SignalRecorded {
         lead_id: lead_id(1),
+        login: None,
         signal: signal(2, SignalKind::KeywordPr, "rival/kit"),
         withheld: true,
     };
     history.lead(1, 1, further).await;
     let captured = LeadCaptured {
         lead_id: lead_id(2),
+        login: None,
         signal: star(3),
     };
     history.lead(1, 2, captured).await;
@@ -219,12 +222,14 @@ async fn a_lead_is_found_with_its_timeline_and_its_latest_profile_and_by_its_own
     let mut history = History::new();
     let captured = LeadCaptured {
         lead_id: lead_id(1),
+        login: None,
         signal: signal(1, SignalKind::KeywordIssue, "Acme/SDK"),
     };
     history.lead(1, 1, captured).await;
     for number in 1..3 {
         let enriched = LeadEnriched {
             lead_id: lead_id(1),
+            login: None,
             profile: Sealed::new(vec![number]),
             changed: Vec::new(),
             withheld: false,
@@ -233,6 +238,7 @@ async fn a_lead_is_found_with_its_timeline_and_its_latest_profile_and_by_its_own
     }
     let further = SignalRecorded {
         lead_id: lead_id(1),
+        login: None,
         signal: signal(2, SignalKind::Stargazer, "rival/kit"),
         withheld: false,
     };
@@ -261,6 +267,7 @@ fn a_stretch_writes_each_profile_once_and_the_last_of_them() {
         recorded_at: Timestamp::from_secs(0),
         event: LeadEnriched {
             lead_id: lead_id(1),
+            login: None,
             profile: Sealed::new(vec![number]),
             changed: Vec::new(),
             withheld: false,

@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use database::{Database, DatabaseError};
-use domain::{AccountId, EventId, PersonRef, RepoKey, RepoName, Sealed, SignalKey, SignalKind};
+use domain::{AccountId, EventId, LoginKey, PersonRef, RepoKey, RepoName, Sealed, SignalKey, SignalKind};
 
 use cache::Cache;
 use cipher::{Key, Place};
@@ -82,6 +82,11 @@ impl Vault {
     /// Who a person is within an account, without naming them. The same `user_id` always gives the same answer.
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         self.derived.person_ref(account, user_id)
+    }
+
+    /// What somebody is called within an account, without saying it. Letter case does not count.
+    pub fn login_key(&self, account: AccountId, login: &str) -> LoginKey {
+        self.derived.login_key(account, login)
     }
 
     /// Which repository it is, within an account, without naming it. Letter case does not count.
