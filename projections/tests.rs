@@ -1,19 +1,19 @@
 //! Invented facts for the tests of this crate: accounts and people, and a history of any length that hangs together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use database::{Database, Durability, Row, Sqlite, Statement};
 use domain::event::{
     AccountOpened, ApiKeyIssued, ApiKeyRevoked, KeywordRetargeted, KeywordTracked, KeywordUntracked, LeadCaptured,
-    LeadEnriched, LeadReleased, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked, RepoUntracked,
-    SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
+    LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked,
+    RepoUntracked, SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
 };
 use domain::{
-    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey,
-    RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp, WebhookEndpointId,
-    WebhookEventType,
+    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, LeadStatus, LoginKey, PersonRef,
+    RepoId, RepoKey, RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp,
+    WebhookEndpointId, WebhookEventType,
 };
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
@@ -76,6 +76,8 @@ pub struct History {
     dice: u64,
     /// By account and person: the lead and whether it is withheld.
     leads: BTreeMap<(u64, u64), (LeadId, bool)>,
+    /// Of whom nothing follows.
+    erased: BTreeSet<(u64, u64)>,
 }
 
 impl History {
@@ -86,6 +88,7 @@ impl History {
             written: 0,
             dice: 0x9E37_79B9_7F4A_7C15,
             leads: BTreeMap::new(),
+            erased: BTreeSet::new(),
         }
     }
 
@@ -126,10 +129,14 @@ impl History {
         (self.dice >> 11) % sides
     }
 
-    /// A lead event of one of `people` in one of three accounts, as the rules of the domain allow it.
+    /// A lead event of one of `people` in one of three accounts, as the rules of the domain allow it: of an erased person there
+    /// is none.
     pub async fn lead_event(&mut self, people: u64) {
         const REPOS: [&str; 4] = ["acme/sdk", "Acme/SDK", "rival/kit", "rival/docs"];
         let (account, person) = (self.roll(3), self.roll(people));
+        if self.erased.contains(&(account, person)) {
+            return;
+        }
         let number = self.written;
         let kind = SignalKind::ALL[usize::try_from(self.roll(5)).unwrap()];
         let signal = signal(number, kind, REPOS[usize::try_from(self.roll(4)).unwrap()]);
@@ -160,6 +167,17 @@ impl History {
                 self.leads.insert((account, person), (lead_id, false));
                 LeadReleased { lead_id }.into()
             }
+            Some((lead_id, withheld)) if dice == 9 && self.roll(8) == 0 => {
+                self.erased.insert((account, person));
+                LeadErased { lead_id, withheld }.into()
+            }
+            Some((lead_id, withheld)) if dice > 7 => LeadUpdated {
+                lead_id,
+                status: LeadStatus::ALL[usize::try_from(number % 5).unwrap()],
+                notes: (!number.is_multiple_of(3)).then(|| Sealed::new(format!("sealed notes {number}").into_bytes())),
+                withheld,
+            }
+            .into(),
             Some((lead_id, withheld)) if dice < 6 => LeadEnriched {
                 lead_id,
                 login: Some(login_key(&login)),

@@ -30,7 +30,6 @@ words!(
 );
 
 /// Where every lead begins.
-#[expect(clippy::derivable_impls, reason = "the words are declared by a macro")]
 impl Default for LeadStatus {
     fn default() -> Self {
         Self::New
@@ -125,9 +124,7 @@ impl Decide for Lead {
                 },
                 None,
             ) => Some(first(lead_id, login, signal, quota)),
-            (LeadCommand::RecordSignal { login, signal, .. }, Some(lead_id)) => {
-                self.further(lead_id, login, signal)
-            }
+            (LeadCommand::RecordSignal { login, signal, .. }, Some(lead_id)) => self.further(lead_id, login, signal),
             (_, None) => return Err(LeadRefusal::Unknown),
             (
                 LeadCommand::Enrich {

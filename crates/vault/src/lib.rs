@@ -42,8 +42,8 @@ pub enum VaultError {
     WrongRootKey,
 }
 
-/// The keys of all people of all accounts. One per data directory: another one's [`Vault::destroy`] does not reach
-/// the keys that this one holds in memory.
+/// The keys of all people of all accounts. Another one's [`Vault::destroy`] does not reach the keys that this one holds in
+/// memory: whoever learns of it says so with [`Vault::forget`].
 pub struct Vault {
     derived: Derived,
     table: PersonKeys,
@@ -134,6 +134,12 @@ impl Vault {
     pub async fn destroy(&self, account: AccountId, person: PersonRef) -> Result<(), VaultError> {
         self.cache.forget(account, person);
         self.table.destroy(account, person).await
+    }
+
+    /// Drops the person's key from memory, since another vault destroyed it: from here on the table alone says whether there
+    /// is one.
+    pub fn forget(&self, account: AccountId, person: PersonRef) {
+        self.cache.forget(account, person);
     }
 
     /// Seals what belongs to the account, not to a person (webhook secrets).
