@@ -39,11 +39,8 @@ pub async fn enrich_lead(
     if !keys.has(person) {
         return Ok(None);
     }
-    let (stream, event_id) = (
-        StreamId::lead(account, person),
-        EventId::new(writer.clock.ulid()),
-    );
-    let observed = observed.into();
+    let (stream, event_id) = (StreamId::lead(account, person), EventId::new(writer.clock.ulid()));
+    let observed: Observed = observed.into();
     let login = writer.vault.login_key(account, &observed.profile.login);
     let executed = execute_with::<Lead>(writer, stream, event_id, |history| {
         let sealed = |error: OpenError| CommandError::Sealed(error.into());
