@@ -1,7 +1,7 @@
 //! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
 //!
 //! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → `settle` (what it wants to see) →
-//! a handler, one file a resource.
+//! `idempotency` (whether it was answered before) → a handler, one file a resource.
 
 mod auth;
 mod cursor;
@@ -9,11 +9,14 @@ mod envelope;
 mod error;
 mod github_webhook;
 mod health;
+mod idempotency;
 mod json_body;
 mod lead_body;
+mod lead_update;
 mod leads;
 mod path_id;
 mod patience;
+mod people;
 mod query;
 mod rate_limit;
 pub mod server;
@@ -107,7 +110,8 @@ pub fn supervisors_router(api: Api) -> Router {
 fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
     let v1 = Router::new()
         .route("/leads", get(leads::list))
-        .route("/leads/{id}", get(leads::show))
+        .route("/leads/{id}", get(leads::show).patch(lead_update::update))
+        .route("/people/{github_username}", get(people::show).delete(people::erase))
         .route("/tracked-repos", get(tracked_repos::list).post(tracked_repos::track))
         .route("/tracked-repos/{id}", delete(tracked_repos::untrack))
         .route(
@@ -117,6 +121,7 @@ fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
         .route("/tracked-keywords/{id}", delete(tracked_keywords::untrack))
         .route("/webhooks", get(webhooks::list).post(webhooks::add))
         .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
+        .route_layer(from_fn_with_state(room.clone(), idempotency::once))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
     // The slash alone is no path below `/v1` to the router, but it is to clients.

@@ -143,7 +143,7 @@ async fn a_request_that_is_being_worked_on_is_not_worked_on_twice_and_one_of_a_d
 }
 
 /// A route that fails once, panics once and then succeeds, behind the layer alone.
-async fn flaky(house: &House, store: Store) -> Router {
+fn flaky(house: &House, store: Store) -> Router {
     let room = Room::new(Api {
         store,
         ..house.api(Leases::sole())
@@ -169,7 +169,7 @@ async fn flaky(house: &House, store: Store) -> Router {
 
 async fn an_answer_that_says_the_server_failed_is_not_kept(store: Store) {
     let mut house = house_over(store.clone()).await;
-    house.router = flaky(&house, store).await;
+    house.router = flaky(&house, store);
     let mut answers = Vec::new();
     for _ in 0..4 {
         let answer = house.post("k", "/flaky", &json!({})).await;

@@ -3,11 +3,14 @@
 mod errors;
 mod github;
 mod health;
+mod idempotency;
 mod leads;
 mod limits;
 mod nodes;
+mod people;
 mod server;
 mod tracked;
+mod updates;
 mod webhooks;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
