@@ -17,8 +17,8 @@ use company::Company;
 use database::{Database, Durability, MIGRATIONS, Postgres, Sqlite, Statement, migrate};
 use domain::event::LeadCaptured;
 use domain::{
-    AccountId, Collector, EventId, LeadId, LoginKey, PersonRef, RepoKey, Sealed, Signal, SignalKey, SignalKind, StreamId,
-    Timestamp,
+    AccountId, Collector, EventId, LeadId, LoginKey, PersonRef, RepoKey, Sealed, Signal, SignalKey, SignalKind,
+    StreamId, Timestamp,
 };
 use event_log::sqlite::SqliteLog;
 use event_log::{EventLog, NewEvent, Position, Scope, StreamAppend};

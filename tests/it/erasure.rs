@@ -167,7 +167,7 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back(home: Home) {
     let key = server.key();
     assert!(server.terminate());
     home.rotate().await;
-    assert_eq!(files_with(&home, &needles).await, [PathBuf::new(); 0]);
+    assert_eq!(files_with(&home, &needles).await, Vec::<PathBuf>::new());
 
     let told = run(&home, &["replay", "--all", "--verify"]);
     let verified = run(&home, &["log", "verify"]);

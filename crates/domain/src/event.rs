@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKeyId, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField, RepoId, RepoName,
-    RepoRelation, ScanTargets, Sealed, Signal, WebhookEndpointId, WebhookEventType, upcast,
+    ApiKeyId, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField, RepoId,
+    RepoName, RepoRelation, ScanTargets, Sealed, Signal, WebhookEndpointId, WebhookEventType, upcast,
 };
 
 /// Why stored bytes are no event.

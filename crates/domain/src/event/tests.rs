@@ -85,7 +85,13 @@ fn lead_events_that_did_not_say_the_login_are_read_with_none() {
     for (_, fixture) in fixtures() {
         let event = Event::decode(&fixture.r#type, fixture.version, &fixture.data.to_string()).unwrap();
         if let Some(login) = login(&event) {
-            assert_eq!(login.is_some(), fixture.version > 1, "{} {}", fixture.r#type, fixture.version);
+            assert_eq!(
+                login.is_some(),
+                fixture.version > 1,
+                "{} {}",
+                fixture.r#type,
+                fixture.version
+            );
             versions.push(fixture.version);
         }
     }
