@@ -1,6 +1,6 @@
 //! The story of a person who asks to be forgotten: nothing of them is left anywhere, and nothing of them comes back.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use database::Statement;
@@ -53,9 +53,9 @@ async fn wrapped_keys(home: &Home) -> BTreeSet<Vec<u8>> {
     rows.iter().map(|row| row.blob(0).unwrap().to_vec()).collect()
 }
 
-/// The files of the installation that hold one of the needles.
-async fn files_with(home: &Home, needles: &[&[u8]]) -> Vec<PathBuf> {
-    let mut found = Vec::new();
+/// Which of the needles the files of the installation hold, and where.
+async fn found(home: &Home, needles: &[&[u8]]) -> BTreeMap<Vec<u8>, PathBuf> {
+    let mut found = BTreeMap::new();
     let mut folders = home.folders_on_disk().await;
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
@@ -66,12 +66,10 @@ async fn files_with(home: &Home, needles: &[&[u8]]) -> Vec<PathBuf> {
             }
             // A socket has no bytes.
             let Ok(bytes) = std::fs::read(&path) else { continue };
-            if needles
+            let held = needles
                 .iter()
-                .any(|needle| memchr::memmem::find(&bytes, needle).is_some())
-            {
-                found.push(path);
-            }
+                .filter(|needle| memchr::memmem::find(&bytes, needle).is_some());
+            found.extend(held.map(|needle| (needle.to_vec(), path.clone())));
         }
     }
     found
@@ -129,18 +127,18 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back(home: Home) {
     let leads = server.leads("").await.len();
 
     let before = wrapped_keys(&home).await;
+    let stored: Vec<&[u8]> = before.iter().map(Vec::as_slice).collect();
+    assert_eq!(
+        found(&home, &stored).await.len(),
+        before.len(),
+        "keys can be found on the disk"
+    );
     let person = format!("/v1/people/{LOGIN}");
     assert_eq!(server.request("DELETE", &person, None).await, (204, String::new()));
     failing.answer(200);
     let after = wrapped_keys(&home).await;
     let destroyed: Vec<&Vec<u8>> = before.difference(&after).collect();
     assert_eq!((destroyed.len(), after.len()), (1, before.len() - 1));
-    let needles = [LOGIN, NAME, EMAIL, NOTES].map(str::as_bytes);
-    let needles = [&needles[..], &[destroyed[0].as_slice()]].concat();
-    assert!(
-        !files_with(&home, &needles).await.is_empty(),
-        "what is looked for below is there before the rotation"
-    );
 
     assert_eq!(server.request("GET", &person, None).await.0, 404);
     let left = server.get(&path).await;
@@ -167,7 +165,9 @@ async fn an_erased_person_is_nowhere_and_does_not_come_back(home: Home) {
     let key = server.key();
     assert!(server.terminate());
     home.rotate().await;
-    assert_eq!(files_with(&home, &needles).await, Vec::<PathBuf>::new());
+    let needles = [LOGIN, NAME, EMAIL, NOTES].map(str::as_bytes);
+    let needles = [&needles[..], &[destroyed[0].as_slice()]].concat();
+    assert_eq!(found(&home, &needles).await, BTreeMap::new());
 
     let told = run(&home, &["replay", "--all", "--verify"]);
     let verified = run(&home, &["log", "verify"]);

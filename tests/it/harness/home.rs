@@ -168,7 +168,7 @@ impl Home {
         ] {
             database.execute(sql).await;
         }
-        let turns = database.number("SELECT 2 * count(*) FROM pg_ls_waldir()").await;
+        let turns = database.number("SELECT 2 * count(*) + 2 FROM pg_ls_waldir()").await;
         for _ in 0..turns {
             for sql in [
                 "SELECT pg_create_restore_point('erased')",
