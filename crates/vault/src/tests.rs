@@ -349,10 +349,13 @@ async fn more_people_than_one_query_or_the_cache_takes_all_get_their_keys() {
 async fn a_destroyed_key_is_in_none_of_the_files_once_they_are_closed() {
     let database = TestDatabase::new().await;
     let vault = vault(&database);
-    let people: Vec<PersonRef> = (0..40).map(|user| vault.person_ref(account(1), user)).collect();
-    vault.ensure_keys(account(1), &people).await.unwrap();
+    // More than a page, in several writes, so that the table's pages were divided and filled up.
+    let people: Vec<PersonRef> = (0..600).map(|user| vault.person_ref(account(1), user)).collect();
+    for some in people.chunks(70) {
+        vault.ensure_keys(account(1), some).await.unwrap();
+    }
     let stored = database.rows("SELECT wrapped FROM person_keys").await;
-    let wrapped: Vec<&[u8]> = stored.iter().map(|row| row.blob(0).unwrap()).collect();
+    let wrapped: Vec<&[u8]> = stored.iter().step_by(15).map(|row| row.blob(0).unwrap()).collect();
     assert!(wrapped.iter().all(|key| database.has_on_disk(key)));
     for person in &people {
         vault.destroy(account(1), *person).await.unwrap();
