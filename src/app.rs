@@ -36,6 +36,8 @@ pub struct App {
     pub config: Config,
     /// The only writer.
     pub writer: Arc<Writer>,
+    /// Where the log ended when no person's key was held yet.
+    pub opened_at: Position,
     /// What cannot be rebuilt, and what can.
     pub storage: Storage,
     /// What moves the views.
@@ -61,8 +63,8 @@ impl App {
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = storage.log.clone();
-        let head = log.head().await.context("cannot read the event log")?;
-        let is_new = head == Position::START;
+        let opened_at = log.head().await.context("cannot read the event log")?;
+        let is_new = opened_at == Position::START;
         let root = root_key(&config, is_new, &storage.name(), &*clock)?;
         let vault = Arc::new(Vault::new(storage.store.clone(), &root));
         let unfit = || format!("the root key does not fit {}", storage.name());
@@ -88,9 +90,9 @@ impl App {
             }
         }
         let applied = runner.freshness().applied();
-        if applied < head {
+        if applied < opened_at {
             // After a move or a long pause this takes its time, and nothing is answered before.
-            tracing::info!(%applied, %head, "bringing the read models up to the log");
+            tracing::info!(%applied, head = %opened_at, "bringing the read models up to the log");
         }
         runner
             .catch_up()
@@ -110,6 +112,7 @@ impl App {
         Ok(Some(Self {
             config,
             writer,
+            opened_at,
             storage,
             runner: Arc::new(Mutex::new(runner)),
             claims,

@@ -19,7 +19,7 @@ use super::path_id::PathId;
 use super::query::{NoQuery, Query};
 
 /// What a 404 says is not there.
-const WHAT: &str = "lead";
+pub(super) const WHAT: &str = "lead";
 
 const PARAMETERS: &[&str] = &["limit", "cursor", "signal_type", "repo", "since"];
 const DEFAULT_LIMIT: u32 = 20;
@@ -100,8 +100,11 @@ pub(super) async fn show(
     id: PathId,
 ) -> Result<Json<Detail>, ApiError> {
     let id: LeadId = id.of(WHAT)?;
-    let found = leads::find(room.api.views.as_ref(), account, id).await?;
-    let detail = found.ok_or(ApiError::NotFound(WHAT))?;
+    let views = room.api.views.as_ref();
+    let Some(detail) = leads::find(views, account, id).await? else {
+        let erased = leads::find_erased(views, account, id).await?;
+        return Ok(Json(Detail::erased(&erased.ok_or(ApiError::NotFound(WHAT))?)));
+    };
     let keys = room.api.writer.vault.keys(account, &[detail.lead.person]).await?;
     Ok(Json(Detail::open(&keys, detail)))
 }

@@ -1,7 +1,7 @@
 //! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
 //!
 //! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → `settle` (what it wants to see) →
-//! a handler, one file a resource.
+//! `idempotency` (whether it was answered before) → a handler, one file a resource.
 
 mod auth;
 mod cursor;
@@ -11,13 +11,16 @@ mod envelope;
 mod error;
 mod github_webhook;
 mod health;
+mod idempotency;
 mod json_body;
 mod lead_body;
+mod lead_update;
 mod leads;
 mod metrics;
 mod openapi;
 mod path_id;
 mod patience;
+mod people;
 mod query;
 mod rate_limit;
 pub mod server;
@@ -119,7 +122,8 @@ pub fn supervisors_router(api: Api) -> Router {
 fn v1_operations() -> OpenApiRouter<Arc<Room>> {
     OpenApiRouter::default()
         .routes(routes!(leads::list))
-        .routes(routes!(leads::show))
+        .routes(routes!(leads::show, lead_update::update))
+        .routes(routes!(people::show, people::erase))
         .routes(routes!(tracked_repos::list, tracked_repos::track))
         .routes(routes!(tracked_repos::untrack))
         .routes(routes!(tracked_keywords::list, tracked_keywords::track))
@@ -138,6 +142,7 @@ fn supervision() -> OpenApiRouter<Arc<Room>> {
 /// What a key opens.
 fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
     let v1 = Router::from(v1_operations())
+        .route_layer(from_fn_with_state(room.clone(), idempotency::once))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
     // The slash alone is no path below `/v1` to the router, but it is to clients.

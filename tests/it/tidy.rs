@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("metrics", &[]),
+    ("erasures", &[]),
     ("project", &["lease"]),
     ("serve", &[]),
     ("storage", &["config", "transfer"]),

@@ -3,7 +3,7 @@
 use serde_json::json;
 use utoipa::PartialSchema as _;
 use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, PathItem};
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, SecurityRequirement};
@@ -26,13 +26,15 @@ struct Kind {
     needs_key: bool,
     has_id: bool,
     has_body: bool,
+    is_post: bool,
+    edits_leads: bool,
 }
 
 const ALWAYS: fn(&Kind) -> bool = |_| true;
 const WITH_KEY: fn(&Kind) -> bool = |kind| kind.needs_key;
 const WITH_BODY: fn(&Kind) -> bool = |kind| kind.has_body;
 
-const ERRORS: [Shared; 11] = [
+const ERRORS: [Shared; 12] = [
     Shared {
         status: 400,
         name: "BadRequest",
@@ -72,6 +74,14 @@ const ERRORS: [Shared; 11] = [
         message: "The request took too long to arrive",
         description: "The body did not arrive in time",
         happens: WITH_BODY,
+    },
+    Shared {
+        status: 409,
+        name: "Conflict",
+        code: "conflict",
+        message: "Idempotency-Key: was used for another request",
+        description: "The `Idempotency-Key` was used for another request, or the person was erased",
+        happens: |kind| kind.is_post || kind.edits_leads,
     },
     Shared {
         status: 413,
@@ -141,29 +151,48 @@ pub(super) fn complete(document: &mut OpenApi) {
             .responses
             .insert(error.name.to_owned(), response(error).into());
     }
+    if let Some(RefOr::T(Schema::Object(edit))) = components.schemas.get_mut("LeadEdit") {
+        edit.min_properties = Some(1);
+    }
     for (path, item) in &mut document.paths.paths {
-        for operation in operations(item) {
-            complete_operation(path, operation);
+        if let Some(post) = item.post.as_mut().filter(|_| path.starts_with("/v1/")) {
+            post.parameters.get_or_insert_default().push(idempotency_key().into());
+        }
+        for (method, operation) in operations(item) {
+            complete_operation(path, method, operation);
         }
     }
 }
 
-fn operations(item: &mut PathItem) -> impl Iterator<Item = &mut Operation> {
-    let methods = [
-        &mut item.get,
-        &mut item.post,
-        &mut item.patch,
-        &mut item.put,
-        &mut item.delete,
-    ];
-    methods.into_iter().flatten()
+fn idempotency_key() -> Parameter {
+    let schema = ObjectBuilder::new().schema_type(Type::String).pattern(Some("^[!-~]{1,255}$"));
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .description(Some("The same key and body within 24 hours get the first answer again"))
+        .schema(Some(schema.build()))
+        .build()
 }
 
-fn complete_operation(path: &str, operation: &mut Operation) {
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let methods = [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("patch", &mut item.patch),
+        ("delete", &mut item.delete),
+    ];
+    methods
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+fn complete_operation(path: &str, method: &str, operation: &mut Operation) {
     let kind = Kind {
         needs_key: path.starts_with("/v1/"),
         has_id: path.contains('{'),
         has_body: operation.request_body.is_some(),
+        is_post: method == "post",
+        edits_leads: method == "patch",
     };
     if kind.needs_key {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);

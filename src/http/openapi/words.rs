@@ -71,6 +71,12 @@ schemas! {
     KeywordScanTarget => list(ScanTarget::ALL.iter().map(|word| word.as_str()));
     /// What a webhook endpoint hears of.
     WebhookEvent => list(WebhookEventType::ALL.iter().map(|word| word.as_str()));
+    /// How far the customer got with a lead, or that its person was erased.
+    LeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()).chain(["erased"]));
+    /// How far the customer got with a lead.
+    EditedLeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()));
+    /// A login on GitHub.
+    Login => id("^[A-Za-z0-9_]([A-Za-z0-9_]|-(?=[A-Za-z0-9_])){0,38}$", "ada-example");
     /// How a source is read.
     SourceState => list(["waiting", "ok", "limited", "denied", "not_found", "failed"].into_iter());
 }

@@ -3,13 +3,16 @@
 mod errors;
 mod github;
 mod health;
+mod idempotency;
 mod leads;
 mod limits;
 mod metrics;
 mod nodes;
 mod openapi;
+mod people;
 mod server;
 mod tracked;
+mod updates;
 mod webhooks;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
