@@ -1,4 +1,4 @@
--- fold 1
+-- fold 2
 -- A lead: a person within an account. A lead's id is its own in all accounts, so it alone is the key: shorter, and no
 -- primary key begins with the account, so one index alone can serve a listing. position: of the lead's first event.
 CREATE TABLE leads (
@@ -22,6 +22,7 @@ CREATE TABLE lead_profiles (
 CREATE TABLE lead_signals (
     lead_id     BLOB   NOT NULL,
     number      BIGINT NOT NULL,
+    account     BLOB   NOT NULL,
     kind        TEXT   NOT NULL,
     keyword     TEXT,
     occurred_at BIGINT NOT NULL,
