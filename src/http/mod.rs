@@ -1,8 +1,10 @@
 //! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
 //!
-//! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → `settle` (what it wants to see) →
-//! a handler, one file a resource.
+//! A request walks `envelope` (id, log line) → `auth` (key, plan, rate limit) → `etag` (what the client has already) →
+//! the bounds → `settle` (what it wants to see) → a handler, one file a resource.
 
+mod account;
+mod api_keys;
 mod auth;
 mod cursor;
 mod envelope;
@@ -18,8 +20,10 @@ mod query;
 mod rate_limit;
 pub mod server;
 mod settle;
+mod sources;
 mod tracked_keywords;
 mod tracked_repos;
+mod usage;
 mod webhooks;
 
 use std::sync::Arc;
@@ -109,14 +113,24 @@ fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
         .route("/leads", get(leads::list))
         .route("/leads/{id}", get(leads::show))
         .route("/tracked-repos", get(tracked_repos::list).post(tracked_repos::track))
-        .route("/tracked-repos/{id}", delete(tracked_repos::untrack))
+        .route(
+            "/tracked-repos/{id}",
+            get(tracked_repos::show).delete(tracked_repos::untrack),
+        )
         .route(
             "/tracked-keywords",
             get(tracked_keywords::list).post(tracked_keywords::track),
         )
-        .route("/tracked-keywords/{id}", delete(tracked_keywords::untrack))
+        .route(
+            "/tracked-keywords/{id}",
+            get(tracked_keywords::show).delete(tracked_keywords::untrack),
+        )
         .route("/webhooks", get(webhooks::list).post(webhooks::add))
         .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
+        .route("/account", get(account::show))
+        .route("/usage", get(usage::show))
+        .route("/api-keys", get(api_keys::list).post(api_keys::issue))
+        .route("/api-keys/{id}", delete(api_keys::revoke))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
     // The slash alone is no path below `/v1` to the router, but it is to clients.

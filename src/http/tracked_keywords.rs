@@ -9,6 +9,7 @@ use domain::tracked_keyword::TrackedKeywordRefusal;
 use domain::{Keyword, KeywordId, ScanTargets, Timestamp};
 use http::StatusCode;
 use projections::tracked_keywords::{self, TrackedKeywordRow};
+use projections::tracked_repos;
 use serde::{Deserialize, Serialize};
 
 use super::Room;
@@ -18,6 +19,7 @@ use super::json_body::JsonBody;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
+use super::sources::{Polls, Source};
 use crate::commands::{KeywordRecord, track_keyword, untrack_keyword};
 
 /// What a 404 says is not there.
@@ -30,6 +32,15 @@ struct Record {
     keyword: Keyword,
     scan_targets: ScanTargets,
     created_at: Timestamp,
+}
+
+/// The record by itself.
+#[derive(Debug, Serialize)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    record: Record,
+    /// What the phrase is looked for in; empty: no repository is tracked, so nothing is read.
+    sources: Vec<Source>,
 }
 
 #[derive(Debug, Serialize)]
@@ -54,6 +65,25 @@ pub(super) async fn list(
     let rows = tracked_keywords::list(room.api.views.as_ref(), account).await?;
     Ok(Json(Records {
         data: rows.into_iter().map(Record::from).collect(),
+    }))
+}
+
+/// `GET /v1/tracked-keywords/{id}`
+pub(super) async fn show(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Json<Detail>, ApiError> {
+    let views = room.api.views.as_ref();
+    let row = tracked_keywords::find(views, account, id.of(WHAT)?).await?;
+    let record = row.ok_or(ApiError::NotFound(WHAT))?.into();
+    let repos = tracked_repos::list(views, account).await?;
+    let polls = Polls::read(room.api.store.as_ref()).await?;
+    let feeds = polls.feeds(repos.iter().map(|row| &row.full_name));
+    Ok(Json(Detail {
+        record,
+        sources: feeds.into_iter().collect(),
     }))
 }
 

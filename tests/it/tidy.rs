@@ -35,8 +35,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),
-    // What the polls say of a repository's source.
-    ("http/tracked_repos", &["ingest::poll_cursor"]),
+    // What the polls say of a source.
+    ("http/sources", &["ingest::poll_cursor"]),
     ("control", &["serve"]),
 ];
 

@@ -1,5 +1,7 @@
 //! A house with its real log, vault and read models behind the router; time stands still until a test moves it.
 
+mod account;
+mod api_keys;
 mod errors;
 mod github;
 mod health;
