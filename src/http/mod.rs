@@ -3,12 +3,16 @@
 //! A request walks `envelope` (id, log line) → `auth` (key, plan, rate limit) → `etag` (what the client has already) →
 //! the bounds → `settle` (what it wants to see) → a handler, one file a resource.
 
+mod accept;
 mod account;
 mod api_keys;
 mod auth;
 mod cursor;
 mod envelope;
 mod error;
+mod event_body;
+mod event_stream;
+mod events;
 mod github_webhook;
 mod health;
 mod json_body;
@@ -38,6 +42,7 @@ use projections::freshness::Freshness;
 
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
+use crate::serve::Shutdown;
 
 pub use github_webhook::GithubWebhook;
 pub use health::{NodeReport, TaskReport, Tasks};
@@ -66,6 +71,8 @@ pub struct Api {
     pub shared_limits: Option<Arc<dyn Database>>,
     /// How long an answer may take in all.
     pub answer_within: Duration,
+    /// Tells answers that would go on for ever that the process ends.
+    pub shutdown: Shutdown,
 }
 
 impl Api {
@@ -80,6 +87,7 @@ struct Room {
     keys: auth::KnownKeys,
     windows: rate_limit::Windows,
     large_bodies: github_webhook::LargeBodies,
+    open_streams: event_stream::OpenStreams,
 }
 
 impl Room {
@@ -89,6 +97,7 @@ impl Room {
             keys: auth::KnownKeys::default(),
             windows: rate_limit::Windows::new(api.shared_limits.clone()),
             large_bodies: github_webhook::LargeBodies::default(),
+            open_streams: event_stream::OpenStreams::default(),
             api,
         })
     }
@@ -127,6 +136,7 @@ fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
         )
         .route("/webhooks", get(webhooks::list).post(webhooks::add))
         .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
+        .route("/events", get(events::list))
         .route("/account", get(account::show))
         .route("/usage", get(usage::show))
         .route("/api-keys", get(api_keys::list).post(api_keys::issue))
