@@ -18,6 +18,7 @@ mod health;
 mod json_body;
 mod lead_body;
 mod leads;
+mod leads_export;
 mod path_id;
 mod patience;
 mod query;
@@ -120,6 +121,7 @@ pub fn supervisors_router(api: Api) -> Router {
 fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
     let v1 = Router::new()
         .route("/leads", get(leads::list))
+        .route("/leads/export", get(leads_export::export))
         .route("/leads/{id}", get(leads::show))
         .route("/tracked-repos", get(tracked_repos::list).post(tracked_repos::track))
         .route(
