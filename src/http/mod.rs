@@ -10,6 +10,7 @@ mod auth;
 mod cursor;
 mod envelope;
 mod error;
+mod etag;
 mod event_body;
 mod event_stream;
 mod events;
@@ -35,11 +36,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{any, delete, get, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
@@ -151,8 +155,17 @@ fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
         .route("/v1/", any(error::no_such_path))
         .layer(from_fn_with_state(room.clone(), settle::after_position))
         .layer(from_fn_with_state(room.api.answer_within, envelope::bounded))
+        .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(room.clone(), auth::admit))
         .layer(map_response(envelope::not_stored))
+}
+
+/// Answers as small as the client can read them, if they are worth it. What follows the log is sent as it comes.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let worth_it = SizeAbove::new(1024).and(NotForContentType::SSE);
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(worth_it)
 }
 
 fn bounded(room: &Room, routes: Router<Arc<Room>>) -> Router<Arc<Room>> {
@@ -171,6 +184,7 @@ fn supervised(room: Arc<Room>, routes: Router<Arc<Room>>) -> Router {
         .merge(bounded(&room, health))
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))
+        .layer(compression())
         .with_state(room)
 }
 

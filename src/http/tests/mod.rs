@@ -3,6 +3,7 @@
 mod account;
 mod api_keys;
 mod errors;
+mod etags;
 mod events;
 mod exports;
 mod github;
