@@ -17,6 +17,7 @@ mod events;
 mod github_webhook;
 mod health;
 mod json_body;
+mod keyword_dry_run;
 mod lead_body;
 mod leads;
 mod leads_export;
@@ -136,6 +137,7 @@ fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
             "/tracked-keywords",
             get(tracked_keywords::list).post(tracked_keywords::track),
         )
+        .route("/tracked-keywords/dry-run", post(keyword_dry_run::dry_run))
         .route(
             "/tracked-keywords/{id}",
             get(tracked_keywords::show).delete(tracked_keywords::untrack),

@@ -2,6 +2,7 @@
 
 mod account;
 mod api_keys;
+mod dry_run;
 mod errors;
 mod etags;
 mod events;
