@@ -9,6 +9,7 @@ mod events;
 mod exports;
 mod github;
 mod health;
+mod isolation;
 mod leads;
 mod limits;
 mod nodes;
