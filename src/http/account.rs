@@ -7,32 +7,47 @@ use axum::{Extension, Json};
 use domain::{AccountId, PlanName, Timestamp};
 use projections::accounts;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
+use super::openapi::words;
 use super::query::NoQuery;
 
-/// The record that clients read.
-#[derive(Debug, Serialize)]
+/// The account that asks.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Account)]
 pub(super) struct Record {
+    #[schema(value_type = words::AccountId)]
     id: AccountId,
     name: String,
+    #[schema(value_type = String, example = "agency")]
     plan: PlanName,
     grants: Grants,
+    #[schema(value_type = words::Time)]
     created_at: Timestamp,
 }
 
 /// What the plan grants.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct Grants {
     api: bool,
     requests_per_minute: u32,
-    /// None: as many as come.
+    /// Null: as many as come.
+    #[schema(required)]
     leads_per_month: Option<u32>,
 }
 
 /// `GET /v1/account`
+#[utoipa::path(
+    get,
+    path = "/account",
+    tag = "account",
+    operation_id = "getAccount",
+    summary = "Get the account and what its plan grants",
+    responses((status = 200, description = "The account that asks", body = Record)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

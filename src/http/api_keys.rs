@@ -10,11 +10,13 @@ use domain::{ApiKeyId, Timestamp};
 use http::StatusCode;
 use projections::api_keys::{self, ApiKeyRow};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::json_body::JsonBody;
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
@@ -26,37 +28,59 @@ const WHAT: &str = "API key";
 /// Enough for a few words that tell keys apart.
 const LABEL: usize = 128;
 
-/// The record that clients read; no secret in it.
-#[derive(Debug, Serialize)]
+/// An API key, without its secret.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKey)]
 struct Record {
+    #[schema(value_type = words::ApiKeyId)]
     id: ApiKeyId,
     label: String,
+    /// The last characters of the secret, to tell keys apart.
+    #[schema(example = "x7Qf")]
     hint: String,
+    #[schema(value_type = words::Time)]
     created_at: Timestamp,
+    /// Null: it is valid.
+    #[schema(value_type = Option<words::Time>, required)]
     revoked_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize)]
+/// All API keys.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ApiKeys)]
 pub(super) struct Records {
     data: Vec<Record>,
 }
 
 /// What `POST` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewApiKey)]
 pub(super) struct NewRecord {
+    /// What tells it from others: 1 to 128 characters after trimming.
+    #[schema(value_type = words::Label)]
     label: String,
 }
 
 /// The record at its creation, with the secret this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedApiKey)]
 struct Created {
     #[serde(flatten)]
     record: Record,
+    #[schema(example = "gl_live_…")]
     secret: String,
 }
 
 /// `GET /v1/api-keys`: revoked ones too, oldest first.
+#[utoipa::path(
+    get,
+    path = "/api-keys",
+    tag = "account",
+    operation_id = "listApiKeys",
+    summary = "List API keys",
+    responses((status = 200, description = "All of them, revoked ones too, oldest first", body = Records)),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -69,6 +93,15 @@ pub(super) async fn list(
 }
 
 /// `POST /v1/api-keys`
+#[utoipa::path(
+    post,
+    path = "/api-keys",
+    tag = "account",
+    operation_id = "createApiKey",
+    summary = "Create an API key",
+    request_body = NewRecord,
+    responses((status = 201, description = "The key, with its secret this once", body = Created)),
+)]
 pub(super) async fn issue(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -93,6 +126,16 @@ pub(super) async fn issue(
 }
 
 /// `DELETE /v1/api-keys/{id}`: 204, then 404; the key that asks may be the one that goes.
+#[utoipa::path(
+    delete,
+    path = "/api-keys/{id}",
+    tag = "account",
+    operation_id = "revokeApiKey",
+    summary = "Revoke an API key",
+    description = "It is refused from then on, be it the key that asks. Streams that were opened with it end.",
+    params(("id" = words::ApiKeyId, Path, description = "The key")),
+    responses((status = 204, description = "Revoked")),
+)]
 pub(super) async fn revoke(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -8,21 +8,34 @@ use event_log::Recorded;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use utoipa::ToSchema;
 use vault::{Keyring, OpenError};
 
 use super::Room;
 use super::error::ApiError;
+use super::openapi::words;
 
-/// An event.
-#[derive(Debug, Serialize)]
+/// An event of the account's log.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Event)]
 pub(super) struct Entry {
+    /// Its place in the log: grows, and has gaps.
     pub(super) position: u64,
+    #[schema(value_type = words::EventId)]
     id: EventId,
+    #[schema(value_type = words::EventType)]
     pub(super) r#type: &'static str,
+    /// The version of the shape of `data`.
     schema: u32,
+    /// What it is about.
+    #[schema(value_type = words::StreamName)]
     stream: StreamId,
+    /// Its place in the stream: 1, 2, 3 and so on.
     version: u64,
+    #[schema(value_type = words::Time)]
     recorded_at: Timestamp,
+    /// The facts. What is of a person is null once the person is erased, and while the lead is withheld.
+    #[schema(value_type = Object)]
     data: Value,
 }
 

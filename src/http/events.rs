@@ -10,6 +10,7 @@ use event_log::{Position, ReadError, Recorded, Scope};
 use http::HeaderMap;
 use http::header::{HeaderValue, VARY};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use super::accept::preferred;
@@ -17,6 +18,7 @@ use super::auth::{AskingKey, Caller};
 use super::error::ApiError;
 use super::event_body::{Entry, entries};
 use super::event_stream;
+use super::openapi::words;
 use super::query::{Query, position};
 
 const JSON: &str = "application/json";
@@ -34,8 +36,9 @@ const STRETCH: usize = 1_000;
 /// Stretches that are looked through for one answer.
 const STRETCHES: usize = 10;
 
-/// A page.
-#[derive(Debug, Serialize)]
+/// A page of events.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Events)]
 struct Page {
     data: Vec<Entry>,
     /// How far was looked: what to pass as `after` to go on, now or later.
@@ -60,6 +63,28 @@ pub(super) struct Found {
 }
 
 /// `GET /v1/events`
+#[utoipa::path(
+    get,
+    path = "/events",
+    tag = "account",
+    operation_id = "listEvents",
+    summary = "Read the account's part of the log, oldest first, or follow it",
+    description = "With `Accept: text/event-stream` the answer goes on as server-sent events, without `limit`: `id` is the \
+        position, `event` the type, `data` the event. `Last-Event-ID` goes on where the stream was cut off. A filter that \
+        passes over many events may give a page without any that has more behind it.",
+    params(
+        ("type" = Option<words::EventType>, Query, description = "Only events of this type"),
+        ("stream" = Option<words::StreamName>, Query, description = "Only events about this"),
+        ("after" = Option<i64>, Query, minimum = 0, description = "Only events after this position: `next_cursor`"),
+        ("since" = Option<words::Time>, Query, description = "Only events recorded after this moment, with any offset"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Events of a page; 20 if not given"),
+    ),
+    responses((
+        status = 200,
+        description = "A page, or a stream",
+        content((Page = "application/json"), (String = "text/event-stream")),
+    )),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -13,12 +13,14 @@ use domain::{
 };
 use projections::leads::{self, KeywordSignal};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use vault::Keyring;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::json_body::JsonBody;
+use super::openapi::words;
 use super::query::NoQuery;
 use crate::ingest::matcher::{Scratch, Watchlist};
 
@@ -28,42 +30,60 @@ const AT_ONCE: u32 = 1_000;
 /// Matches that are shown.
 const SAMPLES: usize = 10;
 
-/// What is asked.
-#[derive(Debug, Deserialize)]
+/// A keyword to be tried.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = KeywordToTry)]
 pub(super) struct Asked {
+    #[schema(value_type = words::Keyword)]
     keyword: Keyword,
+    /// `issues`, `prs` and `discussions` if not given.
+    #[schema(value_type = Option<Vec<words::KeywordScanTarget>>, min_items = 1)]
     scan_targets: Option<ScanTargets>,
 }
 
-/// What would have been found.
-#[derive(Debug, Serialize)]
+/// What a keyword would have found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeywordTrial)]
 pub(super) struct Outcome {
+    #[schema(value_type = words::Keyword)]
     keyword: Keyword,
+    #[schema(value_type = Vec<words::KeywordScanTarget>)]
     scan_targets: ScanTargets,
     matches: u64,
     by_day: Vec<Day>,
+    /// The newest matches, at most ten.
     samples: Vec<Sample>,
-    /// Texts that were looked through.
+    /// Texts that were looked through: the newest, at most 20,000.
     searched: u64,
-    /// When the oldest of them was recorded; none: there was none.
+    /// When the oldest of them was recorded; null: there was none.
+    #[schema(value_type = Option<words::Time>, required)]
     searched_since: Option<Timestamp>,
 }
 
 /// The matches of a UTC day, by when they happened on GitHub.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeywordTrialDay)]
 struct Day {
+    #[schema(value_type = words::Date)]
     date: String,
     count: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// A text that would have been found.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = KeywordTrialSample)]
 struct Sample {
+    #[schema(value_type = words::LeadId)]
     lead_id: LeadId,
+    #[schema(value_type = words::SignalType)]
     signal_type: SignalKind,
+    #[schema(value_type = words::RepoName)]
     source: RepoName,
+    #[schema(required)]
     url: Option<String>,
     snippet: String,
+    #[schema(value_type = words::Time)]
     occurred_at: Timestamp,
 }
 
@@ -73,6 +93,17 @@ struct Sample {
 struct Unsearchable(anyhow::Error);
 
 /// `POST /v1/tracked-keywords/dry-run`
+#[utoipa::path(
+    post,
+    path = "/tracked-keywords/dry-run",
+    tag = "tracking",
+    operation_id = "tryKeyword",
+    summary = "Try a keyword on what was recorded",
+    description = "Looks through the words around the keywords that were tracked so far, by the rules that hold live. Changes \
+        nothing.",
+    request_body = Asked,
+    responses((status = 200, description = "What it would have found", body = Outcome)),
+)]
 pub(super) async fn dry_run(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

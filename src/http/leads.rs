@@ -11,6 +11,7 @@ use http::HeaderMap;
 use http::header::{HeaderValue, VARY};
 use projections::leads::{self, LeadDetail, LeadQuery, LeadRow};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
@@ -18,6 +19,7 @@ use super::cursor::{Filters, Place};
 use super::error::ApiError;
 use super::lead_body::{Detail, Summary};
 use super::leads_export::{self, Form};
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::Query;
 use super::settle::caught_up;
@@ -29,9 +31,13 @@ const PARAMETERS: &[&str] = &["limit", "cursor", "signal_type", "repo", "since",
 /// An export has no pages.
 const EXPORT_PARAMETERS: &[&str] = &["signal_type", "repo", "since", "as_of"];
 
-#[derive(Debug, Serialize)]
+/// A page of leads.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Leads)]
 struct Page {
     data: Vec<Summary>,
+    /// What to pass as `cursor` to get the next page; null when there is none.
+    #[schema(required, example = "cursor_AAZP…")]
     next_cursor: Option<String>,
     has_more: bool,
 }
@@ -44,6 +50,28 @@ pub(super) struct Stretch {
 }
 
 /// `GET /v1/leads`: newest first; a page, or all of them where the client asks for a file.
+#[utoipa::path(
+    get,
+    path = "/leads",
+    tag = "leads",
+    operation_id = "listLeads",
+    summary = "List leads, newest first",
+    description = "A lead is a person. A row shows the first signal of that person that matches the query. Pages neither skip \
+        nor repeat a row while new leads arrive.",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with the same filters"),
+        ("signal_type" = Option<words::SignalType>, Query, description = "Only leads with a signal of this kind"),
+        ("repo" = Option<words::RepoName>, Query, description = "Only leads with a signal in this repository"),
+        ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
+        ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be to come"),
+    ),
+    responses((
+        status = 200,
+        description = "A page; or all leads as a file where `Accept` asks for one, without `limit` and `cursor`",
+        content((Page = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")),
+    )),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -76,6 +104,18 @@ async fn page(room: &Room, account: AccountId, query: &Query) -> Result<Json<Pag
 }
 
 /// `GET /v1/leads/{id}`
+#[utoipa::path(
+    get,
+    path = "/leads/{id}",
+    tag = "leads",
+    operation_id = "getLead",
+    summary = "Get a lead",
+    params(
+        ("id" = words::LeadId, Path, description = "The lead"),
+        ("as_of" = Option<words::Time>, Query, description = "The lead as it was at this moment, which must not be to come"),
+    ),
+    responses((status = 200, description = "The lead", body = Detail)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -23,6 +23,7 @@ use super::cursor::{Filters, Place};
 use super::error::{ApiError, BrokenOff};
 use super::lead_body::Summary;
 use super::leads::{filters, stretch};
+use super::openapi::words;
 use super::query::Query;
 
 const PARAMETERS: &[&str] = &["format", "signal_type", "repo", "since", "as_of"];
@@ -77,6 +78,27 @@ impl Form {
 }
 
 /// `GET /v1/leads/export`
+#[utoipa::path(
+    get,
+    path = "/leads/export",
+    tag = "leads",
+    operation_id = "exportLeads",
+    summary = "Export all leads as a file",
+    description = "Newest first, without pages. In CSV a text that a spreadsheet would take for a formula begins with an \
+        apostrophe. A fault in the middle breaks the transfer off.",
+    params(
+        ("format" = inline(words::ExportFormat), Query, description = "The form of the file"),
+        ("signal_type" = Option<words::SignalType>, Query, description = "Only leads with a signal of this kind"),
+        ("repo" = Option<words::RepoName>, Query, description = "Only leads with a signal in this repository"),
+        ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
+        ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be to come"),
+    ),
+    responses((
+        status = 200,
+        description = "The file",
+        content((String = "text/csv"), (String = "application/x-ndjson")),
+    )),
+)]
 pub(super) async fn export(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

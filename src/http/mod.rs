@@ -8,6 +8,8 @@ mod account;
 mod api_keys;
 mod auth;
 mod cursor;
+#[cfg(feature = "docs-page")]
+mod docs_page;
 mod envelope;
 mod error;
 mod etag;
@@ -21,6 +23,8 @@ mod keyword_dry_run;
 mod lead_body;
 mod leads;
 mod leads_export;
+mod metrics;
+mod openapi;
 mod path_id;
 mod patience;
 mod query;
@@ -38,13 +42,15 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, get, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
 use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
@@ -52,6 +58,7 @@ use crate::serve::Shutdown;
 
 pub use github_webhook::GithubWebhook;
 pub use health::{NodeReport, TaskReport, Tasks};
+pub use openapi::text as openapi_text;
 
 /// What the API stands on.
 pub struct Api {
@@ -112,8 +119,12 @@ impl Room {
 /// Every route.
 pub fn router(api: Api) -> Router {
     let room = Room::new(api);
-    let github = Router::new().route("/github/webhooks", post(github_webhook::receive));
-    let routes = v1(&room).merge(bounded(&room, github));
+    let open = Router::new()
+        .route("/github/webhooks", post(github_webhook::receive))
+        .route("/openapi.json", get(openapi::serve));
+    #[cfg(feature = "docs-page")]
+    let open = open.merge(docs_page::routes());
+    let routes = v1(&room).merge(bounded(&room, open));
     supervised(room, routes)
 }
 
@@ -122,33 +133,36 @@ pub fn supervisors_router(api: Api) -> Router {
     supervised(Room::new(api), Router::new())
 }
 
+/// What a key opens, as handlers and as the contract describes it.
+fn v1_operations() -> OpenApiRouter<Arc<Room>> {
+    OpenApiRouter::default()
+        .routes(routes!(leads::list))
+        .routes(routes!(leads_export::export))
+        .routes(routes!(leads::show))
+        .routes(routes!(tracked_repos::list, tracked_repos::track))
+        .routes(routes!(tracked_repos::show, tracked_repos::untrack))
+        .routes(routes!(tracked_keywords::list, tracked_keywords::track))
+        .routes(routes!(keyword_dry_run::dry_run))
+        .routes(routes!(tracked_keywords::show, tracked_keywords::untrack))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::show, webhooks::remove))
+        .routes(routes!(events::list))
+        .routes(routes!(account::show))
+        .routes(routes!(usage::show))
+        .routes(routes!(api_keys::list, api_keys::issue))
+        .routes(routes!(api_keys::revoke))
+}
+
+/// What supervisors ask.
+fn supervision() -> OpenApiRouter<Arc<Room>> {
+    OpenApiRouter::default()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
 /// What a key opens.
 fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
-    let v1 = Router::new()
-        .route("/leads", get(leads::list))
-        .route("/leads/export", get(leads_export::export))
-        .route("/leads/{id}", get(leads::show))
-        .route("/tracked-repos", get(tracked_repos::list).post(tracked_repos::track))
-        .route(
-            "/tracked-repos/{id}",
-            get(tracked_repos::show).delete(tracked_repos::untrack),
-        )
-        .route(
-            "/tracked-keywords",
-            get(tracked_keywords::list).post(tracked_keywords::track),
-        )
-        .route("/tracked-keywords/dry-run", post(keyword_dry_run::dry_run))
-        .route(
-            "/tracked-keywords/{id}",
-            get(tracked_keywords::show).delete(tracked_keywords::untrack),
-        )
-        .route("/webhooks", get(webhooks::list).post(webhooks::add))
-        .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
-        .route("/events", get(events::list))
-        .route("/account", get(account::show))
-        .route("/usage", get(usage::show))
-        .route("/api-keys", get(api_keys::list).post(api_keys::issue))
-        .route("/api-keys/{id}", delete(api_keys::revoke))
+    let v1 = Router::from(v1_operations())
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
     // The slash alone is no path below `/v1` to the router, but it is to clients.
@@ -178,12 +192,12 @@ fn bounded(room: &Room, routes: Router<Arc<Room>>) -> Router<Arc<Room>> {
 
 /// The routes and what every node answers besides, in the envelope of all answers.
 fn supervised(room: Arc<Room>, routes: Router<Arc<Room>>) -> Router {
-    let health = Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready));
     let clock = room.api.writer.clock.clone();
     routes
-        .merge(bounded(&room, health))
+        .merge(bounded(
+            &room,
+            Router::from(supervision()).route("/metrics", get(metrics::scrape)),
+        ))
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))
         .layer(compression())

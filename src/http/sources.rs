@@ -3,15 +3,23 @@
 use database::{Database, DatabaseError};
 use domain::{Collector, RepoName, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use super::openapi::words;
 use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
 
-/// A source.
-#[derive(Debug, Serialize)]
+/// Where activity comes from, and how reading it went last.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ActivitySource)]
 pub(super) struct Source {
+    #[schema(value_type = words::SignalCollector)]
     collector: Collector,
+    #[schema(value_type = words::SourceState)]
     state: PollOutcome,
+    #[schema(value_type = Option<words::Time>, required)]
     last_success_at: Option<Timestamp>,
+    /// When the source last showed less than had happened since the look before.
+    #[schema(value_type = Option<words::Time>, required)]
     last_gap_at: Option<Timestamp>,
 }
 

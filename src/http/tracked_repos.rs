@@ -10,11 +10,13 @@ use domain::{RepoId, RepoName, RepoRelation, Timestamp};
 use http::StatusCode;
 use projections::tracked_repos::{self, TrackedRepoRow};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::json_body::JsonBody;
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
@@ -25,19 +27,25 @@ use crate::commands::{RepoRecord, track_repo, untrack_repo};
 const WHAT: &str = "tracked repository";
 
 /// The record that clients read.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedRepo)]
 pub(super) struct Record {
+    #[schema(value_type = words::RepoId)]
     id: RepoId,
+    #[schema(value_type = words::RepoName)]
     full_name: RepoName,
+    #[schema(value_type = words::RepoType)]
     r#type: RepoRelation,
+    #[schema(value_type = words::Time)]
     created_at: Timestamp,
     status: Status,
     sources: Vec<Source>,
 }
 
 /// Whether anything is heard of the repository.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = TrackedRepoStatus)]
 enum Status {
     /// Some source is read, or will be in its turn.
     Active,
@@ -45,20 +53,34 @@ enum Status {
     Degraded,
 }
 
-#[derive(Debug, Serialize)]
+/// All tracked repositories.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedRepos)]
 pub(super) struct Records {
     data: Vec<Record>,
 }
 
 /// What `POST` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTrackedRepo)]
 pub(super) struct NewRecord {
+    #[schema(value_type = words::RepoName)]
     full_name: RepoName,
+    /// `ecosystem` if not given.
+    #[schema(value_type = Option<words::RepoType>)]
     r#type: Option<RepoRelation>,
 }
 
 /// `GET /v1/tracked-repos`
+#[utoipa::path(
+    get,
+    path = "/tracked-repos",
+    tag = "tracking",
+    operation_id = "listTrackedRepos",
+    summary = "List tracked repositories",
+    responses((status = 200, description = "All of them, oldest first", body = Records)),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -72,6 +94,15 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/tracked-repos/{id}`
+#[utoipa::path(
+    get,
+    path = "/tracked-repos/{id}",
+    tag = "tracking",
+    operation_id = "getRepo",
+    summary = "Get a tracked repository",
+    params(("id" = words::RepoId, Path, description = "The tracked repository")),
+    responses((status = 200, description = "The tracked repository", body = Record)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -84,6 +115,19 @@ pub(super) async fn show(
     Ok(Json(record(as_record(row), &polls)))
 }
 
+#[utoipa::path(
+    post,
+    path = "/tracked-repos",
+    tag = "tracking",
+    operation_id = "trackRepo",
+    summary = "Track a repository",
+    description = "The same repository again, in any letter case, answers the record that is there; another `type` updates it.",
+    request_body = NewRecord,
+    responses(
+        (status = 201, description = "Tracked from now on", body = Record),
+        (status = 200, description = "It was tracked already", body = Record),
+    ),
+)]
 /// `POST /v1/tracked-repos`: 201 for a new record, 200 for one that was there.
 pub(super) async fn track(
     State(room): State<Arc<Room>>,
@@ -105,6 +149,16 @@ pub(super) async fn track(
 }
 
 /// `DELETE /v1/tracked-repos/{id}`: 204, then 404.
+#[utoipa::path(
+    delete,
+    path = "/tracked-repos/{id}",
+    tag = "tracking",
+    operation_id = "untrackRepo",
+    summary = "Stop tracking a repository",
+    description = "Its leads stay.",
+    params(("id" = words::RepoId, Path, description = "The tracked repository")),
+    responses((status = 204, description = "No longer tracked")),
+)]
 pub(super) async fn untrack(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

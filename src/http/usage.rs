@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::{Extension, Json};
 use projections::{accounts, monthly_usage};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
@@ -13,29 +14,40 @@ use super::error::ApiError;
 use super::query::NoQuery;
 use super::rate_limit::Standing;
 
-/// What clients read.
-#[derive(Debug, Serialize)]
+/// What an account has used.
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Usage {
-    /// The UTC calendar month, as `2026-04`.
+    /// The UTC calendar month.
+    #[schema(example = "2026-04")]
     month: String,
     /// Leads captured or released in the month: what counts towards the cap.
     captured: u64,
     /// Leads withheld in the month, whether or not they were released since.
     withheld: u64,
-    /// Leads a month; none: as many as come.
+    /// Leads a month; null: as many as come.
+    #[schema(required)]
     cap: Option<u32>,
     rate_limit: RateLimit,
 }
 
 /// What the `X-RateLimit` headers of the same answer say.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct RateLimit {
     limit: u32,
     remaining: u32,
+    /// When the minute ends, in seconds since 1970.
     reset: i64,
 }
 
 /// `GET /v1/usage`
+#[utoipa::path(
+    get,
+    path = "/usage",
+    tag = "account",
+    operation_id = "getUsage",
+    summary = "Get what the account has used of its month and its minute",
+    responses((status = 200, description = "The usage so far", body = Usage)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

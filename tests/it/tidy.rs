@@ -12,26 +12,40 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    ("metrics", &[]),
     ("project", &["lease"]),
     ("serve", &[]),
     ("storage", &["config", "transfer"]),
-    ("telemetry", &["config"]),
+    ("telemetry", &["config", "tls"]),
+    ("tls", &[]),
     ("transfer", &[]),
     ("verify", &[]),
     // Nodes say in the database what they do.
     ("lease", &["clock", "config", "serve"]),
-    ("commands", &["clock"]),
-    ("github", &["clock", "ingest::activity"]),
+    ("commands", &["clock", "metrics", "telemetry"]),
+    ("github", &["clock", "ingest::activity", "metrics", "telemetry", "tls"]),
     ("gharchive", &["clock", "github", "ingest::activity"]),
     (
         "ingest",
-        &["clock", "commands", "gharchive", "github", "lease", "serve"],
+        &["clock", "commands", "gharchive", "github", "lease", "metrics", "serve"],
     ),
-    ("deliver", &["clock", "commands", "lease", "serve"]),
+    (
+        "deliver",
+        &["clock", "commands", "lease", "metrics", "serve", "telemetry"],
+    ),
     // The URLs and secrets of webhook endpoints are checked by the rules that deliveries follow.
     (
         "http",
-        &["clock", "commands", "deliver::guard", "deliver::sign", "lease", "serve"],
+        &[
+            "clock",
+            "commands",
+            "deliver::guard",
+            "deliver::sign",
+            "lease",
+            "metrics",
+            "serve",
+            "telemetry",
+        ],
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),

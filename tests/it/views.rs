@@ -15,7 +15,9 @@ async fn server_with_leads(home: &Home, arguments: &[&str]) -> Server {
     let server = Server::start(home, None, arguments);
     let repo = json!({"full_name": STARRED, "type": "competitor"});
     server.post("/v1/tracked-repos", repo, 201).await;
-    server.post("/v1/tracked-keywords", json!({"keyword": "docker"}), 201).await;
+    server
+        .post("/v1/tracked-keywords", json!({"keyword": "docker"}), 201)
+        .await;
     let hook = json!({"url": "http://127.0.0.1:9999/none", "events": ["lead.enriched"]});
     server.post("/v1/webhooks", hook, 201).await;
     let fed = output(home, &["backfill", "-"], hour(120).text.as_bytes());
