@@ -45,6 +45,19 @@ impl Freshness {
         mark.map_or(Position::START, |mark| mark.changed_at)
     }
 
+    /// Returns once another event than the one at `from` is the last that concerned the projection.
+    pub async fn moves(&self, projection: &str, from: Position) {
+        let mut marks = self.marks.clone();
+        let moved = |marks: &Vec<Mark>| {
+            let mark = marks.iter().find(|mark| mark.name == projection);
+            mark.is_some_and(|mark| mark.changed_at != from)
+        };
+        if marks.wait_for(moved).await.is_err() {
+            // The runner is gone, so nothing moves any more.
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// How far each projection is.
     pub fn state(&self) -> Vec<(&'static str, Position)> {
         let marks = self.marks.borrow();
@@ -81,6 +94,20 @@ mod tests {
         let waiting = freshness.reached(Position::new(5), Duration::from_mins(1));
         let step = async { sender.send_replace(vec![mark("a", 5, 2), mark("b", 6, 6)]) };
         assert!(tokio::join!(waiting, step).0);
+    }
+
+    #[tokio::test]
+    async fn a_projection_moves_with_the_events_that_concern_it() {
+        let (sender, receiver) = watch::channel(vec![mark("a", 5, 2), mark("b", 5, 3)]);
+        let freshness = Freshness::new(receiver);
+        freshness.moves("a", Position::START).await;
+        let waiting = freshness.moves("a", Position::new(2));
+        let mut waiting = std::pin::pin!(waiting);
+        sender.send_replace(vec![mark("a", 6, 2), mark("b", 6, 6)]);
+        let soon = tokio::time::timeout(Duration::ZERO, waiting.as_mut());
+        assert!(soon.await.is_err(), "only the other one moved");
+        sender.send_replace(vec![mark("a", 7, 7), mark("b", 7, 6)]);
+        waiting.await;
     }
 
     #[tokio::test]

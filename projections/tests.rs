@@ -19,8 +19,8 @@ use event_log::memory::MemoryLog;
 use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
 use ulid::Ulid;
 
-use crate::Projection;
 use crate::tables::Tables;
+use crate::{Projection, Runner};
 
 pub fn ulid(number: u64) -> Ulid {
     Ulid::from_parts(number, u128::from(number))
@@ -121,7 +121,7 @@ impl History {
         page.events
     }
 
-    fn roll(&mut self, sides: u64) -> u64 {
+    pub fn roll(&mut self, sides: u64) -> u64 {
         // xorshift64: the same history every time.
         self.dice ^= self.dice << 13;
         self.dice ^= self.dice >> 7;
@@ -204,6 +204,17 @@ impl History {
                 self.record(stream, event).await;
             }
         }
+    }
+
+    /// What is recorded next is of a later second.
+    pub const fn let_a_second_pass(&mut self) {
+        self.written += 3;
+    }
+
+    /// Every lead of the account in the middle, withheld ones too.
+    pub fn lead_ids(&self) -> Vec<LeadId> {
+        let of_account = self.leads.range((1, 0)..(2, 0));
+        of_account.map(|(_, (lead_id, _))| *lead_id).collect()
     }
 
     /// Accounts with everything they may have, and so many lead events.
@@ -328,6 +339,13 @@ fn endpoint(id: Ulid) -> Event {
         secret: Sealed::new(vec![1, 2, 3]),
     }
     .into()
+}
+
+/// What moves the read models of a history.
+pub async fn runner_of(history: &History, views: &Arc<dyn Database>) -> Runner {
+    Runner::open(history.log.clone(), views.clone(), crate::all())
+        .await
+        .unwrap()
 }
 
 /// The read models' database in that folder.

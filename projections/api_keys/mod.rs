@@ -71,6 +71,19 @@ pub async fn find_by_hash(views: &dyn Database, hash: &str) -> Result<Option<Api
     Ok(rows.first().map(api_key_row).transpose()?)
 }
 
+/// The account's key of that id, revoked or not.
+pub async fn find(
+    views: &dyn Database,
+    account: AccountId,
+    key_id: ApiKeyId,
+) -> Result<Option<ApiKeyRow>, DatabaseError> {
+    let text = "SELECT account, key_id, label, hint, created_at, revoked_at FROM api_keys WHERE account = $1 \
+                AND key_id = $2";
+    let params = vec![columns::id(account.ulid()), columns::id(key_id.ulid())];
+    let rows = views.read(Statement::sql(text, params)).await?;
+    Ok(rows.first().map(api_key_row).transpose()?)
+}
+
 /// The account's keys, revoked ones too, oldest first.
 pub async fn list(views: &dyn Database, account: AccountId) -> Result<Vec<ApiKeyRow>, DatabaseError> {
     let text = "SELECT account, key_id, label, hint, created_at, revoked_at FROM api_keys WHERE account = $1 \

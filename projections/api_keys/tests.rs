@@ -15,6 +15,11 @@ async fn a_key_is_found_by_its_hash_and_a_revoked_one_says_so() {
         let revoked = find_by_hash(&*views, &hash(12)).await.unwrap().unwrap();
         assert!(revoked.revoked_at.unwrap() > revoked.created_at);
         assert_eq!(find_by_hash(&*views, "another").await.unwrap(), None);
+        assert_eq!(
+            find(&*views, account(1), valid.key_id).await.unwrap().as_ref(),
+            Some(&valid)
+        );
+        assert_eq!(find(&*views, account(0), valid.key_id).await.unwrap(), None);
         assert_eq!(list(&*views, account(1)).await.unwrap(), [valid, revoked]);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! The API, the dashboard and delivery read it. Untracking a repository or a keyword leaves its leads in place.
 
+mod history;
+mod keyword_signals;
 mod queries;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use domain::event::{LeadEnriched, LeadErased, LeadReleased, LeadUpdated};
 use domain::{Event, LeadId, RepoKey, Signal, SignalKind};
 use event_log::Recorded;
 
+pub use history::{detail_at, profile_at};
+pub use keyword_signals::{KeywordSignal, keyword_signals};
 pub use queries::{
     ErasedRow, LeadDetail, LeadQuery, LeadRow, SignalRow, accounts_with_withheld, find, find_erased, find_withheld_too,
     page, withheld,
@@ -109,11 +113,12 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
     let account = columns::id(recorded.account().ulid());
     let lead = columns::id(lead_id.ulid());
     let timeline = Statement::insert(
-        "lead_signals (lead_id, number, kind, keyword, occurred_at, recorded_at, collector, event_id, person)",
+        "lead_signals (lead_id, number, account, kind, keyword, occurred_at, recorded_at, collector, event_id, person)",
         "ON CONFLICT DO NOTHING",
         vec![
             lead.clone(),
             recorded.version.into(),
+            account.clone(),
             signal.kind.as_str().into(),
             signal.keyword.as_ref().map(domain::Keyword::as_str).into(),
             columns::time(signal.occurred_at),
@@ -245,5 +250,7 @@ fn facet(kind: Option<SignalKind>, repo: Option<RepoKey>) -> String {
     }
 }
 
+#[cfg(test)]
+mod past_tests;
 #[cfg(test)]
 mod tests;

@@ -267,7 +267,7 @@ fn lead_row(row: &Row) -> Result<LeadRow, ColumnError> {
 }
 
 /// The signal whose columns begin at `first`.
-fn signal_row(row: &Row, first: usize) -> Result<SignalRow, ColumnError> {
+pub(super) fn signal_row(row: &Row, first: usize) -> Result<SignalRow, ColumnError> {
     Ok(SignalRow {
         number: u32::try_from(row.int(first)?).map_err(|_| ColumnError {
             index: first,

@@ -35,6 +35,7 @@ CREATE TABLE lead_notes (
 CREATE TABLE lead_signals (
     lead_id     BLOB   NOT NULL,
     number      BIGINT NOT NULL,
+    account     BLOB   NOT NULL,
     kind        TEXT   NOT NULL,
     keyword     TEXT,
     occurred_at BIGINT NOT NULL,

@@ -11,8 +11,7 @@ use domain::{AccountId, EventId, LeadStatus, Sealed, Timestamp};
 use event_log::Position;
 
 use super::*;
-use crate::runner::Runner;
-use crate::tests::{History, account, each_engine, lead_id, open_views, person, project, repo_key, signal};
+use crate::tests::{History, account, each_engine, lead_id, open_views, person, project, repo_key, runner_of, signal};
 
 /// A lead as the events tell it: its signals, and when it was released if it had been withheld.
 struct Told {
@@ -97,19 +96,13 @@ fn query(signal_type: Option<SignalKind>, repo: Option<RepoKey>) -> LeadQuery {
 }
 
 /// Every combination of kind and repository, `since` aside.
-fn filters() -> Vec<LeadQuery> {
+pub fn filters() -> Vec<LeadQuery> {
     let kinds = [None, Some(SignalKind::Stargazer), Some(SignalKind::KeywordPr)];
     let repos = [None, Some("ACME/sdk"), Some("rival/docs"), Some("nobody/nothing")];
     let pairs = kinds
         .iter()
         .flat_map(|kind| repos.map(|name| (*kind, name.map(repo_key))));
     pairs.map(|(kind, repo)| query(kind, repo)).collect()
-}
-
-async fn runner_of(history: &History, views: &Arc<dyn Database>) -> Runner {
-    Runner::open(history.log.clone(), views.clone(), crate::all())
-        .await
-        .unwrap()
 }
 
 #[tokio::test]
@@ -327,6 +320,17 @@ async fn assert_plans(views: &dyn Database, since: Timestamp) {
     for (statement, expected) in queries::others(account(1), lead_id(1)) {
         assert_eq!(plan(views, statement).await, expected);
     }
+    for before in [None, Some((since, lead_id(1), 1))] {
+        assert_eq!(
+            plan(views, keyword_signals::statement(account(1), before, 7)).await,
+            [
+                "CO-ROUTINE s",
+                "SEARCH lead_signals USING INDEX lead_signals_with_keyword (account=? AND (recorded_at,lead_id,number)<(?,?,?))",
+                "SCAN s",
+                "SEARCH l USING INDEX sqlite_autoindex_leads_1 (lead_id=?)",
+            ]
+        );
+    }
 }
 
 #[tokio::test]
@@ -366,6 +370,16 @@ async fn every_listing_is_one_range_of_one_index_on_postgresql_too_for_any_param
                 "knowing {known}: {plan}"
             );
         }
+        let Statement::Sql { text, .. } = keyword_signals::statement(account(1), None, 7) else {
+            panic!("no query")
+        };
+        let types = ["bytea", "bigint", "bytea", "bigint", "bigint"];
+        let plan = fresh.generic_plan(&text, &types).await;
+        assert!(
+            plan.contains("using lead_signals_with_keyword"),
+            "knowing {known}: {plan}"
+        );
+        assert!(!plan.contains("Sort"), "knowing {known}: {plan}");
         fresh.execute("ANALYZE").await;
     }
 }

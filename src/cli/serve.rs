@@ -24,7 +24,7 @@ use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, su
 use crate::ingest::{enrich, poll_repos, release};
 use crate::metrics;
 use crate::project;
-use crate::serve::{TaskState, TaskStates, Tasks, stop_signal};
+use crate::serve::{TaskState, Tasks, stop_signal};
 
 /// How long tasks may take to end; with what closing the files takes, well under the 10 s that supervisors grant.
 const END_WITHIN: Duration = Duration::from_secs(8);
@@ -120,7 +120,7 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
             async move { control::server::serve(&data_dir, execute, shutdown).await }
         });
     }
-    let api = api(app, tasks.states());
+    let api = api(app, tasks);
     let router = if roles.has(Role::Api) {
         router(api)
     } else {
@@ -189,7 +189,8 @@ fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
     })
 }
 
-fn api(app: &App, states: TaskStates) -> Api {
+fn api(app: &App, tasks: &Tasks) -> Api {
+    let states = tasks.states();
     let secret = app.config.github.webhook_secret.as_ref();
     Api {
         writer: app.writer.clone(),
@@ -209,6 +210,7 @@ fn api(app: &App, states: TaskStates) -> Api {
         },
         shared_limits: app.storage.shared_limits(),
         answer_within: Api::ANSWER_WITHIN,
+        shutdown: tasks.told(),
     }
 }
 

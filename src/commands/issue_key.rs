@@ -1,10 +1,10 @@
 //! Issues an API key. The secret is in the answer and nowhere else.
 
-use domain::account::{AccountCommand, AccountRefusal};
+use domain::account::{Account, AccountCommand, AccountRefusal};
 use domain::event::ApiKeyIssued;
-use domain::{AccountId, ApiKeyId};
+use domain::{AccountId, ApiKeyId, EventId, StreamId, Timestamp};
 
-use super::open_account::change_account;
+use super::execute::execute;
 use super::{CommandError, Committed, Writer, api_key};
 
 /// A key, with its secret this once.
@@ -14,6 +14,10 @@ pub struct IssuedKey {
     pub key_id: ApiKeyId,
     /// What requests carry; cannot be shown again.
     pub secret: String,
+    /// The last characters of the secret.
+    pub hint: String,
+    /// When it was issued.
+    pub created_at: Timestamp,
 }
 
 impl std::fmt::Debug for IssuedKey {
@@ -32,16 +36,24 @@ pub async fn issue_key(
 ) -> Result<Committed<IssuedKey>, CommandError<AccountRefusal>> {
     let secret = api_key::generate([writer.clock.entropy(), writer.clock.entropy()]);
     let key_id = ApiKeyId::new(writer.clock.ulid());
-    let issued = ApiKeyIssued {
+    let hint = api_key::hint(&secret);
+    let command = AccountCommand::IssueKey(ApiKeyIssued {
         key_id,
         label,
         hash: api_key::hash(&secret).unwrap_or_default(),
-        hint: api_key::hint(&secret),
-    };
-    let position = change_account(writer, account, AccountCommand::IssueKey(issued)).await?;
+        hint: hint.clone(),
+    });
+    let (stream, first_id) = (StreamId::account_stream(account), EventId::new(writer.clock.ulid()));
+    let executed = execute::<Account>(writer, stream, first_id, command).await?;
+    let issued = executed.events.last();
     Ok(Committed {
-        value: IssuedKey { key_id, secret },
-        position,
+        value: IssuedKey {
+            key_id,
+            secret,
+            hint,
+            created_at: issued.map_or_else(|| writer.clock.now(), |issued| issued.recorded_at),
+        },
+        position: executed.position(),
         created: true,
     })
 }

@@ -10,7 +10,7 @@ use domain::{AccountId, Plan, PlanName};
 use event_log::Position;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
-use projections::{accounts, api_keys};
+use projections::{Freshness, accounts, api_keys};
 
 use super::Room;
 use super::error::ApiError;
@@ -43,6 +43,7 @@ pub async fn admit(State(room): State<Arc<Room>>, mut request: Request, next: Ne
         ApiError::NoApiOnPlan(known.plan.to_string()).into_response()
     } else if standing.granted {
         request.extensions_mut().insert(Caller(known.account));
+        request.extensions_mut().insert(standing);
         next.run(request).await
     } else {
         let retry_after = standing.retry_after;
@@ -58,15 +59,56 @@ const fn has_api(plan: &Plan) -> bool {
 
 async fn identify(room: &Room, headers: &HeaderMap) -> Result<Known, ApiError> {
     let hash = bearer(headers).and_then(api_key::hash).ok_or(ApiError::Unauthorized)?;
-    let freshness = &room.api.freshness;
     // Read before the rows: a change that comes in between makes the entry stale at once, never lastingly wrong.
-    let as_of = (freshness.changed_at("api_keys"), freshness.changed_at("accounts"));
+    let as_of = as_of(&room.api.freshness);
     if let Some(known) = room.keys.find(as_of, &hash) {
         return Ok(known);
     }
     let known = look_up(room, &hash).await?.ok_or(ApiError::Unauthorized)?;
     room.keys.keep(as_of, hash, known.clone());
     Ok(known)
+}
+
+/// The key of a request whose answer goes on for as long as the key is valid.
+#[derive(Debug)]
+pub struct AskingKey {
+    hash: String,
+    /// How far keys and accounts were when it was last looked up; none: it was not yet.
+    as_of: Option<AsOf>,
+}
+
+impl AskingKey {
+    /// The key that the request carries.
+    pub fn of(headers: &HeaderMap) -> Result<Self, ApiError> {
+        let hash = bearer(headers).and_then(api_key::hash).ok_or(ApiError::Unauthorized)?;
+        Ok(Self { hash, as_of: None })
+    }
+
+    /// Whether it lets in now. The read models are asked only if something changed since the last time.
+    pub async fn is_valid(&mut self, room: &Room) -> Result<bool, ApiError> {
+        let as_of = as_of(&room.api.freshness);
+        if self.as_of == Some(as_of) {
+            return Ok(true);
+        }
+        let known = look_up(room, &self.hash).await?;
+        let plan = known.as_ref().and_then(|known| room.api.plans.find(&known.plan));
+        let is_valid = plan.is_some_and(has_api);
+        self.as_of = is_valid.then_some(as_of);
+        Ok(is_valid)
+    }
+
+    /// Returns once it may have lost that.
+    pub async fn may_have_changed(&self, freshness: &Freshness) {
+        let (keys, accounts) = self.as_of.unwrap_or_default();
+        tokio::select! {
+            () = freshness.moves("api_keys", keys) => {}
+            () = freshness.moves("accounts", accounts) => {}
+        }
+    }
+}
+
+fn as_of(freshness: &Freshness) -> AsOf {
+    (freshness.changed_at("api_keys"), freshness.changed_at("accounts"))
 }
 
 async fn look_up(room: &Room, hash: &str) -> Result<Option<Known>, ApiError> {

@@ -23,6 +23,8 @@ pub struct Filters {
     pub repo: Option<RepoName>,
     /// Only leads captured after this moment.
     pub since: Option<Timestamp>,
+    /// As the list was at this moment.
+    pub as_of: Option<Timestamp>,
 }
 
 /// The place of a row in the list: rows before it in time come next.
@@ -68,15 +70,14 @@ impl Cursors {
     }
 
     fn tag(&self, account: AccountId, filters: &Filters, place: &[u8]) -> [u8; TAG] {
+        let micros = |time: Option<Timestamp>| time.map(|time| time.micros().to_string()).unwrap_or_default();
         // A kind, a repository's key and a number hold no line break, so the parts cannot run into each other.
         let about = format!(
-            "leads 1\n{account}\n{}\n{}\n{}\n",
+            "leads 2\n{account}\n{}\n{}\n{}\n{}\n",
             filters.signal_type.map_or("", SignalKind::as_str),
             filters.repo.as_ref().map(RepoName::key).unwrap_or_default(),
-            filters
-                .since
-                .map(|since| since.micros().to_string())
-                .unwrap_or_default(),
+            micros(filters.since),
+            micros(filters.as_of),
         );
         let mut mac = self.0.clone();
         mac.update(about.as_bytes());
@@ -103,6 +104,7 @@ mod tests {
             signal_type: Some(SignalKind::Stargazer),
             repo: Some("Acme/SDK".parse().unwrap()),
             since: Some(Timestamp::from_secs(5)),
+            as_of: None,
         }
     }
 
@@ -144,6 +146,15 @@ mod tests {
             },
             Filters {
                 since: Some(Timestamp::from_secs(6)),
+                ..filters()
+            },
+            Filters {
+                as_of: Some(Timestamp::from_secs(6)),
+                ..filters()
+            },
+            Filters {
+                since: None,
+                as_of: filters().since,
                 ..filters()
             },
         ];

@@ -16,7 +16,7 @@ use opentelemetry_sdk::propagation::TraceContextPropagator;
 use tracing::{Instrument as _, Span, info_span};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
-use super::error::{ApiError, Fault, error_body};
+use super::error::{ApiError, Fault, chain, error_body};
 use crate::clock::Clock;
 use crate::metrics;
 use crate::telemetry::TRACE;
@@ -126,10 +126,10 @@ pub async fn bounded(State(at_most): State<Duration>, request: Request, next: Ne
     }
 }
 
-/// The layer around everything that a key opens: no cache between may keep it.
+/// The layer around everything that a key opens: no cache between may keep it, nor a client what is not tagged.
 pub async fn not_stored(mut response: Response) -> Response {
-    let headers = response.headers_mut();
-    headers.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-store"));
+    let no_store = HeaderValue::from_static("private, no-store");
+    response.headers_mut().entry(CACHE_CONTROL).or_insert(no_store);
     response
 }
 
@@ -163,14 +163,6 @@ fn header_bytes(headers: &HeaderMap) -> usize {
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum()
-}
-
-/// An error and its causes on one line.
-fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(Some(error), |error| error.source())
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 #[cfg(test)]

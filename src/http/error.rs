@@ -56,6 +56,8 @@ pub enum ApiError {
         /// Whole seconds to wait, at least 1.
         retry_after: u64,
     },
+    /// The account has so many streams of events open.
+    TooManyStreams(usize),
     /// Too much waits to be written, or an answer took too long: the same request may succeed later.
     Unavailable(&'static str),
     /// A fault of the server. The client reads a request id; the cause is logged once.
@@ -66,7 +68,30 @@ pub enum ApiError {
 #[derive(Debug, Clone)]
 pub struct Fault(pub Arc<dyn StdError + Send + Sync>);
 
+/// The end of an answer that has begun and cannot be finished: its transfer breaks, lest anybody takes it for whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer broke off")]
+pub struct BrokenOff;
+
+/// An error and its causes on one line.
+pub fn chain(error: &(dyn StdError + 'static)) -> String {
+    std::iter::successors(Some(error), |error| (**error).source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
+}
+
 impl ApiError {
+    /// Ends an answer that has begun: the log is all that still can be told.
+    pub fn broken_off(self) -> BrokenOff {
+        let error = match &self {
+            Self::Internal(cause) => chain(&**cause),
+            other => other.message(),
+        };
+        tracing::error!(error, "an answer broke off");
+        BrokenOff
+    }
+
     /// A fault of the server.
     pub fn internal(cause: impl StdError + Send + Sync + 'static) -> Self {
         Self::Internal(Arc::new(cause))
@@ -90,7 +115,7 @@ impl ApiError {
             Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, "uri_too_long"),
             Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
             Self::HeadersTooLarge(_) => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
-            Self::RateLimited { .. } => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
+            Self::RateLimited { .. } | Self::TooManyStreams(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal_error"),
         }
@@ -113,6 +138,9 @@ impl ApiError {
             Self::UnsupportedMediaType => "Content-Type: must be application/json".to_owned(),
             Self::RateLimited { limit, retry_after } => {
                 format!("More than {limit} requests this minute; try again in {retry_after} s")
+            }
+            Self::TooManyStreams(most) => {
+                format!("The account follows its events {most} times already; end one of the streams first")
             }
             Self::Unavailable(what) => (*what).to_owned(),
             Self::Internal(_) => String::new(),
@@ -137,7 +165,7 @@ impl IntoResponse for ApiError {
             Self::RateLimited { retry_after, .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::TooManyStreams(_) => {
                 headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
             }
             // What is left of the request would be taken for the next one.

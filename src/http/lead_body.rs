@@ -203,6 +203,43 @@ impl Summary {
     }
 }
 
+impl Summary {
+    /// The names of [`Summary::cells`].
+    pub(super) const COLUMNS: [&str; 12] = [
+        "id",
+        "signal_type",
+        "signal_source",
+        "github_username",
+        "name",
+        "email",
+        "bio",
+        "company",
+        "location",
+        "followers",
+        "top_languages",
+        "captured_at",
+    ];
+
+    /// The row as texts; what is unknown is empty.
+    pub(super) fn cells(&self) -> [String; 12] {
+        let text = |value: &Option<String>| value.clone().unwrap_or_default();
+        [
+            self.id.to_string(),
+            self.signal_type.to_string(),
+            self.signal_source.as_ref().map(RepoName::to_string).unwrap_or_default(),
+            text(&self.github_username),
+            text(&self.name),
+            text(&self.email),
+            text(&self.bio),
+            text(&self.company),
+            text(&self.location),
+            self.followers.map(|count| count.to_string()).unwrap_or_default(),
+            self.top_languages.join("; "),
+            self.captured_at.to_string(),
+        ]
+    }
+}
+
 impl Detail {
     /// A lead, opened with its person's key.
     pub(super) fn open(keys: &Keyring, detail: LeadDetail) -> Self {

@@ -1,21 +1,31 @@
 //! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
 //!
-//! A request walks `envelope` (id, bounds, log line) → `auth` (key, plan, rate limit) → `settle` (what it wants to see) →
-//! `idempotency` (whether it was answered before) → a handler, one file a resource.
+//! A request walks `envelope` (id, log line) → `auth` (key, plan, rate limit) → `etag` (what the client has already) →
+//! the bounds → `settle` (what it wants to see) → `idempotency` (whether it was answered before) → a handler, one file a
+//! resource.
 
+mod accept;
+mod account;
+mod api_keys;
 mod auth;
 mod cursor;
 #[cfg(feature = "docs-page")]
 mod docs_page;
 mod envelope;
 mod error;
+mod etag;
+mod event_body;
+mod event_stream;
+mod events;
 mod github_webhook;
 mod health;
 mod idempotency;
 mod json_body;
+mod keyword_dry_run;
 mod lead_body;
 mod lead_update;
 mod leads;
+mod leads_export;
 mod metrics;
 mod openapi;
 mod path_id;
@@ -25,24 +35,30 @@ mod query;
 mod rate_limit;
 pub mod server;
 mod settle;
+mod sources;
 mod tracked_keywords;
 mod tracked_repos;
+mod usage;
 mod webhooks;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_response};
 use axum::routing::{any, get, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
+use tower_http::CompressionLevel;
+use tower_http::compression::CompressionLayer;
+use tower_http::compression::predicate::{NotForContentType, Predicate, SizeAbove};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
+use crate::serve::Shutdown;
 
 pub use github_webhook::GithubWebhook;
 pub use health::{NodeReport, TaskReport, Tasks};
@@ -72,6 +88,8 @@ pub struct Api {
     pub shared_limits: Option<Arc<dyn Database>>,
     /// How long an answer may take in all.
     pub answer_within: Duration,
+    /// Tells answers that would go on for ever that the process ends.
+    pub shutdown: Shutdown,
 }
 
 impl Api {
@@ -86,6 +104,7 @@ struct Room {
     keys: auth::KnownKeys,
     windows: rate_limit::Windows,
     large_bodies: github_webhook::LargeBodies,
+    open_streams: event_stream::OpenStreams,
 }
 
 impl Room {
@@ -95,6 +114,7 @@ impl Room {
             keys: auth::KnownKeys::default(),
             windows: rate_limit::Windows::new(api.shared_limits.clone()),
             large_bodies: github_webhook::LargeBodies::default(),
+            open_streams: event_stream::OpenStreams::default(),
             api,
         })
     }
@@ -122,14 +142,21 @@ pub fn supervisors_router(api: Api) -> Router {
 fn v1_operations() -> OpenApiRouter<Arc<Room>> {
     OpenApiRouter::default()
         .routes(routes!(leads::list))
+        .routes(routes!(leads_export::export))
         .routes(routes!(leads::show, lead_update::update))
         .routes(routes!(people::show, people::erase))
         .routes(routes!(tracked_repos::list, tracked_repos::track))
-        .routes(routes!(tracked_repos::untrack))
+        .routes(routes!(tracked_repos::show, tracked_repos::untrack))
         .routes(routes!(tracked_keywords::list, tracked_keywords::track))
-        .routes(routes!(tracked_keywords::untrack))
+        .routes(routes!(keyword_dry_run::dry_run))
+        .routes(routes!(tracked_keywords::show, tracked_keywords::untrack))
         .routes(routes!(webhooks::list, webhooks::add))
         .routes(routes!(webhooks::show, webhooks::remove))
+        .routes(routes!(events::list))
+        .routes(routes!(account::show))
+        .routes(routes!(usage::show))
+        .routes(routes!(api_keys::list, api_keys::issue))
+        .routes(routes!(api_keys::revoke))
 }
 
 /// What supervisors ask.
@@ -151,8 +178,17 @@ fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
         .route("/v1/", any(error::no_such_path))
         .layer(from_fn_with_state(room.clone(), settle::after_position))
         .layer(from_fn_with_state(room.api.answer_within, envelope::bounded))
+        .layer(from_fn(etag::tagged))
         .layer(from_fn_with_state(room.clone(), auth::admit))
         .layer(map_response(envelope::not_stored))
+}
+
+/// Answers as small as the client can read them, if they are worth it. What follows the log is sent as it comes.
+fn compression() -> CompressionLayer<impl Predicate> {
+    let worth_it = SizeAbove::new(1024).and(NotForContentType::SSE);
+    CompressionLayer::new()
+        .quality(CompressionLevel::Fastest)
+        .compress_when(worth_it)
 }
 
 fn bounded(room: &Room, routes: Router<Arc<Room>>) -> Router<Arc<Room>> {
@@ -171,6 +207,7 @@ fn supervised(room: Arc<Room>, routes: Router<Arc<Room>>) -> Router {
         ))
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))
+        .layer(compression())
         .with_state(room)
 }
 

@@ -1,10 +1,16 @@
 //! Reads a query string strictly: what is unknown, doubled or malformed is refused by name; used by every route.
 
 use axum::extract::FromRequestParts;
+use domain::Timestamp;
+use event_log::Position;
 use http::request::Parts;
 use url::form_urlencoded;
 
 use super::error::ApiError;
+
+/// How many rows a page has unless it is said, and at most.
+const DEFAULT_LIMIT: u32 = 20;
+const MAX_LIMIT: u32 = 100;
 
 /// The parameters of a request, each once and each known.
 #[derive(Debug)]
@@ -38,6 +44,42 @@ impl Query {
         let parsed = self.text(name).map(str::parse).transpose();
         parsed.map_err(|fault| ApiError::field(name, fault))
     }
+
+    /// `limit`: how many rows the page is to have.
+    pub fn limit(&self) -> Result<u32, ApiError> {
+        let Some(text) = self.text("limit") else {
+            return Ok(DEFAULT_LIMIT);
+        };
+        let limit = digits(text).and_then(|digits| digits.parse().ok());
+        limit
+            .filter(|limit| (1..=MAX_LIMIT).contains(limit))
+            .ok_or_else(|| ApiError::field("limit", format_args!("must be an integer from 1 to {MAX_LIMIT}")))
+    }
+
+    /// The parameter as a moment.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
+        self.parse(name).map_err(|error| match (error, self.text(name)) {
+            // The commonest slip: an unescaped + arrives as a space.
+            (ApiError::BadRequest(message), Some(text)) if text.contains(' ') => {
+                ApiError::BadRequest(format!("{message}; a + in a query is written %2B"))
+            }
+            (error, _) => error,
+        })
+    }
+}
+
+/// The text, if it is digits alone: number parsing would also take a sign.
+fn digits(text: &str) -> Option<&str> {
+    text.bytes().all(|byte| byte.is_ascii_digit()).then_some(text)
+}
+
+/// The position that a client sends back; `name` says where.
+pub fn position(name: &str, text: &str) -> Result<Position, ApiError> {
+    // No log reaches beyond the numbers that a database has.
+    let number = digits(text).and_then(|digits| digits.parse::<i64>().ok()?.try_into().ok());
+    number
+        .map(Position::new)
+        .ok_or_else(|| ApiError::field(name, "must be a position, as events have it"))
 }
 
 fn unknown(known: &[&str]) -> String {

@@ -67,6 +67,17 @@ async fn wait_for(room: &Room, position: Position) -> Result<(), ApiError> {
     Err(ApiError::Unavailable(late))
 }
 
+/// Waits until the read models hold what the log holds now: an answer that is of a moment must not grow later.
+pub async fn caught_up(room: &Room) -> Result<(), ApiError> {
+    let head = room.api.writer.log.head().await?;
+    if room.api.freshness.reached(head, PATIENCE).await {
+        return Ok(());
+    }
+    Err(ApiError::Unavailable(
+        "The read models have not come to the end of the log yet; try again",
+    ))
+}
+
 fn position(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
     let mut given = headers.get_all(&POSITION).iter();
     let Some(first) = given.next() else {

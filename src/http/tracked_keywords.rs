@@ -9,6 +9,7 @@ use domain::tracked_keyword::TrackedKeywordRefusal;
 use domain::{Keyword, KeywordId, ScanTargets, Timestamp};
 use http::StatusCode;
 use projections::tracked_keywords::{self, TrackedKeywordRow};
+use projections::tracked_repos;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -20,6 +21,7 @@ use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
+use super::sources::{Polls, Source};
 use crate::commands::{KeywordRecord, track_keyword, untrack_keyword};
 
 /// What a 404 says is not there.
@@ -37,6 +39,16 @@ pub(super) struct Record {
     scan_targets: ScanTargets,
     #[schema(value_type = words::Time)]
     created_at: Timestamp,
+}
+
+/// A tracked keyword by itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedKeywordDetail)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    record: Record,
+    /// What the phrase is looked for in; empty: no repository is tracked, so nothing is read.
+    sources: Vec<Source>,
 }
 
 /// All tracked keywords.
@@ -75,6 +87,34 @@ pub(super) async fn list(
     let rows = tracked_keywords::list(room.api.views.as_ref(), account).await?;
     Ok(Json(Records {
         data: rows.into_iter().map(Record::from).collect(),
+    }))
+}
+
+/// `GET /v1/tracked-keywords/{id}`
+#[utoipa::path(
+    get,
+    path = "/tracked-keywords/{id}",
+    tag = "tracking",
+    operation_id = "getKeyword",
+    summary = "Get a tracked keyword with its sources",
+    params(("id" = words::KeywordId, Path, description = "The tracked keyword")),
+    responses((status = 200, description = "The tracked keyword", body = Detail)),
+)]
+pub(super) async fn show(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Json<Detail>, ApiError> {
+    let views = room.api.views.as_ref();
+    let row = tracked_keywords::find(views, account, id.of(WHAT)?).await?;
+    let record = row.ok_or(ApiError::NotFound(WHAT))?.into();
+    let repos = tracked_repos::list(views, account).await?;
+    let polls = Polls::read(room.api.store.as_ref()).await?;
+    let feeds = polls.feeds(repos.iter().map(|row| &row.full_name));
+    Ok(Json(Detail {
+        record,
+        sources: feeds.into_iter().collect(),
     }))
 }
 

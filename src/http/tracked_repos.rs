@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
 use domain::tracked_repo::TrackedRepoRefusal;
-use domain::{Collector, RepoId, RepoName, RepoRelation, Timestamp};
+use domain::{RepoId, RepoName, RepoRelation, Timestamp};
 use http::StatusCode;
 use projections::tracked_repos::{self, TrackedRepoRow};
 use serde::{Deserialize, Serialize};
@@ -20,8 +20,8 @@ use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
+use super::sources::{Polls, Source};
 use crate::commands::{RepoRecord, track_repo, untrack_repo};
-use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
 
 /// What a 404 says is not there.
 const WHAT: &str = "tracked repository";
@@ -51,21 +51,6 @@ enum Status {
     Active,
     /// No source can be read at present.
     Degraded,
-}
-
-/// Where the repository's activity comes from, and how that went last.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = TrackedRepoSource)]
-struct Source {
-    #[schema(value_type = words::SignalCollector)]
-    collector: Collector,
-    #[schema(value_type = words::SourceState)]
-    state: PollOutcome,
-    #[schema(value_type = Option<words::Time>, required)]
-    last_success_at: Option<Timestamp>,
-    /// When the source last showed less than had happened since the look before.
-    #[schema(value_type = Option<words::Time>, required)]
-    last_gap_at: Option<Timestamp>,
 }
 
 /// All tracked repositories.
@@ -102,10 +87,32 @@ pub(super) async fn list(
     NoQuery: NoQuery,
 ) -> Result<Json<Records>, ApiError> {
     let rows = tracked_repos::list(room.api.views.as_ref(), account).await?;
-    let polls = poll_states(room.api.store.as_ref()).await?;
+    let polls = Polls::read(room.api.store.as_ref()).await?;
     Ok(Json(Records {
         data: rows.into_iter().map(|row| record(as_record(row), &polls)).collect(),
     }))
+}
+
+/// `GET /v1/tracked-repos/{id}`
+#[utoipa::path(
+    get,
+    path = "/tracked-repos/{id}",
+    tag = "tracking",
+    operation_id = "getRepo",
+    summary = "Get a tracked repository",
+    params(("id" = words::RepoId, Path, description = "The tracked repository")),
+    responses((status = 200, description = "The tracked repository", body = Record)),
+)]
+pub(super) async fn show(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+) -> Result<Json<Record>, ApiError> {
+    let row = tracked_repos::find(room.api.views.as_ref(), account, id.of(WHAT)?).await?;
+    let row = row.ok_or(ApiError::NotFound(WHAT))?;
+    let polls = Polls::read(room.api.store.as_ref()).await?;
+    Ok(Json(record(as_record(row), &polls)))
 }
 
 #[utoipa::path(
@@ -136,7 +143,7 @@ pub(super) async fn track(
     } else {
         StatusCode::OK
     };
-    let polls = poll_states(room.api.store.as_ref()).await?;
+    let polls = Polls::read(room.api.store.as_ref()).await?;
     let record = Json(record(committed.value, &polls));
     Ok(settled(&room, committed.position, (status, record)).await)
 }
@@ -174,22 +181,14 @@ fn refused(refusal: &TrackedRepoRefusal) -> ApiError {
     }
 }
 
-/// The record with what the polls say; a repository that they do not know yet waits for its first.
-fn record(repo: RepoRecord, polls: &[PollState]) -> Record {
-    let key = repo.full_name.key();
-    let poll = polls.iter().find(|poll| poll.repo == key);
-    let feed = Source {
-        collector: Collector::EventsFeed,
-        state: poll.map_or(PollOutcome::Waiting, |poll| poll.outcome),
-        last_success_at: poll.and_then(|poll| poll.last_success_at),
-        last_gap_at: poll.and_then(|poll| poll.last_gap_at),
-    };
+fn record(repo: RepoRecord, polls: &Polls) -> Record {
+    let feed = polls.feed(&repo.full_name);
     Record {
         id: repo.repo_id,
         full_name: repo.full_name,
         r#type: repo.relation,
         created_at: repo.created_at,
-        status: status(feed.state),
+        status: status(&feed),
         sources: vec![feed],
     }
 }
@@ -203,9 +202,10 @@ fn as_record(row: TrackedRepoRow) -> RepoRecord {
     }
 }
 
-const fn status(feed: PollOutcome) -> Status {
-    match feed {
-        PollOutcome::Waiting | PollOutcome::Ok | PollOutcome::Limited => Status::Active,
-        PollOutcome::Denied | PollOutcome::NotFound | PollOutcome::Failed => Status::Degraded,
+const fn status(feed: &Source) -> Status {
+    if feed.is_read() {
+        Status::Active
+    } else {
+        Status::Degraded
     }
 }

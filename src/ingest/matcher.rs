@@ -111,6 +111,12 @@ impl Watchlist {
         }
     }
 
+    /// Whether any account asks for a text that was written in such a place.
+    pub fn finds(&self, text: &str, target: ScanTarget, scratch: &mut Scratch) -> bool {
+        fold_into(text, &mut scratch.folded);
+        self.hits(&scratch.folded, target).next().is_some()
+    }
+
     /// Who asks for it; of several keywords of one account the earliest in the text, of those the longest.
     pub fn matches(&self, activity: &Activity) -> Vec<Match> {
         match &activity.act {

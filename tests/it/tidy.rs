@@ -50,8 +50,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     // The one way from the API to the door of ingestion.
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),
-    // What the polls say of a repository's source.
-    ("http/tracked_repos", &["ingest::poll_cursor"]),
+    // A keyword is tried with what looks for it live.
+    ("http/keyword_dry_run", &["ingest::matcher"]),
+    // What the polls say of a source.
+    ("http/sources", &["ingest::poll_cursor"]),
     ("control", &["serve"]),
 ];
 

@@ -37,6 +37,7 @@ macro_rules! common {
             recorded_at_never_goes_back,
             any_page_size_reads_the_same_events,
             an_account_sees_its_own_events_and_passes_the_others,
+            a_moment_parts_the_events_before_it_from_those_after_it,
             a_stream_that_does_not_exist_is_empty,
             a_wait_ends_with_the_append_or_the_time,
             a_follower_misses_nothing_while_many_append,
@@ -336,6 +337,39 @@ pub async fn an_account_sees_its_own_events_and_passes_the_others(log: Log) {
         head,
     };
     assert_eq!(page, nothing_new);
+}
+
+pub async fn a_moment_parts_the_events_before_it_from_those_after_it(log: Log) {
+    let scopes = [Scope::All, Scope::Account(account())];
+    let nothing = Timestamp::from_micros(0);
+    for scope in scopes {
+        assert_eq!(log.position_at(scope, nothing).await.unwrap(), Position::START);
+    }
+    // Several at one time, two accounts in turn, and single ones.
+    for number in 1..=12 {
+        let (micros, id) = (i64::try_from(number / 3).unwrap() * 10, number * 10);
+        one(&log, append(lead(number), 0, &[id, id + 1], micros)).await.unwrap();
+        let foreign = StreamId::lead(AccountId::new(2_u128.into()), PersonRef::new(number.to_be_bytes()));
+        one(&log, append(foreign, 0, &[id + 2], micros)).await.unwrap();
+    }
+    let stored = all(&log).await;
+    let times = stored.iter().map(|recorded| recorded.recorded_at.micros());
+    let moments: Vec<i64> = times.flat_map(|micros| [micros - 1, micros, micros + 1]).collect();
+    for scope in scopes {
+        let of_scope = log.read(scope, Position::START, 100).await.unwrap().events;
+        for time in moments.iter().copied().map(Timestamp::from_micros) {
+            let at = log.position_at(scope, time).await.unwrap();
+            for recorded in &of_scope {
+                assert_eq!(
+                    recorded.position <= at,
+                    recorded.recorded_at <= time,
+                    "{scope:?} {time}"
+                );
+            }
+            // Reading can go on from there.
+            log.read(scope, at, 1).await.unwrap();
+        }
+    }
 }
 
 pub async fn a_stream_that_does_not_exist_is_empty(log: Log) {

@@ -5,6 +5,7 @@ pub mod codec;
 mod contract;
 pub mod kurrentdb;
 pub mod memory;
+mod moment;
 pub mod port;
 pub mod postgres;
 mod retry;

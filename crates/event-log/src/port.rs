@@ -15,6 +15,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{AccountId, Event, EventId, StreamId, Timestamp};
 
+use crate::moment;
+
 /// A place in the log: compared, never added to. 0 stands before the first event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Default)]
 pub struct Position(u64);
@@ -139,6 +141,9 @@ pub enum ReadError {
     /// Storage failed.
     #[error("the log could not be read")]
     Storage(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// No event stands there, and this log can go on only after one that does.
+    #[error("no event stands at position {0}")]
+    NoSuchPosition(Position),
     /// A stored event does not decode.
     #[error("the event at position {position} does not decode")]
     Decode {
@@ -225,6 +230,11 @@ pub trait EventLog: Send + Sync {
 
     /// The last position of the log.
     async fn head(&self) -> Result<Position, ReadError>;
+
+    /// A position that parts the scope's events: those up to it were recorded at or before `time`, those after it later.
+    async fn position_at(&self, _scope: Scope, time: Timestamp) -> Result<Position, ReadError> {
+        moment::search(self, time).await
+    }
 
     /// Returns once the log may hold something after `after`, or when the time is up: a hint, so read to know.
     async fn wait(&self, after: Position, at_most: Duration);

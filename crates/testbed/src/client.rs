@@ -28,7 +28,10 @@ pub(crate) async fn text(url: &str, sql: &str) -> String {
 /// The plan that the server makes of a query for any parameters of these types.
 pub(crate) async fn generic_plan(url: &str, query: &str, types: &[&str]) -> String {
     let client = connect(url).await;
-    let prepare = format!("SET plan_cache_mode = force_generic_plan; PREPARE shape ({}) AS {query}", types.join(", "));
+    let prepare = format!(
+        "SET plan_cache_mode = force_generic_plan; PREPARE shape ({}) AS {query}",
+        types.join(", ")
+    );
     client
         .batch_execute(&prepare)
         .await

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::{Collector, RepoRelation, ScanTarget, SignalKind, WebhookEventType};
+use domain::{Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -40,6 +40,21 @@ schemas! {
     AccountId => id("^acct_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
     /// An API key's id.
     ApiKeyId => id("^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "key_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// A recorded event's id.
+    EventId => id("^evt_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "evt_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// What an event is about: the account itself, or one of its things by its natural key.
+    StreamName => id(
+        "^(account-acct_[0-7][0-9A-HJKMNP-TV-Z]{25}|(repo|keyword|lead|webhook)-acct_[0-7][0-9A-HJKMNP-TV-Z]{25}-.+)$",
+        "account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1",
+    );
+    /// What kind of fact an event is.
+    EventType => list(Event::TYPES.iter().map(|(name, _)| *name));
+    /// The form of an exported file.
+    ExportFormat => list(["csv", "ndjson"].into_iter());
+    /// A few words that tell keys apart.
+    Label => id("^[^\\s\\x00-\\x1f\\x7f-\\x9f]([^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f])?$", "the CRM")
+        .min_length(Some(1))
+        .max_length(Some(128));
     /// A repository on GitHub, `owner/name` by GitHub's own rules. Letter case does not count.
     RepoName => id(
         "^[A-Za-z0-9_]([A-Za-z0-9_]|-(?=[A-Za-z0-9_])){0,38}/(?!\\.{1,2}$)(?!.*\\.[gG][iI][tT]$)[A-Za-z0-9._-]{1,100}$",

@@ -112,11 +112,21 @@ async fn the_root_of_the_api_counts_as_any_other_unknown_path() {
 #[tokio::test]
 async fn no_answer_of_the_api_may_be_kept_by_a_cache() {
     let house = house().await;
-    for path in ["/v1/leads", "/v1/leads/x", "/v1/leads?limit=x", "/v1/", "/v1/nothing"] {
+    for path in [
+        "/v1/leads/x",
+        "/v1/leads?limit=x",
+        "/v1/leads/export?format=csv",
+        "/v1/",
+        "/v1/nothing",
+    ] {
         for answer in [house.get(path).await, house.call_openly("GET", path).await] {
             assert_eq!(answer.header("cache-control"), "private, no-store", "{path}");
         }
     }
+    assert_eq!(
+        house.get("/v1/leads").await.header("cache-control"),
+        "private, no-cache"
+    );
     assert_eq!(
         house.call("PUT", "/v1/leads", None).await.header("cache-control"),
         "private, no-store"
@@ -216,7 +226,9 @@ async fn a_query_parameter_where_none_is_known_gets_400() {
         "/v1/tracked-repos",
         "/v1/tracked-keywords",
         "/v1/webhooks",
-        "/v1/leads/x",
+        "/v1/account",
+        "/v1/usage",
+        "/v1/api-keys",
     ] {
         house
             .get(&format!("{path}?limit=5"))
@@ -243,7 +255,7 @@ async fn every_answer_has_its_own_request_id_and_none_is_taken_from_outside() {
 async fn a_fault_gets_500_with_the_request_id_the_rate_headers_and_no_internals() {
     let house = house().await;
     assert_eq!(house.get("/v1/leads").await.status, 200);
-    house.views.close().await;
+    house.close_views().await;
     let answer = house.get("/v1/leads").await;
     let id = answer.header("x-request-id").to_owned();
     let message = format!("Something went wrong on our side; the request id is {id}");
@@ -254,7 +266,7 @@ async fn a_fault_gets_500_with_the_request_id_the_rate_headers_and_no_internals(
 #[tokio::test]
 async fn without_its_read_models_the_server_is_not_ready() {
     let house = house().await;
-    house.views.close().await;
+    house.close_views().await;
     let answer = house.call_openly("GET", "/readyz").await;
     assert_eq!(
         (answer.status.as_u16(), &answer.json()["checks"]["views"]),

@@ -1,6 +1,6 @@
 //! Liveness and readiness.
 
-use database::{Database as _, Statement};
+use database::Statement;
 use projections::Rebuild;
 use serde_json::json;
 

@@ -265,7 +265,7 @@ async fn a_wrong_parameter_is_refused_by_name() {
         ),
         (
             "limt=5",
-            "limt: unknown query parameter; known are limit, cursor, signal_type, repo, since",
+            "limt: unknown query parameter; known are limit, cursor, signal_type, repo, since, as_of",
         ),
         ("limit=5&limit=6", "limit: given more than once"),
     ] {

@@ -1,14 +1,22 @@
 //! A house with its real log, vault and read models behind the router; time stands still until a test moves it.
 
+mod account;
+mod api_keys;
+mod dry_run;
 mod errors;
+mod etags;
+mod events;
+mod exports;
 mod github;
 mod health;
 mod idempotency;
+mod isolation;
 mod leads;
 mod limits;
 mod metrics;
 mod nodes;
 mod openapi;
+mod past;
 mod people;
 mod server;
 mod tracked;
@@ -21,11 +29,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::body::Body;
 use database::{Durability, MIGRATIONS, Sqlite, migrate};
 use domain::{AccountId, Collector, Keyword, SignalKind, SignalPerson, Timestamp};
-use event_log::memory::MemoryLog;
+use event_log::{EventLog, MemoryLog, SqliteLog};
 use http::{HeaderMap, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use projections::runner::Runner;
 use serde_json::Value;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 use vault::{RootKey, Vault};
 
@@ -59,13 +68,27 @@ impl Clock for TestClock {
 struct House {
     router: Router,
     writer: Arc<Writer>,
-    views: Arc<Sqlite>,
-    store: Arc<Sqlite>,
+    views: Arc<dyn Database>,
+    store: Arc<dyn Database>,
     freshness: Freshness,
     clock: Arc<TestClock>,
     account: AccountId,
     key: String,
     tasks: Arc<Mutex<Vec<TaskReport>>>,
+    end: watch::Sender<bool>,
+    shutdown: Shutdown,
+    /// The file of the read models, where they are in one.
+    views_file: Option<Sqlite>,
+    folder: tempfile::TempDir,
+}
+
+/// What a house stands on.
+struct Ground {
+    log: Arc<dyn EventLog>,
+    store: Arc<dyn Database>,
+    views: Arc<dyn Database>,
+    views_file: Option<Sqlite>,
+    /// Holds the root key, and the files if there are any.
     folder: tempfile::TempDir,
 }
 
@@ -102,17 +125,41 @@ async fn house() -> House {
 }
 
 async fn house_on(plan: &str) -> House {
+    let log = Arc::new(MemoryLog::new());
+    let ground = Ground { log, ..files().await };
+    house_above(ground, plan).await
+}
+
+/// The files of a data directory.
+async fn files() -> Ground {
     let folder = tempfile::tempdir().unwrap();
-    let store = Arc::new(Sqlite::open(&folder.path().join("gitleads.db"), Durability::Full).unwrap());
-    migrate(&*store, MIGRATIONS).await.unwrap();
-    let views = Arc::new(Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap());
+    let store = Sqlite::open(&folder.path().join("gitleads.db"), Durability::Full).unwrap();
+    migrate(&store, MIGRATIONS).await.unwrap();
+    let views = Sqlite::open(&folder.path().join("views.db"), Durability::Disposable).unwrap();
+    Ground {
+        log: Arc::new(SqliteLog::open(store.clone()).await.unwrap()),
+        store: Arc::new(store),
+        views: Arc::new(views.clone()),
+        views_file: Some(views),
+        folder,
+    }
+}
+
+async fn house_above(ground: Ground, plan: &str) -> House {
+    let Ground {
+        log,
+        store,
+        views,
+        views_file,
+        folder,
+    } = ground;
     let root = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
     let clock = Arc::new(TestClock {
         micros: AtomicI64::new(NOON * 1_000_000),
         draws: AtomicU64::new(1),
     });
     let writer = Arc::new(Writer {
-        log: Arc::new(MemoryLog::new()),
+        log,
         vault: Arc::new(Vault::new(store.clone(), &root)),
         clock: clock.clone(),
     });
@@ -126,6 +173,7 @@ async fn house_on(plan: &str) -> House {
         Leases::sole(),
     ));
     let tasks = Arc::new(Mutex::new(Vec::new()));
+    let (end, shutdown) = Shutdown::channel();
     let mut house = House {
         router: Router::new(),
         writer,
@@ -136,6 +184,9 @@ async fn house_on(plan: &str) -> House {
         account: AccountId::default(),
         key: String::new(),
         tasks,
+        end,
+        shutdown,
+        views_file,
         folder,
     };
     let github_webhook = Some(GithubWebhook {
@@ -205,6 +256,7 @@ impl House {
             },
             shared_limits: None,
             answer_within: Api::ANSWER_WITHIN,
+            shutdown: self.shutdown.clone(),
         }
     }
 
@@ -231,6 +283,11 @@ impl House {
             .await
             .unwrap();
         keys[0].key_id
+    }
+
+    /// Has every further question to the read models fail.
+    async fn close_views(&self) {
+        self.views_file.as_ref().unwrap().close().await;
     }
 
     async fn shown(&self, position: event_log::Position) {
@@ -262,6 +319,16 @@ impl House {
             headers: parts.headers,
             body: String::from_utf8(body.to_vec()).unwrap(),
         }
+    }
+
+    /// A request with the key and further headers.
+    async fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> axum::response::Response {
+        let mut request = Request::get(path).header("authorization", format!("Bearer {}", self.key));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.body(Body::empty()).unwrap();
+        self.router.clone().oneshot(request).await.unwrap()
     }
 
     /// A request with the key and, if there is one, a JSON body.

@@ -18,7 +18,19 @@ struct Running {
 }
 
 async fn run(limits: Limits) -> Running {
-    let house = house().await;
+    run_in(house().await, limits).await
+}
+
+/// Everything that a server on the house says to one request with its key.
+pub async fn served(house: super::House, path: &str) -> String {
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\nconnection: close\r\n\r\n",
+        house.key
+    );
+    run_in(house, Limits::default()).await.say(&request).await
+}
+
+async fn run_in(house: super::House, limits: Limits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
@@ -196,6 +208,32 @@ async fn the_end_does_not_wait_for_who_has_not_asked() {
     server.stop.take().unwrap().send(()).unwrap();
     assert_eq!(to_end(&mut silent).await, "");
     assert_eq!(to_end(&mut halfway).await, "");
+    tokio::time::timeout(Duration::from_secs(5), server.ended)
+        .await
+        .unwrap()
+        .unwrap();
+}
+
+#[tokio::test]
+async fn a_stream_of_events_ends_whole_with_the_process() {
+    let patient = Limits {
+        drain: Duration::from_mins(10),
+        ..Limits::default()
+    };
+    let mut server = run(patient).await;
+    let mut following = server.connect().await;
+    let request = format!(
+        "GET /v1/events HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\r\n",
+        server.house.key
+    );
+    following.write_all(request.as_bytes()).await.unwrap();
+    let mut said = Vec::new();
+    while !String::from_utf8_lossy(&said).contains("event: ApiKeyIssued") {
+        assert_ne!(following.read_buf(&mut said).await.unwrap(), 0);
+    }
+    server.house.end.send_replace(true);
+    server.stop.take().unwrap().send(()).unwrap();
+    assert!(to_end(&mut following).await.ends_with("0\r\n\r\n"));
     tokio::time::timeout(Duration::from_secs(5), server.ended)
         .await
         .unwrap()

@@ -1,6 +1,5 @@
 //! Tracked repositories and keywords.
 
-use database::Database as _;
 use serde_json::json;
 
 use super::house;
@@ -40,12 +39,15 @@ async fn a_repo_is_tracked_updated_listed_and_untracked() {
         json!({ "data": [record("own")] })
     );
     let path = format!("/v1/tracked-repos/{id}");
+    assert_eq!(house.get(&path).await.json(), record("own"));
     let gone = house.call("DELETE", &path, None).await;
     assert_eq!((gone.status.as_u16(), gone.body.as_str()), (204, ""));
-    house
-        .call("DELETE", &path, None)
-        .await
-        .is(404, "not_found", "There is no such tracked repository");
+    for method in ["DELETE", "GET"] {
+        house
+            .call(method, &path, None)
+            .await
+            .is(404, "not_found", "There is no such tracked repository");
+    }
     assert_eq!(house.get("/v1/tracked-repos").await.json(), json!({ "data": [] }));
 }
 
@@ -115,7 +117,9 @@ async fn what_another_account_tracks_is_not_there() {
         .call("POST", "/v1/tracked-repos", Some(json!({ "full_name": "a/b" })))
         .await;
     let path = format!("/v1/tracked-repos/{}", made.json()["id"].as_str().unwrap());
-    assert_eq!(house.call_as(&stranger, "DELETE", &path, None).await.status, 404);
+    for method in ["GET", "DELETE"] {
+        assert_eq!(house.call_as(&stranger, method, &path, None).await.status, 404);
+    }
     let list = house.call_as(&stranger, "GET", "/v1/tracked-repos", None).await;
     assert_eq!(list.json(), json!({ "data": [] }));
     assert_eq!(house.call("DELETE", &path, None).await.status, 204);
@@ -200,11 +204,16 @@ async fn a_keyword_is_tracked_retargeted_listed_and_untracked() {
         json!({ "data": [record(&["issues", "code"])] })
     );
     let path = format!("/v1/tracked-keywords/{id}");
+    let mut detail = record(&["issues", "code"]);
+    detail["sources"] = json!([]);
+    assert_eq!(house.get(&path).await.json(), detail);
     assert_eq!(house.call("DELETE", &path, None).await.status, 204);
-    house
-        .call("DELETE", &path, None)
-        .await
-        .is(404, "not_found", "There is no such tracked keyword");
+    for method in ["DELETE", "GET"] {
+        house
+            .call(method, &path, None)
+            .await
+            .is(404, "not_found", "There is no such tracked keyword");
+    }
     for odd in ["kw_x", "repo_x", "%FF", "%2F"] {
         assert_eq!(
             house
@@ -215,4 +224,54 @@ async fn a_keyword_is_tracked_retargeted_listed_and_untracked() {
             "{odd}"
         );
     }
+}
+
+#[tokio::test]
+async fn a_keyword_is_heard_of_as_well_as_the_best_of_the_repositories_that_are_read() {
+    let house = house().await;
+    let (_, stranger) = house.another_account("agency").await;
+    let keyword = json!({ "keyword": "event sourcing" });
+    let made = house.call("POST", "/v1/tracked-keywords", Some(keyword)).await.json();
+    let path = format!("/v1/tracked-keywords/{}", made["id"].as_str().unwrap());
+    house
+        .call_as(
+            &stranger,
+            "POST",
+            "/v1/tracked-repos",
+            Some(json!({ "full_name": "their/repo" })),
+        )
+        .await;
+    assert_eq!(house.get(&path).await.json()["sources"], json!([]));
+    for repo in ["acme/sdk", "Acme/docs"] {
+        house
+            .call("POST", "/v1/tracked-repos", Some(json!({ "full_name": repo })))
+            .await;
+    }
+    let source = |state: &str, read: Option<&str>, gap: Option<&str>| json!([{ "collector": "events_feed", "state": state, "last_success_at": read, "last_gap_at": gap }]);
+    assert_eq!(house.get(&path).await.json()["sources"], source("waiting", None, None));
+    let poll = |repo: &str, state: &str, read: i64, gap: Option<i64>| {
+        let micros = |secs: i64| secs * 1_000_000;
+        database::Statement::insert(
+            "poll_cursor (repo, next_poll_at, last_success_at, last_gap_at, failures, state)",
+            "",
+            vec![
+                repo.into(),
+                0_i64.into(),
+                micros(super::NOON + read).into(),
+                gap.map(|gap| micros(super::NOON + gap)).into(),
+                0_i64.into(),
+                state.into(),
+            ],
+        )
+    };
+    let polls = vec![
+        poll("acme/sdk", "denied", 1, Some(5)),
+        poll("acme/docs", "limited", 3, None),
+    ];
+    house.store.write(polls).await.unwrap();
+    assert_eq!(
+        house.get(&path).await.json()["sources"],
+        source("limited", Some("2026-04-24T10:31:03Z"), Some("2026-04-24T10:31:05Z"))
+    );
+    assert_eq!(house.call_as(&stranger, "GET", &path, None).await.status, 404);
 }

@@ -63,7 +63,7 @@ pub(super) fn position(event: &RecordedEvent) -> Result<Position, ReadError> {
 }
 
 /// The leader's time, in microseconds; the client itself rounds it down to seconds.
-fn created(event: &RecordedEvent) -> Option<i64> {
+pub(super) fn created(event: &RecordedEvent) -> Option<i64> {
     let ticks: i64 = event.metadata.get("created")?.parse().ok()?;
     Some(ticks / 10)
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::StreamId;
+use domain::{StreamId, Timestamp};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
@@ -134,6 +134,12 @@ impl EventLog for KurrentLog {
         let head = self.server.head().await?;
         raise(&self.head, head);
         Ok(head)
+    }
+
+    /// Looked for from the end, as far back as the time lies: the server reads from the positions of events alone, so that
+    /// nothing can be asked for in the middle of the log.
+    async fn position_at(&self, scope: Scope, time: Timestamp) -> Result<Position, ReadError> {
+        self.server.last_by(scope, time).await
     }
 
     async fn wait(&self, after: Position, at_most: Duration) {

@@ -2,15 +2,19 @@
 
 use std::time::Duration;
 
-use domain::StreamId;
+use domain::{StreamId, Timestamp};
 use kurrentdb::{Error, ReadAllOptions, ReadStream, ReadStreamOptions, RecordedEvent, StreamPosition};
 
 use super::Server;
-use super::encoding::{decode, position};
+use super::encoding::{created, decode, position};
 use crate::{Position, ReadError, Recorded, Scope, Version};
 
 /// How long a read may take; the server may have to pass over much that is not ours.
 const AT_MOST: Duration = Duration::from_secs(30);
+/// Events that are read at once on the way back to a moment.
+const STRETCH: usize = 1_000;
+/// gRPC's code for a position at which no event stands, among others.
+const INVALID_ARGUMENT: i32 = 3;
 
 impl Server {
     /// At most `limit` events of the stream after a version.
@@ -49,7 +53,11 @@ impl Server {
             .position(place(after))
             // The server begins with the event at the position itself.
             .max_count(limit.saturating_add(1));
-        let events = self.read_all(options).await?;
+        let read = self.read_all(options).await;
+        let events = read.map_err(|error| match error {
+            Error::Grpc { code, .. } if i32::from(code) == INVALID_ARGUMENT => ReadError::NoSuchPosition(after),
+            error => error.into(),
+        })?;
         let mut events = self.decode(&events)?;
         events.retain(|recorded| recorded.position > after);
         events.truncate(limit);
@@ -66,12 +74,33 @@ impl Server {
         last.first().map_or(Ok(Position::START), position)
     }
 
-    async fn read_all(&self, options: ReadAllOptions) -> Result<Vec<RecordedEvent>, ReadError> {
+    /// The last event of the scope that was recorded at or before `time`.
+    pub(super) async fn last_by(&self, scope: Scope, time: Timestamp) -> Result<Position, ReadError> {
+        let mut before = StreamPosition::End;
+        loop {
+            let options = ReadAllOptions::default()
+                .filter(self.names.filter(scope))
+                .backwards()
+                .position(before)
+                .max_count(STRETCH);
+            let events = self.read_all(options).await?;
+            let is_by = |event: &&RecordedEvent| created(event).is_some_and(|micros| micros <= time.micros());
+            if let Some(event) = events.iter().find(is_by) {
+                return position(event);
+            }
+            let Some(oldest) = events.last() else {
+                return Ok(Position::START);
+            };
+            before = place(position(oldest)?);
+        }
+    }
+
+    async fn read_all(&self, options: ReadAllOptions) -> kurrentdb::Result<Vec<RecordedEvent>> {
         let read = self.connection.read(AT_MOST, async |client| {
             let events = client.read_all(&options).await?;
             collect(events).await
         });
-        Ok(read.await?)
+        read.await
     }
 
     fn decode(&self, events: &[RecordedEvent]) -> Result<Vec<Recorded>, ReadError> {

@@ -314,3 +314,26 @@ async fn a_wrong_url_is_told_without_the_password_in_it() {
         KurrentLog::open(right).unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_position_at_which_no_event_stands_is_told_as_such() {
+    let (_node, log) = stand_in().await;
+    let written = one(&log, append(lead(1), 0, &[1, 2], 0)).await.unwrap();
+    let between = Position::new(written.position().get() - 1);
+    let refused = log.read(Scope::All, between, 10).await;
+    assert!(
+        matches!(refused, Err(ReadError::NoSuchPosition(position)) if position == between),
+        "{refused:?}"
+    );
+}
+
+#[tokio::test]
+async fn a_moment_is_found_however_far_back_it_lies() {
+    let (_node, log) = stand_in().await;
+    let ids: Vec<u128> = (1..=2_500).collect();
+    let written = one(&log, append(lead(1), 0, &ids, 0)).await.unwrap().events;
+    for index in [0, 1, 499, 500, 1_499, 1_500, 2_499] {
+        let at = log.position_at(Scope::All, written[index].recorded_at).await.unwrap();
+        assert_eq!(at, written[index].position, "{index}");
+    }
+}

@@ -11,7 +11,11 @@ async fn each_query_is_served_by_one_index() {
         let shapes = [
             (&["bigint", "bigint"][..], read::PAGE, "events_pkey"),
             (&["bigint", "bigint", "bytea"], read::ACCOUNT_PAGE, "events_by_account"),
-            (&["text[]", "bigint[]", "bigint[]"], read::STREAMS, "events_stream_version_key"),
+            (
+                &["text[]", "bigint[]", "bigint[]"],
+                read::STREAMS,
+                "events_stream_version_key",
+            ),
         ];
         for (types, text, index) in shapes {
             let plan = fresh.generic_plan(text, types).await;

@@ -1,0 +1,83 @@
+//! Given a history, then what it says of a moment in the past is what the rows said at that moment.
+
+use std::collections::HashMap;
+
+use domain::{StreamId, Timestamp};
+use event_log::Position;
+
+use super::tests::filters;
+use super::*;
+use crate::tests::{History, account, each_engine, runner_of};
+
+/// What the rows said at a moment.
+struct Said {
+    moment: Timestamp,
+    pages: Vec<Vec<LeadRow>>,
+    details: HashMap<LeadId, LeadDetail>,
+}
+
+/// Every page of every combination of filters, put one behind the other.
+async fn listed(views: &dyn database::Database, from: Option<(Timestamp, Position)>) -> Vec<Vec<LeadRow>> {
+    let mut pages = Vec::new();
+    for filter in filters() {
+        let mut query = LeadQuery {
+            before: from,
+            limit: 7,
+            ..filter
+        };
+        loop {
+            let rows = page(views, &query).await.unwrap();
+            let Some(last) = rows.last() else { break };
+            query.before = Some((last.captured_at, last.position));
+            pages.push(rows);
+        }
+    }
+    pages
+}
+
+#[tokio::test]
+async fn the_answers_of_200_moments_are_found_again_in_the_history() {
+    for (views, _keep) in each_engine().await {
+        let mut history = History::new();
+        history.accounts().await;
+        let mut runner = runner_of(&history, &views).await;
+        let mut said = Vec::new();
+        for _ in 0..200 {
+            for _ in 0..=history.roll(5) {
+                history.lead_event(40).await;
+            }
+            // So that no event after it is of the same moment.
+            history.let_a_second_pass();
+            runner.catch_up().await.unwrap();
+            let recorded = history.recorded().await;
+            let mut details = HashMap::new();
+            for id in history.lead_ids() {
+                let found = find(&*views, account(1), id).await.unwrap();
+                details.extend(found.map(|detail| (id, detail)));
+            }
+            said.push(Said {
+                moment: recorded.last().unwrap().recorded_at,
+                pages: listed(&*views, None).await,
+                details,
+            });
+        }
+        let recorded = history.recorded().await;
+        let mut streams: HashMap<&StreamId, Vec<Recorded>> = HashMap::new();
+        for event in &recorded {
+            streams.entry(&event.stream).or_default().push(event.clone());
+        }
+        let of = |row: &LeadRow| &streams[&StreamId::lead(account(1), row.person)];
+        for Said { moment, pages, details } in said {
+            let mut again = listed(&*views, Some((moment, Position::new(u64::MAX)))).await;
+            for row in again.iter_mut().flatten() {
+                row.profile = profile_at(of(row), moment);
+            }
+            assert_eq!(again, pages, "{moment}");
+            for id in history.lead_ids() {
+                let now = find(&*views, account(1), id).await.unwrap();
+                let then = now.and_then(|now| detail_at(of(&now.lead), moment));
+                assert_eq!(then.as_ref(), details.get(&id), "{id} at {moment}");
+            }
+        }
+    }
+}
