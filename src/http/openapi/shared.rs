@@ -9,6 +9,7 @@ use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, SecurityRequirement};
 
 use super::KEY;
+use super::words::Login;
 use crate::http::error::ErrorBody;
 
 /// An error that operations share.
@@ -146,6 +147,8 @@ const UNAVAILABLE: Shared = Shared {
 pub(super) fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.schemas.insert("Error".to_owned(), ErrorBody::schema());
+    // Of a path alone, whose schemas are not collected.
+    components.schemas.insert("Login".to_owned(), Login::schema());
     for error in ERRORS.iter().chain([&UNAVAILABLE]) {
         components
             .responses

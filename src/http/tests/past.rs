@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use database::Postgres;
-use domain::{LeadId, Profile, SignalKind};
+use domain::{LeadId, LeadStatus, Profile, SignalKind};
 use event_log::PostgresLog;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::commands::{enrich_lead, release_leads};
+use crate::commands::{LeadEdit, NotesEdit, enrich_lead, release_leads, update_lead};
 
 const MOMENTS: usize = 200;
 const PEOPLE: u64 = 40;
@@ -79,7 +79,7 @@ impl House {
             0 => Allowance::Room { left: 0, cap: 50 },
             _ => Allowance::Unlimited,
         };
-        match dice.roll(8) {
+        match dice.roll(10) {
             0..=3 => {
                 let sighting = sighting(user, dice.pick(SignalKind::ALL), dice.pick(&REPOS));
                 record_signals(&self.writer, self.account, vec![sighting], allowance)
@@ -95,6 +95,16 @@ impl House {
                 };
                 // Of somebody who was never seen there is nothing to enrich.
                 let _ = enrich_lead(&self.writer, self.account, person, profile).await;
+            }
+            6..=7 => {
+                let notes = match dice.roll(3) {
+                    0 => NotesEdit::Keep,
+                    1 => NotesEdit::Clear,
+                    _ => NotesEdit::Write(format!("call {}", dice.roll(9))),
+                };
+                let status = Some(dice.pick(LeadStatus::ALL));
+                // Nobody knows somebody who was never seen.
+                let _ = update_lead(&self.writer, self.account, person, &LeadEdit { status, notes }).await;
             }
             _ => {
                 let _ = release_leads(&self.writer, self.account, &[person]).await;
