@@ -57,7 +57,7 @@ pub(super) struct Stretch {
     operation_id = "listLeads",
     summary = "List leads, newest first",
     description = "A lead is a person. A row shows the first signal of that person that matches the query. Pages neither skip \
-        nor repeat a row while new leads arrive.",
+        nor repeat a row while new leads arrive. With `Accept: text/csv` or `application/x-ndjson` the answer is the export.",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
         ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with the same filters"),
@@ -66,11 +66,7 @@ pub(super) struct Stretch {
         ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
         ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be to come"),
     ),
-    responses((
-        status = 200,
-        description = "A page; or all leads as a file where `Accept` asks for one, without `limit` and `cursor`",
-        content((Page = "application/json"), (String = "text/csv"), (String = "application/x-ndjson")),
-    )),
+    responses((status = 200, description = "A page", body = Page)),
 )]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
