@@ -16,6 +16,7 @@ pub mod generations;
 pub mod leads;
 pub mod monthly_usage;
 mod parked;
+pub mod people;
 pub mod rebuild;
 pub mod retry;
 pub mod runner;
@@ -62,6 +63,7 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::new(api_keys::ApiKeys),
         Box::new(leads::Leads),
         Box::new(monthly_usage::MonthlyUsage),
+        Box::new(people::People),
         Box::new(tracked_keywords::TrackedKeywords),
         Box::new(tracked_repos::TrackedRepos),
         Box::new(webhook_endpoints::WebhookEndpoints),

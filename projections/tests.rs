@@ -1,19 +1,19 @@
 //! Invented facts for the tests of this crate: accounts and people, and a history of any length that hangs together.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
 use database::{Database, Durability, Row, Sqlite, Statement};
 use domain::event::{
     AccountOpened, ApiKeyIssued, ApiKeyRevoked, KeywordRetargeted, KeywordTracked, KeywordUntracked, LeadCaptured,
-    LeadEnriched, LeadReleased, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked, RepoUntracked,
-    SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
+    LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked,
+    RepoUntracked, SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
 };
 use domain::{
-    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoKey,
-    RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp, WebhookEndpointId,
-    WebhookEventType,
+    AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, LeadStatus, LoginKey, PersonRef,
+    RepoId, RepoKey, RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp,
+    WebhookEndpointId, WebhookEventType,
 };
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
@@ -47,6 +47,11 @@ pub fn repo_key(name: &str) -> RepoKey {
     RepoKey::new(bytes)
 }
 
+/// The same for a login.
+pub fn login_key(login: &str) -> LoginKey {
+    LoginKey::new(*repo_key(login).bytes())
+}
+
 pub fn repo(name: &str) -> RepoName {
     name.parse().unwrap()
 }
@@ -71,6 +76,8 @@ pub struct History {
     dice: u64,
     /// By account and person: the lead and whether it is withheld.
     leads: BTreeMap<(u64, u64), (LeadId, bool)>,
+    /// Of whom nothing follows.
+    erased: BTreeSet<(u64, u64)>,
 }
 
 impl History {
@@ -81,6 +88,7 @@ impl History {
             written: 0,
             dice: 0x9E37_79B9_7F4A_7C15,
             leads: BTreeMap::new(),
+            erased: BTreeSet::new(),
         }
     }
 
@@ -121,13 +129,18 @@ impl History {
         (self.dice >> 11) % sides
     }
 
-    /// A lead event of one of `people` in one of three accounts, as the rules of the domain allow it.
+    /// A lead event of one of `people` in one of three accounts, as the rules of the domain allow it: of an erased person there
+    /// is none.
     pub async fn lead_event(&mut self, people: u64) {
         const REPOS: [&str; 4] = ["acme/sdk", "Acme/SDK", "rival/kit", "rival/docs"];
         let (account, person) = (self.roll(3), self.roll(people));
+        if self.erased.contains(&(account, person)) {
+            return;
+        }
         let number = self.written;
         let kind = SignalKind::ALL[usize::try_from(self.roll(5)).unwrap()];
         let signal = signal(number, kind, REPOS[usize::try_from(self.roll(4)).unwrap()]);
+        let login = format!("ada-example-{person}");
         let dice = self.roll(10);
         let event: Event = match self.leads.get(&(account, person)).copied() {
             None => {
@@ -136,20 +149,38 @@ impl History {
                 if dice < 3 {
                     LeadWithheld {
                         lead_id,
+                        login: Some(login_key(&login)),
                         signal,
                         cap: 50,
                     }
                     .into()
                 } else {
-                    LeadCaptured { lead_id, signal }.into()
+                    LeadCaptured {
+                        lead_id,
+                        login: Some(login_key(&login)),
+                        signal,
+                    }
+                    .into()
                 }
             }
             Some((lead_id, true)) if dice < 3 => {
                 self.leads.insert((account, person), (lead_id, false));
                 LeadReleased { lead_id }.into()
             }
+            Some((lead_id, withheld)) if dice == 9 && self.roll(8) == 0 => {
+                self.erased.insert((account, person));
+                LeadErased { lead_id, withheld }.into()
+            }
+            Some((lead_id, withheld)) if dice > 7 => LeadUpdated {
+                lead_id,
+                status: LeadStatus::ALL[usize::try_from(number % 5).unwrap()],
+                notes: (!number.is_multiple_of(3)).then(|| Sealed::new(format!("sealed notes {number}").into_bytes())),
+                withheld,
+            }
+            .into(),
             Some((lead_id, withheld)) if dice < 6 => LeadEnriched {
                 lead_id,
+                login: Some(login_key(&login)),
                 profile: Sealed::new(format!("sealed profile {number}").into_bytes()),
                 changed: Vec::new(),
                 withheld,
@@ -157,6 +188,7 @@ impl History {
             .into(),
             Some((lead_id, withheld)) => SignalRecorded {
                 lead_id,
+                login: Some(login_key(&login)),
                 signal,
                 withheld,
             }
@@ -183,6 +215,12 @@ impl History {
     pub fn lead_ids(&self) -> Vec<LeadId> {
         let of_account = self.leads.range((1, 0)..(2, 0));
         of_account.map(|(_, (lead_id, _))| *lead_id).collect()
+    }
+
+    /// Those of them whose people were erased.
+    pub fn erased_ids(&self) -> BTreeSet<LeadId> {
+        let of_account = self.erased.range((1, 0)..(2, 0));
+        of_account.map(|who| self.leads[who].0).collect()
     }
 
     /// Accounts with everything they may have, and so many lead events.

@@ -36,6 +36,8 @@ pub struct App {
     pub config: Config,
     /// The only writer.
     pub writer: Arc<Writer>,
+    /// Where the log ended when no person's key was held yet.
+    pub opened_at: Position,
     /// What cannot be rebuilt, and what can.
     pub storage: Storage,
     /// What moves the views.
@@ -61,8 +63,8 @@ impl App {
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let log = storage.log.clone();
-        let is_new = log.head().await.context("cannot read the event log")? == Position::START;
-        let root = root_key(&config, is_new, &storage.name(), &*clock)?;
+        let opened_at = log.head().await.context("cannot read the event log")?;
+        let root = root_key(&config, opened_at == Position::START, &storage.name(), &*clock)?;
         let vault = Arc::new(Vault::new(storage.store.clone(), &root));
         let unfit = || format!("the root key does not fit {}", storage.name());
         vault.check().await.with_context(unfit)?;
@@ -104,6 +106,7 @@ impl App {
         Ok(Some(Self {
             config,
             writer,
+            opened_at,
             storage,
             runner: Arc::new(Mutex::new(runner)),
             claims,

@@ -9,6 +9,7 @@ pub mod control;
 pub mod deliver;
 #[cfg(test)]
 mod engines;
+pub mod erasures;
 pub mod gharchive;
 pub mod github;
 pub mod http;

@@ -17,8 +17,8 @@ use company::Company;
 use database::{Database, Durability, MIGRATIONS, Postgres, Sqlite, Statement, migrate};
 use domain::event::LeadCaptured;
 use domain::{
-    AccountId, Collector, EventId, LeadId, PersonRef, RepoKey, Sealed, Signal, SignalKey, SignalKind, StreamId,
-    Timestamp,
+    AccountId, Collector, EventId, LeadId, LoginKey, PersonRef, RepoKey, Sealed, Signal, SignalKey, SignalKind,
+    StreamId, Timestamp,
 };
 use event_log::sqlite::SqliteLog;
 use event_log::{EventLog, NewEvent, Position, Scope, StreamAppend};
@@ -163,7 +163,12 @@ fn captured(number: u64) -> StreamAppend {
         recorded_at: Timestamp::from_micros(1_777_000_000_000_000 + i64::try_from(number).unwrap() * 1_000),
         events: vec![NewEvent {
             id: EventId::new(ulid(number)),
-            event: LeadCaptured { lead_id, signal }.into(),
+            event: LeadCaptured {
+                lead_id,
+                login: Some(LoginKey::new(*person.bytes())),
+                signal,
+            }
+            .into(),
         }],
     }
 }

@@ -2,7 +2,7 @@
 //! answers are those that the queries gave at that moment.
 
 use domain::event::{LeadCaptured, LeadWithheld};
-use domain::{Event, EventId, LeadId, PersonRef, Sealed, Signal, Timestamp};
+use domain::{Event, EventId, LeadId, LeadStatus, PersonRef, Sealed, Signal, Timestamp};
 use event_log::{Position, Recorded};
 
 use super::{LeadDetail, LeadRow, SignalRow};
@@ -35,7 +35,9 @@ pub fn detail_at(history: &[Recorded], moment: Timestamp) -> Option<LeadDetail> 
             profile: profile_at(history, moment),
         },
         signals: told.signals,
-        status: "new".to_owned(),
+        status: told.status,
+        notes: told.notes,
+        withheld: false,
         updated_at: told.updated_at,
     })
 }
@@ -48,6 +50,8 @@ struct Told {
     /// Its capture, or its release.
     shown_from: Option<(Timestamp, Position)>,
     signals: Vec<SignalRow>,
+    status: LeadStatus,
+    notes: Option<(EventId, Sealed)>,
     updated_at: Timestamp,
 }
 
@@ -55,7 +59,7 @@ impl Told {
     fn take(&mut self, recorded: &Recorded) {
         let place = Some((recorded.recorded_at, recorded.position));
         match &recorded.event {
-            Event::LeadCaptured(LeadCaptured { lead_id, signal }) => {
+            Event::LeadCaptured(LeadCaptured { lead_id, signal, .. }) => {
                 self.lead_id = Some(*lead_id);
                 self.person = recorded.stream.person();
                 self.shown_from = place;
@@ -69,6 +73,10 @@ impl Told {
             Event::SignalRecorded(further) => self.signals.push(row(recorded, &further.signal)),
             // A released lead enters the lists at the moment of its release.
             Event::LeadReleased(_) => self.shown_from = place,
+            Event::LeadUpdated(updated) => {
+                self.status = updated.status;
+                self.notes = updated.notes.clone().map(|notes| (recorded.id, notes));
+            }
             Event::LeadEnriched(_) => {}
             _ => return,
         }

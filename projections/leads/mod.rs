@@ -9,13 +9,16 @@ mod queries;
 use std::collections::BTreeMap;
 
 use database::{Statement, Value};
-use domain::event::{LeadEnriched, LeadReleased};
+use domain::event::{LeadEnriched, LeadErased, LeadReleased, LeadUpdated};
 use domain::{Event, LeadId, RepoKey, Signal, SignalKind};
 use event_log::Recorded;
 
 pub use history::{detail_at, profile_at};
 pub use keyword_signals::{KeywordSignal, keyword_signals};
-pub use queries::{LeadDetail, LeadQuery, LeadRow, SignalRow, accounts_with_withheld, find, page, withheld};
+pub use queries::{
+    ErasedRow, LeadDetail, LeadQuery, LeadRow, SignalRow, accounts_with_withheld, find, find_erased, find_withheld_too,
+    page, withheld,
+};
 
 use crate::{Projection, columns};
 
@@ -42,24 +45,41 @@ impl Projection for Leads {
             Event::SignalRecorded(further) => signal(recorded, further.lead_id, &further.signal, further.withheld),
             Event::LeadReleased(released) => release(recorded, released),
             Event::LeadEnriched(enriched) => vec![profiles(vec![profile(recorded, enriched)])],
+            Event::LeadUpdated(updated) => vec![status(updated), noted(vec![notes(recorded, updated)])],
+            Event::LeadErased(erased) => erase(recorded, erased),
             _ => Vec::new(),
         }
     }
 
-    /// Of the enrichments of one lead the last alone is written: each replaces the former whole, in a table that no
-    /// other event touches, and PostgreSQL refuses an upsert that meets a row twice.
+    /// Of the enrichments and of the edits of one lead the last alone is written: each replaces the former whole, in a table of
+    /// its own, and PostgreSQL refuses an upsert that meets a row twice. They come last, so those of leads that are erased in
+    /// the stretch are left out: nothing follows an erasure.
     fn apply_all(&self, stretch: &[Recorded]) -> Vec<Statement> {
         let mut statements = Vec::new();
         let mut latest: BTreeMap<LeadId, Vec<Value>> = BTreeMap::new();
+        let mut latest_notes: BTreeMap<LeadId, Vec<Value>> = BTreeMap::new();
         for recorded in stretch {
-            if let Event::LeadEnriched(enriched) = &recorded.event {
-                latest.insert(enriched.lead_id, profile(recorded, enriched));
-            } else {
-                statements.extend(self.apply(recorded));
+            match &recorded.event {
+                Event::LeadEnriched(enriched) => {
+                    latest.insert(enriched.lead_id, profile(recorded, enriched));
+                }
+                Event::LeadUpdated(updated) => {
+                    statements.push(status(updated));
+                    latest_notes.insert(updated.lead_id, notes(recorded, updated));
+                }
+                Event::LeadErased(erased) => {
+                    latest.remove(&erased.lead_id);
+                    latest_notes.remove(&erased.lead_id);
+                    statements.extend(erase(recorded, erased));
+                }
+                _ => statements.extend(self.apply(recorded)),
             }
         }
         if !latest.is_empty() {
             statements.push(profiles(latest.into_values().collect()));
+        }
+        if !latest_notes.is_empty() {
+            statements.push(noted(latest_notes.into_values().collect()));
         }
         statements
     }
@@ -159,6 +179,54 @@ fn profiles(rows: Vec<Vec<Value>>) -> Statement {
                       event_id = excluded.event_id, recorded_at = excluded.recorded_at",
         rows,
     }
+}
+
+/// How far the customer got with a lead.
+fn status(updated: &LeadUpdated) -> Statement {
+    Statement::sql(
+        "UPDATE leads SET status = $1 WHERE lead_id = $2",
+        vec![updated.status.as_str().into(), columns::id(updated.lead_id.ulid())],
+    )
+}
+
+fn notes(recorded: &Recorded, updated: &LeadUpdated) -> Vec<Value> {
+    vec![
+        columns::id(updated.lead_id.ulid()),
+        updated.notes.as_ref().map(domain::Sealed::bytes).into(),
+        columns::id(recorded.id.ulid()),
+        columns::time(recorded.recorded_at),
+    ]
+}
+
+fn noted(rows: Vec<Vec<Value>>) -> Statement {
+    Statement::Insert {
+        into: "lead_notes (lead_id, notes, event_id, recorded_at)",
+        on_conflict: "ON CONFLICT (lead_id) DO UPDATE SET notes = excluded.notes, event_id = excluded.event_id, \
+                      recorded_at = excluded.recorded_at",
+        rows,
+    }
+}
+
+/// Everything of a lead goes but that there was one. What was shown of it besides the person stays: a client that has its id
+/// is told what became of it.
+fn erase(recorded: &Recorded, erased: &LeadErased) -> Vec<Statement> {
+    let lead = columns::id(erased.lead_id.ulid());
+    let shell = Statement::sql(
+        "UPDATE leads SET status = 'erased', withheld = 0, erased_at = $1, \
+         first_kind = (SELECT s.kind FROM lead_facets AS f CROSS JOIN lead_signals AS s WHERE f.lead_id = $2 \
+         AND f.facet = '' AND f.visible = 1 AND s.lead_id = f.lead_id AND s.number = f.number), \
+         first_seen_at = (SELECT f.captured_at FROM lead_facets AS f WHERE f.lead_id = $2 AND f.facet = '' \
+         AND f.visible = 1) WHERE lead_id = $2",
+        vec![columns::time(recorded.recorded_at), lead.clone()],
+    );
+    let rest = [
+        "DELETE FROM lead_facets WHERE lead_id = $1",
+        "DELETE FROM lead_signals WHERE lead_id = $1",
+        "DELETE FROM lead_profiles WHERE lead_id = $1",
+        "DELETE FROM lead_notes WHERE lead_id = $1",
+    ];
+    let rest = rest.map(|text| Statement::sql(text, vec![lead.clone()]));
+    std::iter::once(shell).chain(rest).collect()
 }
 
 /// The facets that a signal has, one for each combination of filters that it matches.

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
-use domain::{AccountId, Collector, EventId, LeadId, PersonRef, RepoKey, Sealed, SignalKind, Timestamp};
+use domain::{AccountId, Collector, EventId, LeadId, LeadStatus, PersonRef, RepoKey, Sealed, SignalKind, Timestamp};
 use event_log::Position;
 
 use super::facet;
@@ -71,10 +71,27 @@ pub struct LeadDetail {
     pub lead: LeadRow,
     /// The timeline, oldest first.
     pub signals: Vec<SignalRow>,
-    /// How far the customer got with it: `new`.
-    pub status: String,
+    /// How far the customer got with it.
+    pub status: LeadStatus,
+    /// What the customer noted, a sealed text, and the event it was sealed for.
+    pub notes: Option<(EventId, Sealed)>,
+    /// Whether it is withheld.
+    pub withheld: bool,
     /// When something about it was last recorded.
     pub updated_at: Timestamp,
+}
+
+/// What is left of an erased lead.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ErasedRow {
+    /// Its id.
+    pub lead_id: LeadId,
+    /// By what kind of signal it was captured.
+    pub signal_type: SignalKind,
+    /// When it was captured.
+    pub captured_at: Timestamp,
+    /// When it was erased.
+    pub erased_at: Timestamp,
 }
 
 /// The columns of the leads that these facets belong to, in no order. `CROSS JOIN` keeps SQLite from beginning at another
@@ -83,7 +100,7 @@ macro_rules! leads_by_facet {
     ($facets:literal) => {
         concat!(
             "SELECT f.lead_id, l.person, f.captured_at, f.position, p.event_id, p.profile, p.recorded_at, l.status, ",
-            "s.number, s.kind, s.keyword, s.occurred_at, s.recorded_at, s.collector, s.event_id, s.person ",
+            "s.number, s.kind, s.keyword, s.occurred_at, s.recorded_at, s.collector, s.event_id, s.person, l.withheld ",
             "FROM (SELECT lead_id, captured_at, position, number FROM lead_facets WHERE ",
             $facets,
             ") AS f CROSS JOIN leads AS l CROSS JOIN lead_signals AS s LEFT JOIN lead_profiles AS p ",
@@ -101,7 +118,12 @@ const PAGE: &str = leads_by_facet!(
      AND (captured_at, position) < ($4, $5) ORDER BY captured_at DESC, position DESC LIMIT $6"
 );
 
-const FIND: &str = leads_by_facet!("lead_id = $2 AND facet = '' AND account = $1 AND visible = 1");
+const FIND: &str = leads_by_facet!("lead_id = $2 AND facet = '' AND account = $1");
+
+const FIND_ERASED: &str = "SELECT first_kind, first_seen_at, erased_at FROM leads \
+                           WHERE lead_id = $1 AND account = $2 AND first_seen_at IS NOT NULL";
+
+const NOTES: &str = "SELECT event_id, notes, recorded_at FROM lead_notes WHERE lead_id = $1";
 
 const TIMELINE: &str = "SELECT number, kind, keyword, occurred_at, recorded_at, collector, event_id, person \
                         FROM lead_signals WHERE lead_id = $1 ORDER BY number";
@@ -133,8 +155,18 @@ pub async fn page(views: &dyn Database, query: &LeadQuery) -> Result<Vec<LeadRow
     Ok(leads)
 }
 
-/// The account's lead of that id. A withheld one is not found.
+/// The account's lead of that id. A withheld one is not found, nor one that is erased.
 pub async fn find(
+    views: &dyn Database,
+    account: AccountId,
+    lead_id: LeadId,
+) -> Result<Option<LeadDetail>, DatabaseError> {
+    let found = find_withheld_too(views, account, lead_id).await?;
+    Ok(found.filter(|lead| !lead.withheld))
+}
+
+/// The same, and a withheld one is found as well.
+pub async fn find_withheld_too(
     views: &dyn Database,
     account: AccountId,
     lead_id: LeadId,
@@ -145,22 +177,52 @@ pub async fn find(
     let Some(row) = found.first() else {
         return Ok(None);
     };
-    let timeline = views.read(Statement::sql(TIMELINE, vec![lead])).await?;
+    let timeline = views.read(Statement::sql(TIMELINE, vec![lead.clone()])).await?;
     let signals: Vec<_> = timeline
         .iter()
         .map(|row| signal_row(row, 0))
         .collect::<Result<_, _>>()?;
+    let edited = views.read(Statement::sql(NOTES, vec![lead])).await?;
+    let edited = edited.first();
     let lead = lead_row(row)?;
     let recorded = signals.iter().map(|signal| signal.recorded_at);
     let updated_at = recorded
         .chain(columns::find_timestamp(row, 6)?)
+        .chain(edited.map(|row| columns::timestamp(row, 2)).transpose()?)
         .fold(lead.captured_at, Ord::max);
     Ok(Some(LeadDetail {
         lead,
         signals,
-        status: row.text(7)?.to_owned(),
+        status: columns::parsed(row, 7, "status of a lead")?,
+        notes: edited.map(notes).transpose()?.flatten(),
+        withheld: row.int(16)? != 0,
         updated_at,
     }))
+}
+
+/// What is left of the account's lead of that id, if it is erased and was not withheld at the time.
+pub async fn find_erased(
+    views: &dyn Database,
+    account: AccountId,
+    lead_id: LeadId,
+) -> Result<Option<ErasedRow>, DatabaseError> {
+    let params = vec![columns::id(lead_id.ulid()), columns::id(account.ulid())];
+    let found = views.read(Statement::sql(FIND_ERASED, params)).await?;
+    let erased = found.first().map(|row| {
+        Ok::<_, ColumnError>(ErasedRow {
+            lead_id,
+            signal_type: columns::parsed(row, 0, "kind of signal")?,
+            captured_at: columns::timestamp(row, 1)?,
+            erased_at: columns::timestamp(row, 2)?,
+        })
+    });
+    Ok(erased.transpose()?)
+}
+
+fn notes(row: &Row) -> Result<Option<(EventId, Sealed)>, ColumnError> {
+    let event_id = EventId::new(columns::ulid(row, 0)?);
+    let sealed = row.find_blob(1)?.map(|sealed| Sealed::new(sealed.to_vec()));
+    Ok(sealed.map(|sealed| (event_id, sealed)))
 }
 
 const WITHHELD: &str = "SELECT person FROM leads WHERE account = $1 AND withheld = 1 ORDER BY position LIMIT $2";
@@ -236,8 +298,16 @@ pub(super) fn others(account: AccountId, lead_id: LeadId) -> Vec<(Statement, Vec
             ],
         ),
         (
-            Statement::sql(TIMELINE, vec![lead]),
+            Statement::sql(TIMELINE, vec![lead.clone()]),
             vec!["SEARCH lead_signals USING INDEX sqlite_autoindex_lead_signals_1 (lead_id=?)"],
+        ),
+        (
+            Statement::sql(NOTES, vec![lead.clone()]),
+            vec!["SEARCH lead_notes USING INDEX sqlite_autoindex_lead_notes_1 (lead_id=?)"],
+        ),
+        (
+            Statement::sql(FIND_ERASED, vec![lead, account.clone()]),
+            vec!["SEARCH leads USING INDEX sqlite_autoindex_leads_1 (lead_id=?)"],
         ),
         (
             Statement::sql(WITHHELD, vec![account.clone(), Value::Int(1)]),

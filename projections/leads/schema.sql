@@ -1,19 +1,32 @@
 -- fold 2
 -- A lead: a person within an account. A lead's id is its own in all accounts, so it alone is the key: shorter, and no
 -- primary key begins with the account, so one index alone can serve a listing. position: of the lead's first event.
+-- status: how far the customer got, or erased. Of an erased lead that was shown once there is left by what kind of signal it
+-- was captured, when, and when it was erased; NULL in all others.
 CREATE TABLE leads (
-    lead_id  BLOB   NOT NULL PRIMARY KEY,
-    account  BLOB   NOT NULL,
-    person   BLOB   NOT NULL,
-    status   TEXT   NOT NULL,
-    withheld BIGINT NOT NULL,
-    position BIGINT NOT NULL
+    lead_id       BLOB   NOT NULL PRIMARY KEY,
+    account       BLOB   NOT NULL,
+    person        BLOB   NOT NULL,
+    status        TEXT   NOT NULL,
+    withheld      BIGINT NOT NULL,
+    position      BIGINT NOT NULL,
+    first_kind    TEXT,
+    first_seen_at BIGINT,
+    erased_at     BIGINT
 );
 
 -- The latest profile, sealed for event_id. Beside leads, so that an enrichment is an upsert into a table of its own.
 CREATE TABLE lead_profiles (
     lead_id     BLOB   NOT NULL PRIMARY KEY,
     profile     BLOB   NOT NULL,
+    event_id    BLOB   NOT NULL,
+    recorded_at BIGINT NOT NULL
+);
+
+-- What the customer last noted: sealed for event_id, or NULL. A row for every lead that was edited.
+CREATE TABLE lead_notes (
+    lead_id     BLOB   NOT NULL PRIMARY KEY,
+    notes       BLOB,
     event_id    BLOB   NOT NULL,
     recorded_at BIGINT NOT NULL
 );

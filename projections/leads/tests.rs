@@ -1,11 +1,13 @@
 //! Given lead events, then these leads: against an oracle that holds everything in memory and scans it.
 
+mod edits;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use database::{Database, Row};
 use domain::event::{LeadCaptured, LeadWithheld, SignalRecorded};
-use domain::{AccountId, EventId, Sealed, Timestamp};
+use domain::{AccountId, EventId, LeadStatus, Sealed, Timestamp};
 use event_log::Position;
 
 use super::*;
@@ -45,6 +47,7 @@ fn tell(events: &[Recorded]) -> Vec<Told> {
                 let lead = leads.iter_mut().find(|lead| lead.lead_id == event.lead_id).unwrap();
                 (lead.withheld, lead.released) = (false, Some(at));
             }
+            Event::LeadErased(event) => leads.retain(|lead| lead.lead_id != event.lead_id),
             _ => {}
         }
     }
@@ -165,18 +168,21 @@ async fn a_withheld_lead_enters_every_list_at_the_top_once_it_is_released() {
     let star = |number| signal(number, SignalKind::Stargazer, "acme/sdk");
     let withheld_lead = LeadWithheld {
         lead_id: lead_id(1),
+        login: None,
         signal: star(1),
         cap: 1,
     };
     history.lead(1, 1, withheld_lead).await;
     let further = SignalRecorded {
         lead_id: lead_id(1),
+        login: None,
         signal: signal(2, SignalKind::KeywordPr, "rival/kit"),
         withheld: true,
     };
     history.lead(1, 1, further).await;
     let captured = LeadCaptured {
         lead_id: lead_id(2),
+        login: None,
         signal: star(3),
     };
     history.lead(1, 2, captured).await;
@@ -212,12 +218,14 @@ async fn a_lead_is_found_with_its_timeline_and_its_latest_profile_and_by_its_own
     let mut history = History::new();
     let captured = LeadCaptured {
         lead_id: lead_id(1),
+        login: None,
         signal: signal(1, SignalKind::KeywordIssue, "Acme/SDK"),
     };
     history.lead(1, 1, captured).await;
     for number in 1..3 {
         let enriched = LeadEnriched {
             lead_id: lead_id(1),
+            login: None,
             profile: Sealed::new(vec![number]),
             changed: Vec::new(),
             withheld: false,
@@ -226,6 +234,7 @@ async fn a_lead_is_found_with_its_timeline_and_its_latest_profile_and_by_its_own
     }
     let further = SignalRecorded {
         lead_id: lead_id(1),
+        login: None,
         signal: signal(2, SignalKind::Stargazer, "rival/kit"),
         withheld: false,
     };
@@ -233,7 +242,7 @@ async fn a_lead_is_found_with_its_timeline_and_its_latest_profile_and_by_its_own
     let recorded = history.recorded().await;
     for (views, _keep) in project(&Leads, &recorded).await {
         let found = find(&*views, account(1), lead_id(1)).await.unwrap().unwrap();
-        assert_eq!((found.lead.person, found.status.as_str()), (person(1), "new"));
+        assert_eq!((found.lead.person, found.status), (person(1), LeadStatus::New));
         assert_eq!(found.lead.profile, Some((recorded[2].id, Sealed::new(vec![2]))));
         assert_eq!(found.lead.signal, found.signals[0]);
         assert_eq!(found.lead.signal.keyword.as_deref(), Some("docker"));
@@ -254,6 +263,7 @@ fn a_stretch_writes_each_profile_once_and_the_last_of_them() {
         recorded_at: Timestamp::from_secs(0),
         event: LeadEnriched {
             lead_id: lead_id(1),
+            login: None,
             profile: Sealed::new(vec![number]),
             changed: Vec::new(),
             withheld: false,

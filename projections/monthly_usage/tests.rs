@@ -10,11 +10,17 @@ async fn lead_events() -> Vec<Recorded> {
     let mut history = History::new();
     for number in 0..4 {
         let (lead_id, signal) = (lead_id(number), signal(number, SignalKind::Stargazer, "acme/sdk"));
-        history.lead(0, number, LeadCaptured { lead_id, signal }).await;
+        let captured = LeadCaptured {
+            lead_id,
+            login: None,
+            signal,
+        };
+        history.lead(0, number, captured).await;
     }
     let (lead_id, signal) = (lead_id(9), signal(9, SignalKind::Stargazer, "acme/sdk"));
     let withheld = LeadWithheld {
         lead_id,
+        login: None,
         signal,
         cap: 4,
     };

@@ -109,6 +109,7 @@ fn data(event: &Event) -> serde_json::Result<Value> {
     let sealed: &[&str] = match event {
         Event::LeadCaptured(_) | Event::LeadWithheld(_) | Event::SignalRecorded(_) => &["/signal/person"],
         Event::LeadEnriched(_) => &["/profile"],
+        Event::LeadUpdated(updated) if updated.notes.is_some() => &["/notes"],
         Event::WebhookEndpointAdded(_) => &["/secret"],
         Event::AccountOpened(_)
         | Event::PlanChanged(_)
@@ -121,6 +122,8 @@ fn data(event: &Event) -> serde_json::Result<Value> {
         | Event::KeywordRetargeted(_)
         | Event::KeywordUntracked(_)
         | Event::LeadReleased(_)
+        | Event::LeadUpdated(_)
+        | Event::LeadErased(_)
         | Event::WebhookEndpointDisabled(_)
         | Event::WebhookEndpointRemoved(_) => &[],
     };
@@ -143,6 +146,7 @@ mod tests {
         let account = AccountId::new(Ulid::nil());
         let event = domain::event::LeadEnriched {
             lead_id: LeadId::new(Ulid::nil()),
+            login: None,
             profile: Sealed::new(vec![7; 9]),
             changed: Vec::new(),
             withheld: false,

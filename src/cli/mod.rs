@@ -4,6 +4,7 @@
 pub mod backfill;
 pub mod events;
 pub mod execute;
+pub mod forget;
 pub mod keys;
 pub mod log;
 pub mod plan;
@@ -62,6 +63,8 @@ enum Task {
     Projections(projections::Task),
     /// Show the event log
     Events(events::Arguments),
+    /// Erase a person: destroy the key of all that was recorded of them, and record nothing more
+    Forget(forget::Arguments),
 }
 
 /// Runs the command line of this process; the answer is its exit code: 0 done, 1 failed, 2 wrong arguments or settings,
@@ -102,6 +105,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
             Task::Projections(task) => run::commands(config, vec![task.command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Forget(arguments) => run::commands(config, vec![arguments.command()]).await,
         }
     });
     // A thread that waits for standard input never ends by itself.

@@ -99,7 +99,8 @@ const fn needs_data(command: &Command) -> bool {
         | Command::Replay { .. }
         | Command::VerifyLog
         | Command::Projections(_)
-        | Command::Events(_) => true,
+        | Command::Events(_)
+        | Command::Forget { .. } => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }
         | Command::TrackKeyword { .. }

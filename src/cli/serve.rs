@@ -11,12 +11,14 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::app::App;
+use crate::commands::Writer;
 use crate::config::{Config, Role};
 use crate::control;
 use crate::deliver;
 use crate::deliver::connector::Connector;
 use crate::deliver::guard::Policy;
 use crate::deliver::request::Sender;
+use crate::erasures;
 use crate::github::client::Client;
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
 use crate::ingest::{enrich, poll_repos, release};
@@ -100,8 +102,18 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
     if roles.has(Role::Ingest) {
         ingestion(app, tasks)?;
     }
-    // On a shared database a command is a process of its own.
-    if !app.storage.is_shared() {
+    if app.storage.is_shared() {
+        // What is destroyed on another node is destroyed here as well.
+        let here = app.clone();
+        tasks.spawn("erasures", move |shutdown| {
+            let app = here.clone();
+            async move {
+                let Writer { log, vault, .. } = &*app.writer;
+                shutdown.cut_off(erasures::run(&**log, vault, app.opened_at)).await
+            }
+        });
+    } else {
+        // On a shared database a command is a process of its own.
         let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
         tasks.spawn("control", move |shutdown| {
             let (execute, data_dir) = (execute.clone(), data_dir.clone());

@@ -15,6 +15,7 @@ fn asked(arguments: &[&str]) -> Result<Command, String> {
         Some(Task::Replay(arguments)) => arguments.command(),
         Some(Task::Projections(task)) => task.command(),
         Some(Task::Events(arguments)) => arguments.command(),
+        Some(Task::Forget(arguments)) => arguments.command(),
         Some(Task::Backfill(arguments)) => arguments.commands().unwrap().remove(0),
         Some(Task::Log(log::Task::Verify)) => log::Task::verify(),
         Some(Task::Log(log::Task::Copy { .. })) => return Err("copy".into()),
@@ -49,6 +50,8 @@ fn every_command_is_read_as_it_is_documented() {
             plan: "pro".parse().unwrap()
         })
     );
+    let username = "ada-example".to_owned();
+    assert_eq!(asked(&["forget", "ada-example"]), Ok(Command::Forget { username }));
     let repo = Command::TrackRepo {
         repo: "acme/sdk".parse().unwrap(),
         relation: "competitor".parse().ok(),

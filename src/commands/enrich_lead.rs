@@ -5,7 +5,7 @@ use domain::{AccountId, Event, EventId, PersonRef, Profile, ProfileField, Signal
 use event_log::{Position, Recorded};
 use vault::{Keyring, OpenError};
 
-use super::execute::execute;
+use super::execute::execute_with;
 use super::{CommandError, Writer};
 
 /// What a look-up observed.
@@ -39,27 +39,27 @@ pub async fn enrich_lead(
     if !keys.has(person) {
         return Ok(None);
     }
-    let stream = StreamId::lead(account, person);
-    let history = writer
-        .log
-        .read_streams(std::slice::from_ref(&stream))
-        .await?
-        .pop()
-        .unwrap_or_default();
-    let known = known_profile(&keys, person, &history).map_err(|error| CommandError::Sealed(error.into()))?;
-    let Observed {
-        profile: mut observed,
-        languages_known,
-    } = observed.into();
-    if !languages_known {
-        keep_languages(&known, &mut observed);
-    }
-    let changed = known.changed_fields(&observed);
-    let event_id = EventId::new(writer.clock.ulid());
-    let profile = keys
-        .seal(person, event_id, &keep_first_seen(&known, observed))
-        .map_err(|error| CommandError::Sealed(error.into()))?;
-    let executed = execute::<Lead>(writer, stream, event_id, LeadCommand::Enrich { profile, changed }).await?;
+    let (stream, event_id) = (StreamId::lead(account, person), EventId::new(writer.clock.ulid()));
+    let observed: Observed = observed.into();
+    let login = writer.vault.login_key(account, &observed.profile.login);
+    let executed = execute_with::<Lead>(writer, stream, event_id, |history| {
+        let sealed = |error: OpenError| CommandError::Sealed(error.into());
+        let known = known_profile(&keys, person, history).map_err(sealed)?;
+        let mut observed = observed.clone();
+        if !observed.languages_known {
+            keep_languages(&known, &mut observed.profile);
+        }
+        let changed = known.changed_fields(&observed.profile);
+        let profile = keys
+            .seal(person, event_id, &keep_first_seen(&known, observed.profile))
+            .map_err(|error| CommandError::Sealed(error.into()))?;
+        Ok(LeadCommand::Enrich {
+            login,
+            profile,
+            changed,
+        })
+    })
+    .await?;
     Ok((executed.new > 0).then(|| executed.position()))
 }
 

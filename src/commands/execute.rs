@@ -37,8 +37,7 @@ pub(super) fn fold<A: Decide<Event = Event>>(events: &[Recorded]) -> A {
     aggregate
 }
 
-/// Runs `command` on `stream`. The first event of the decision gets `first_id`, so that what the command carries can
-/// be sealed for it beforehand.
+/// Runs `command` on `stream`.
 pub(super) async fn execute<A>(
     writer: &Writer,
     stream: StreamId,
@@ -50,6 +49,21 @@ where
     A::Command: Clone,
     A::Error: 'static,
 {
+    execute_with::<A>(writer, stream, first_id, |_| Ok(command.clone())).await
+}
+
+/// Runs on `stream` the command that `command` makes of its events, so that what was decided on is what was looked at. The
+/// first event of the decision gets `first_id`, so that what the command carries can be sealed for it beforehand.
+pub(super) async fn execute_with<A>(
+    writer: &Writer,
+    stream: StreamId,
+    first_id: EventId,
+    command: impl Fn(&[Recorded]) -> Result<A::Command, CommandError<A::Error>>,
+) -> Result<Executed, CommandError<A::Error>>
+where
+    A: Decide<Event = Event>,
+    A::Error: 'static,
+{
     for _ in 0..ROUNDS {
         let mut events = writer
             .log
@@ -58,7 +72,7 @@ where
             .pop()
             .unwrap_or_default();
         let decided = fold::<A>(&events)
-            .decide(command.clone())
+            .decide(command(&events)?)
             .map_err(CommandError::Refused)?;
         if decided.is_empty() {
             return Ok(Executed { events, new: 0 });

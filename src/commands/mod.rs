@@ -5,6 +5,7 @@ pub mod api_key;
 pub mod change_plan;
 pub mod disable_webhook_endpoint;
 pub mod enrich_lead;
+pub mod erase_person;
 pub mod error;
 pub mod execute;
 pub mod issue_key;
@@ -17,6 +18,7 @@ pub mod track_keyword;
 pub mod track_repo;
 pub mod untrack_keyword;
 pub mod untrack_repo;
+pub mod update_lead;
 
 use std::sync::Arc;
 
@@ -29,6 +31,7 @@ pub use add_webhook_endpoint::{AddedEndpoint, NewEndpoint, add_webhook_endpoint}
 pub use change_plan::change_plan;
 pub use disable_webhook_endpoint::disable_webhook_endpoint;
 pub use enrich_lead::{Observed, enrich_lead};
+pub use erase_person::erase_person;
 pub use error::CommandError;
 pub use issue_key::{IssuedKey, issue_key};
 pub use open_account::{open_account, open_first_account};
@@ -40,6 +43,7 @@ pub use track_keyword::{KeywordRecord, track_keyword};
 pub use track_repo::{RepoRecord, track_repo};
 pub use untrack_keyword::untrack_keyword;
 pub use untrack_repo::untrack_repo;
+pub use update_lead::{EditedLead, LeadEdit, NotesEdit, update_lead};
 
 /// What every command needs.
 pub struct Writer {

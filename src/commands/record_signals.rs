@@ -175,7 +175,7 @@ fn plan(
     allowance: &mut Allowance,
 ) -> Result<Plan, CommandError<LeadRefusal>> {
     let mut counts = RecordedSignals::default();
-    if !keys.has(share.person) {
+    if lead.is_erased() || !keys.has(share.person) {
         counts.erased = share.sightings.len() as u64;
         return Ok(Plan { append: None, counts });
     }
@@ -191,6 +191,7 @@ fn plan(
             .map_err(|error| CommandError::Sealed(error.into()))?;
         let command = LeadCommand::RecordSignal {
             lead_id: LeadId::new(writer.clock.ulid()),
+            login: writer.vault.login_key(stream.account(), &sighting.person.login),
             signal: Signal {
                 key: *key,
                 kind: sighting.kind,

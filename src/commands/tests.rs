@@ -1,5 +1,7 @@
 //! Commands against a real log and a real vault: what is appended, and what is not.
 
+mod erasure;
+
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -58,6 +58,11 @@ pub enum Command {
     Projections(Projections),
     /// Shows the log.
     Events(Events),
+    /// Erases a person.
+    Forget {
+        /// What the person is called.
+        username: String,
+    },
 }
 
 /// Which events to show, and how.

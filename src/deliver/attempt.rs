@@ -12,7 +12,7 @@ use url::Url;
 use vault::Keyring;
 
 use super::body::{self, Unrenderable};
-use super::cursor::Made;
+use super::cursor::{Made, Skipped};
 use super::lane::Item;
 use super::request::{Attempt, Sender};
 use super::sign::Secret;
@@ -48,7 +48,7 @@ pub enum Turn {
     /// A request was made.
     Made(Box<Made>),
     /// The person was erased: nothing of them is sent any more.
-    Erased,
+    Erased(Skipped),
     /// The event cannot be told.
     Unrenderable(Unrenderable),
     /// The endpoint is another node's by now: nothing was sent.
@@ -79,8 +79,7 @@ async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, 
         .await
         .context("get the person's key")?;
     let rendered = match body::render(&history, item.position, person, &keys) {
-        Ok(Some(rendered)) => rendered,
-        Ok(None) => return Ok(Turn::Erased),
+        Ok(rendered) => rendered,
         Err(reason) => return Ok(Turn::Unrenderable(reason)),
     };
     let Some((event_id, event)) = find(&history, item) else {
@@ -90,6 +89,15 @@ async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, 
         return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
     };
     let (delivery, number, at) = (writer.clock.ulid(), item.attempts + 1, writer.clock.now());
+    let Some(rendered) = rendered else {
+        return Ok(Turn::Erased(Skipped {
+            delivery,
+            event_id,
+            position: item.position,
+            number,
+            at,
+        }));
+    };
     let attempt = Attempt {
         uri: target.uri.clone(),
         event_type,

@@ -2,9 +2,10 @@
 //! replay sends the same bytes. These types are the "sent" set; the API has its own.
 
 use bytes::Bytes;
+use domain::event::LeadUpdated;
 use domain::{
-    Event, EventId, Keyword, LeadId, PersonRef, Profile, RepoName, Sealed, Signal, SignalKind, SignalPerson, Timestamp,
-    WebhookEventType,
+    Event, EventId, Keyword, LeadId, LeadStatus, PersonRef, Profile, RepoName, Sealed, Signal, SignalKind,
+    SignalPerson, Timestamp, WebhookEventType,
 };
 use event_log::{Position, Recorded};
 use serde::Serialize;
@@ -25,13 +26,13 @@ pub enum Unrenderable {
 }
 
 #[derive(Serialize)]
-struct Body<'a> {
+struct Body<D> {
     event: WebhookEventType,
     // Standard Webhooks asks for a type; it says what `event` says.
     r#type: WebhookEventType,
     id: EventId,
     timestamp: Timestamp,
-    data: Data<'a>,
+    data: D,
 }
 
 #[derive(Serialize)]
@@ -54,6 +55,8 @@ struct Data<'a> {
     captured_at: Timestamp,
     #[serde(flatten)]
     found: Option<Found<'a>>,
+    #[serde(flatten)]
+    edited: Option<Edited>,
 }
 
 /// What only keyword leads have.
@@ -62,6 +65,20 @@ struct Found<'a> {
     keyword: Option<&'a Keyword>,
     url: Option<&'a str>,
     snippet: Option<&'a str>,
+}
+
+/// What only an edit tells.
+#[derive(Serialize)]
+struct Edited {
+    status: LeadStatus,
+    notes: Option<String>,
+}
+
+/// All that is told of an erased person.
+#[derive(Serialize)]
+struct Erased {
+    id: LeadId,
+    erased_at: Timestamp,
 }
 
 /// What was known of a lead when an event was recorded.
@@ -77,24 +94,40 @@ pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
     match event {
         Event::LeadCaptured(_) | Event::LeadReleased(_) => Some(WebhookEventType::LeadCreated),
         Event::LeadEnriched(enriched) if !enriched.withheld => Some(WebhookEventType::LeadEnriched),
+        Event::LeadUpdated(updated) if !updated.withheld => Some(WebhookEventType::LeadUpdated),
+        Event::LeadErased(erased) if !erased.withheld => Some(WebhookEventType::LeadErased),
         _ => None,
     }
 }
 
 /// Whether the event alone is all that its body needs, so that the lead's stream need not be read.
 pub const fn stands_alone(recorded: &Recorded) -> bool {
-    recorded.version == 1 && matches!(recorded.event, Event::LeadCaptured(_))
+    match &recorded.event {
+        Event::LeadCaptured(_) => recorded.version == 1,
+        Event::LeadErased(_) => true,
+        _ => false,
+    }
 }
 
-/// The body of the event at `position` of a lead's `history`; none if the person was erased and may not be told of.
+/// The body of the event at `position` of a lead's `history`; none if the person was erased and may not be told of. The
+/// erasure itself is told, and counts however many keys are still at hand.
 pub fn render(
     history: &[Recorded],
     position: Position,
     person: PersonRef,
     keys: &Keyring,
 ) -> Result<Option<Bytes>, Unrenderable> {
-    let (event, known) = known_at(history, position).ok_or(Unrenderable::Incomplete)?;
-    let event_type = event_type(&event.event).ok_or(Unrenderable::Incomplete)?;
+    let found = history.iter().find(|recorded| recorded.position == position);
+    let event = found.ok_or(Unrenderable::Incomplete)?;
+    if let Event::LeadErased(erased) = &event.event {
+        let (id, erased_at) = (erased.lead_id, event.recorded_at);
+        return body(event, Erased { id, erased_at }).map(Some);
+    }
+    let is_erasure = |recorded: &Recorded| matches!(recorded.event, Event::LeadErased(_));
+    if history.iter().any(is_erasure) {
+        return Ok(None);
+    }
+    let known = known_at(history, position).ok_or(Unrenderable::Incomplete)?;
     let (signal_event, signal) = known.signal;
     let opened = keys.open::<SignalPerson>(person, signal_event, &signal.person);
     let Some(signal_person) = unless_erased(opened)? else {
@@ -107,21 +140,39 @@ pub fn render(
             None => return Ok(None),
         },
     };
+    let edited = match &event.event {
+        Event::LeadUpdated(updated) => Some(edited(event.id, updated, person, keys)?),
+        _ => None,
+    };
+    let data = Data {
+        edited,
+        ..data(&known, signal, &signal_person, &profile)
+    };
+    body(event, data).map(Some)
+}
+
+fn body(event: &Recorded, data: impl Serialize) -> Result<Bytes, Unrenderable> {
+    let event_type = event_type(&event.event).ok_or(Unrenderable::Incomplete)?;
     let body = Body {
         event: event_type,
         r#type: event_type,
         id: event.id,
         timestamp: event.recorded_at,
-        data: data(&known, signal, &signal_person, &profile),
+        data,
     };
-    serde_json::to_vec(&body)
-        .map(|body| Some(body.into()))
-        .map_err(Unrenderable::Json)
+    serde_json::to_vec(&body).map(Into::into).map_err(Unrenderable::Json)
 }
 
-/// The event at `position` and what the events up to it say of the lead.
-fn known_at(history: &[Recorded], position: Position) -> Option<(&Recorded, Known<'_>)> {
-    let event = history.iter().find(|recorded| recorded.position == position)?;
+fn edited(event: EventId, updated: &LeadUpdated, person: PersonRef, keys: &Keyring) -> Result<Edited, Unrenderable> {
+    let notes = updated.notes.as_ref().map(|notes| keys.open(person, event, notes));
+    Ok(Edited {
+        status: updated.status,
+        notes: notes.transpose().map_err(Unrenderable::Sealed)?,
+    })
+}
+
+/// What the events up to `position` say of the lead.
+fn known_at(history: &[Recorded], position: Position) -> Option<Known<'_>> {
     let (mut lead_id, mut captured_at, mut signal, mut profile) = (None, None, None, None);
     for recorded in history.iter().take_while(|recorded| recorded.position <= position) {
         match &recorded.event {
@@ -140,13 +191,12 @@ fn known_at(history: &[Recorded], position: Position) -> Option<(&Recorded, Know
             _ => {}
         }
     }
-    let known = Known {
+    Some(Known {
         lead_id: lead_id?,
         captured_at: captured_at?,
         signal: signal?,
         profile,
-    };
-    Some((event, known))
+    })
 }
 
 fn unless_erased<T>(opened: Result<T, OpenError>) -> Result<Option<T>, Unrenderable> {
@@ -190,6 +240,7 @@ fn data<'a>(known: &Known<'_>, signal: &'a Signal, person: &'a SignalPerson, pro
             url: person.url.as_deref(),
             snippet: person.snippet.as_deref(),
         }),
+        edited: None,
     }
 }
 

@@ -182,6 +182,40 @@ impl Made {
     }
 }
 
+/// An attempt that was not made, since the person was erased.
+pub struct Skipped {
+    /// Its id.
+    pub delivery: Ulid,
+    /// The event.
+    pub event_id: EventId,
+    /// The event's place.
+    pub position: Position,
+    /// Which attempt it would have been, from 1.
+    pub number: u32,
+    /// When.
+    pub at: Timestamp,
+}
+
+impl Skipped {
+    /// The row for the customer to look at.
+    pub fn statement(&self, endpoint: WebhookEndpointId) -> Statement {
+        Statement::insert(
+            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, outcome)",
+            "ON CONFLICT DO NOTHING",
+            vec![
+                format!("dlv_{}", self.delivery).into(),
+                endpoint.to_string().into(),
+                self.position.get().into(),
+                self.event_id.to_string().into(),
+                self.number.into(),
+                self.at.micros().into(),
+                0_u32.into(),
+                "erased".into(),
+            ],
+        )
+    }
+}
+
 /// An endpoint that has a cursor.
 pub struct Known {
     /// The endpoint.

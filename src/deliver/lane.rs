@@ -89,6 +89,18 @@ impl Lanes {
         self.due.insert((due_at, item.position, stream.clone()));
     }
 
+    /// The first event of the lane is due at `now` at the latest.
+    pub fn hasten(&mut self, stream: &StreamId, now: Timestamp) {
+        let Some(first) = self.lanes.get_mut(stream).and_then(VecDeque::front_mut) else {
+            return;
+        };
+        // Not there: it is in flight.
+        if self.due.remove(&(first.due_at, first.position, stream.clone())) {
+            first.due_at = first.due_at.min(now);
+            self.due.insert((first.due_at, first.position, stream.clone()));
+        }
+    }
+
     /// The events of a lane whose first one is being retried and that are not in `webhook_retry` yet. They count as
     /// stored from now on: the caller writes them no later than the cursor.
     pub fn store(&mut self, stream: &StreamId) -> Vec<Item> {
@@ -196,6 +208,22 @@ mod tests {
         assert_eq!(take(&mut lanes, 5), [1]);
         lanes.settle(&stream(1));
         assert_eq!(take(&mut lanes, 5), [2]);
+    }
+
+    #[test]
+    fn a_lane_that_is_hastened_does_not_wait_for_its_retry_and_others_do() {
+        let mut lanes = lanes(&[(1, 1, 0), (2, 1, 0), (3, 2, 0)]);
+        take(&mut lanes, 0);
+        lanes.hasten(&stream(1), Timestamp::from_secs(0));
+        assert_eq!(take(&mut lanes, 0), [0_u64; 0], "it is in flight");
+        for person in [1, 2] {
+            lanes.put_off(&stream(person), Timestamp::from_secs(60));
+        }
+        lanes.hasten(&stream(1), Timestamp::from_secs(7));
+        lanes.hasten(&stream(9), Timestamp::from_secs(7));
+        assert_eq!(take(&mut lanes, 7), [1]);
+        lanes.settle(&stream(1));
+        assert_eq!(take(&mut lanes, 7), [2]);
     }
 
     #[test]

@@ -8,7 +8,8 @@ use database::migrate::{MIGRATIONS, migrate};
 use database::{Database, Row, Statement};
 use database::{Durability, Sqlite};
 use domain::{
-    AccountId, Collector, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId, WebhookEventType,
+    AccountId, Collector, LeadStatus, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId,
+    WebhookEventType,
 };
 use event_log::SqliteLog;
 use projections::runner::Runner;
@@ -185,6 +186,17 @@ impl Sandbox {
             ..Profile::default()
         };
         commands::enrich_lead(&self.writer, account(), self.person(user_id), profile)
+            .await
+            .unwrap();
+    }
+
+    /// Notes something on a lead, and that the person was written to.
+    pub async fn edit(&self, user_id: u64, notes: &str) {
+        let edit = commands::LeadEdit {
+            status: Some(LeadStatus::Contacted),
+            notes: commands::NotesEdit::Write(notes.to_owned()),
+        };
+        commands::update_lead(&self.writer, account(), self.person(user_id), &edit)
             .await
             .unwrap();
     }

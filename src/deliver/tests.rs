@@ -318,6 +318,34 @@ async fn nothing_of_an_erased_person_is_sent_again() {
 }
 
 #[tokio::test]
+async fn what_waits_of_an_erased_person_is_skipped_at_once_and_recorded_and_the_erasure_is_told() {
+    let sandbox = Sandbox::new().await;
+    let receiver = shaky(1, 500).await;
+    let all = [BOTH, &[WebhookEventType::LeadErased]].concat();
+    let endpoint = sandbox.add_endpoint(receiver.url(), &all).await;
+    sandbox.star(1).await;
+    sandbox.enrich(1, "Staff engineer").await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(WAITING, 2).await;
+    commands::erase_person(&sandbox.writer, account(), sandbox.person(1))
+        .await
+        .unwrap();
+    job.nudge.notify_one();
+    sandbox.comes_to(DELIVERED, 1).await;
+    job.stop().await;
+    let outcomes = sandbox
+        .rows("SELECT outcome FROM webhook_attempt ORDER BY at, id")
+        .await;
+    let outcomes: Vec<&str> = outcomes.iter().map(|row| row.text(0).unwrap()).collect();
+    assert_eq!(outcomes, ["status", "erased", "erased", "delivered"]);
+    let heard = receiver.heard();
+    assert_eq!(heard.len(), 2);
+    assert_eq!(heard[1].header("x-gitleads-event"), "lead.erased");
+    assert!(!heard[1].body.contains("ada-example-1"), "{}", heard[1].body);
+    assert_eq!((sandbox.number(WAITING).await, sandbox.number(FAILED).await), (0, 0));
+}
+
+#[tokio::test]
 async fn an_endpoint_hears_what_it_asked_for_and_what_came_after_it_was_added() {
     let sandbox = Sandbox::new().await;
     let receiver = shaky(0, 500).await;

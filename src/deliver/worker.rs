@@ -16,7 +16,7 @@ use std::time::Duration;
 use ::metrics::{counter, histogram};
 use anyhow::Context as _;
 use database::{Database, DatabaseError, Statement};
-use domain::{DisabledReason, StreamId};
+use domain::{DisabledReason, Event, StreamId};
 use event_log::{Page, Position, ReadError, Scope};
 use futures_util::future::{BoxFuture, OptionFuture};
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
@@ -196,21 +196,25 @@ impl Worker {
         let now = self.writer.clock.now();
         let mut before = self.read_to;
         for recorded in page.events {
-            let position = recorded.position;
+            let (position, stream) = (recorded.position, recorded.stream.clone());
+            let is_erasure = matches!(recorded.event, Event::LeadErased(_));
             let is_new = position > self.cursor.seen || self.left_over.remove(&position);
             let wanted = body::event_type(&recorded.event).is_some_and(|kind| self.endpoint.events.contains(&kind));
             if is_new && wanted {
                 let item = Item {
                     position,
-                    stream: recorded.stream.clone(),
+                    stream: stream.clone(),
                     attempts: 0,
                     due_at: now,
                     stored: false,
                     recorded: body::stands_alone(&recorded).then_some(recorded),
                 };
-                let stream = item.stream.clone();
                 self.lanes.push(item, before);
                 self.store_lane(&stream, None);
+            }
+            if is_erasure {
+                // What waits for a retry is not sent any more, so that there is nothing to wait for.
+                self.lanes.hasten(&stream, now);
             }
             before = position;
         }
@@ -248,7 +252,10 @@ impl Worker {
         self.moved = true;
         match turn {
             Turn::NotOurs => {}
-            Turn::Erased => self.settle(&item.stream),
+            Turn::Erased(skipped) => {
+                self.pending.push(skipped.statement(self.endpoint.endpoint_id));
+                self.settle(&item.stream);
+            }
             Turn::Unrenderable(reason) => {
                 tracing::error!(
                     endpoint = %self.endpoint.endpoint_id,

@@ -35,6 +35,8 @@ pub enum ApiError {
     NoApiOnPlan(String),
     /// The thing does not exist, or belongs to another account.
     NotFound(&'static str),
+    /// The request is at odds with what is there; the text says with what.
+    Conflict(String),
     /// The path exists, the method does not; the router adds `Allow`.
     MethodNotAllowed(Method),
     /// The request took too long to arrive.
@@ -106,6 +108,7 @@ impl ApiError {
             Self::Unauthorized | Self::WrongSignature => (StatusCode::UNAUTHORIZED, "unauthorized"),
             Self::NoApiOnPlan(_) => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
+            Self::Conflict(_) => (StatusCode::CONFLICT, "conflict"),
             Self::MethodNotAllowed(_) => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
@@ -120,7 +123,7 @@ impl ApiError {
 
     fn message(&self) -> String {
         match self {
-            Self::BadRequest(text) | Self::HeadersTooLarge(text) => text.clone(),
+            Self::BadRequest(text) | Self::Conflict(text) | Self::HeadersTooLarge(text) => text.clone(),
             // Word for word from the contract.
             Self::Unauthorized => "Invalid or missing API key".to_owned(),
             Self::WrongSignature => "Invalid or missing webhook signature".to_owned(),

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use domain::event::{LeadCaptured, LeadEnriched, LeadWithheld, SignalRecorded};
+use domain::event::{LeadCaptured, LeadEnriched, LeadUpdated, LeadWithheld, SignalRecorded};
 use domain::{Event, EventId, PersonRef, Profile, Sealed, SignalPerson, StreamId, Timestamp};
 use event_log::Recorded;
 use serde::Serialize;
@@ -45,6 +45,8 @@ enum Personal<'a> {
     Signal(&'a Sealed),
     /// A sealed [`Profile`].
     Profile(&'a Sealed),
+    /// A sealed text of the customer's.
+    Notes(&'a Sealed),
 }
 
 /// The events of one account as it may read them. What is of a person is null once the person is erased, and for as long
@@ -88,6 +90,7 @@ const fn was_withheld(event: &Event) -> bool {
         Event::LeadWithheld(_) => true,
         Event::SignalRecorded(recorded) => recorded.withheld,
         Event::LeadEnriched(enriched) => enriched.withheld,
+        Event::LeadUpdated(updated) => updated.withheld,
         _ => false,
     }
 }
@@ -119,6 +122,7 @@ fn data(recorded: &Recorded, keys: &Keyring) -> Result<Value, ApiError> {
         *value = match personal {
             Personal::Signal(sealed) => open::<SignalPerson>(recorded, keys, sealed),
             Personal::Profile(sealed) => open::<Profile>(recorded, keys, sealed),
+            Personal::Notes(sealed) => open::<String>(recorded, keys, sealed),
         };
     }
     Ok(data)
@@ -130,8 +134,9 @@ const fn left_out(event: &Event) -> &'static [(&'static str, &'static str)] {
         Event::ApiKeyIssued(_) => &[("", "hash")],
         Event::WebhookEndpointAdded(_) => &[("", "secret")],
         Event::LeadCaptured(_) | Event::LeadWithheld(_) | Event::SignalRecorded(_) => {
-            &[("/signal", "key"), ("/signal", "repo")]
+            &[("", "login"), ("/signal", "key"), ("/signal", "repo")]
         }
+        Event::LeadEnriched(_) => &[("", "login")],
         _ => &[],
     }
 }
@@ -145,6 +150,7 @@ const fn personal(event: &Event) -> Option<(&'static str, Personal<'_>)> {
             Some(("/signal/person", Personal::Signal(&signal.person)))
         }
         Event::LeadEnriched(LeadEnriched { profile, .. }) => Some(("/profile", Personal::Profile(profile))),
+        Event::LeadUpdated(LeadUpdated { notes: Some(notes), .. }) => Some(("/notes", Personal::Notes(notes))),
         Event::AccountOpened(_)
         | Event::PlanChanged(_)
         | Event::ApiKeyIssued(_)
@@ -156,6 +162,8 @@ const fn personal(event: &Event) -> Option<(&'static str, Personal<'_>)> {
         | Event::KeywordRetargeted(_)
         | Event::KeywordUntracked(_)
         | Event::LeadReleased(_)
+        | Event::LeadUpdated(_)
+        | Event::LeadErased(_)
         | Event::WebhookEndpointAdded(_)
         | Event::WebhookEndpointDisabled(_)
         | Event::WebhookEndpointRemoved(_) => None,

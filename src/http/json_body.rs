@@ -31,9 +31,14 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
             return Err(ApiError::UnsupportedMediaType);
         }
         let (parts, body) = request.into_parts();
-        let bytes = read(&parts.headers, body, LIMIT, AT_MOST).await?;
+        let bytes = whole(&parts.headers, body).await?;
         parse(&bytes).map(Self)
     }
+}
+
+/// The whole body of a request that takes JSON.
+pub async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    read(headers, body, LIMIT, AT_MOST).await
 }
 
 /// The whole body, if it is not larger than `limit` bytes and arrives in time.

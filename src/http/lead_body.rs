@@ -6,13 +6,17 @@ use domain::{
     Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed, SignalKind,
     SignalPerson, Timestamp,
 };
-use projections::leads::{LeadDetail, LeadRow, SignalRow};
+use projections::leads::{ErasedRow, LeadDetail, LeadRow, SignalRow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 use vault::{Keyring, OpenError};
 
 use super::openapi::words;
+use crate::commands::EditedLead;
+
+/// The status of a lead whose person was erased.
+const ERASED: &str = "erased";
 
 /// A lead as the list shows it: by the first signal that matches the query. What is unknown is null.
 #[derive(Debug, Serialize, ToSchema)]
@@ -63,7 +67,7 @@ pub(super) struct Detail {
     #[schema(value_type = Option<words::Date>, required)]
     account_created_at: Option<String>,
     #[schema(example = "new")]
-    status: String,
+    status: &'static str,
     #[schema(required)]
     notes: Option<String>,
     /// The whole timeline, oldest first.
@@ -257,14 +261,60 @@ impl Detail {
                 .map(|profile| format!("https://github.com/{}", profile.login)),
             public_repos: known.public_repos,
             account_created_at: known.account_created_at.map(Timestamp::date),
-            status: detail.status,
-            notes: None,
+            status: detail.status.as_str(),
+            notes: detail.notes.and_then(|(event, sealed)| opener.open(event, &sealed)),
             signals,
             provenance: provenance(known),
             updated_at: detail.updated_at,
             summary: Summary::new(&row, signal_source, profile),
         }
     }
+}
+
+impl Detail {
+    /// The lead as its customer has just left it.
+    pub(super) fn edited(self, edited: EditedLead) -> Self {
+        Self {
+            status: edited.status.as_str(),
+            notes: edited.notes,
+            updated_at: edited.edited_at.map_or(self.updated_at, |at| at.max(self.updated_at)),
+            ..self
+        }
+    }
+
+    /// What is left of a lead whose person was erased.
+    pub(super) fn erased(row: &ErasedRow) -> Self {
+        Self {
+            summary: Summary {
+                id: row.lead_id,
+                signal_type: row.signal_type,
+                signal_source: None,
+                github_username: None,
+                name: None,
+                email: None,
+                bio: None,
+                company: None,
+                location: None,
+                followers: None,
+                top_languages: Vec::new(),
+                captured_at: row.captured_at,
+            },
+            signal_context: None,
+            github_profile_url: None,
+            public_repos: None,
+            account_created_at: None,
+            status: ERASED,
+            notes: None,
+            signals: Vec::new(),
+            provenance: BTreeMap::new(),
+            updated_at: row.erased_at,
+        }
+    }
+}
+
+/// Who the person of a lead is on GitHub, as its capturing signal says.
+pub(super) fn user_id(keys: &Keyring, row: &LeadRow) -> Option<u64> {
+    opener(keys, row).signal(&row.signal).map(|person| person.user_id)
 }
 
 fn entry(opener: &Opener<'_>, signal: SignalRow) -> TimelineEntry {

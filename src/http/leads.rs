@@ -25,7 +25,7 @@ use super::query::Query;
 use super::settle::caught_up;
 
 /// What a 404 says is not there.
-const WHAT: &str = "lead";
+pub(super) const WHAT: &str = "lead";
 
 const PARAMETERS: &[&str] = &["limit", "cursor", "signal_type", "repo", "since", "as_of"];
 /// An export has no pages.
@@ -128,8 +128,13 @@ pub(super) async fn show(
     if as_of.is_some() {
         caught_up(&room).await?;
     }
-    let found = leads::find(room.api.views.as_ref(), account, id).await?;
-    let mut detail = found.ok_or(ApiError::NotFound(WHAT))?;
+    let views = room.api.views.as_ref();
+    let Some(mut detail) = leads::find(views, account, id).await? else {
+        let erased = leads::find_erased(views, account, id).await?;
+        // Of what was, nothing is told any more but that it was.
+        let erased = erased.filter(|erased| as_of.is_none_or(|moment| erased.captured_at <= moment));
+        return Ok(Json(Detail::erased(&erased.ok_or(ApiError::NotFound(WHAT))?)));
+    };
     if let Some(moment) = as_of {
         detail = detail_at(&room, account, &detail, moment)
             .await?

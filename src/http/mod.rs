@@ -1,7 +1,8 @@
 //! The REST API: what leaves the house when a client asks. Used by `serve`, which gives it a listener.
 //!
 //! A request walks `envelope` (id, log line) → `auth` (key, plan, rate limit) → `etag` (what the client has already) →
-//! the bounds → `settle` (what it wants to see) → a handler, one file a resource.
+//! the bounds → `settle` (what it wants to see) → `idempotency` (whether it was answered before) → a handler, one file a
+//! resource.
 
 mod accept;
 mod account;
@@ -18,15 +19,18 @@ mod event_stream;
 mod events;
 mod github_webhook;
 mod health;
+mod idempotency;
 mod json_body;
 mod keyword_dry_run;
 mod lead_body;
+mod lead_update;
 mod leads;
 mod leads_export;
 mod metrics;
 mod openapi;
 mod path_id;
 mod patience;
+mod people;
 mod query;
 mod rate_limit;
 pub mod server;
@@ -42,7 +46,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{any, get, post};
+use axum::routing::{any, get, patch, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
@@ -163,6 +167,9 @@ fn supervision() -> OpenApiRouter<Arc<Room>> {
 /// What a key opens.
 fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
     let v1 = Router::from(v1_operations())
+        .route("/leads/{id}", patch(lead_update::update))
+        .route("/people/{github_username}", get(people::show).delete(people::erase))
+        .route_layer(from_fn_with_state(room.clone(), idempotency::once))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
     // The slash alone is no path below `/v1` to the router, but it is to clients.

@@ -21,7 +21,7 @@ use super::error::ApiError;
 use crate::commands::CommandError;
 
 /// The position in the log that a write's answer stands for.
-const POSITION: HeaderName = HeaderName::from_static("gitleads-position");
+pub const POSITION: HeaderName = HeaderName::from_static("gitleads-position");
 
 /// How long an answer waits for the read models. They are behind for longer only while they are rebuilt or far
 /// behind; the write stands all the same, and the header tells from where on it can be read.

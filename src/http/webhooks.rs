@@ -207,7 +207,7 @@ fn check(room: &Room, new: NewRecord) -> Result<(NewEndpoint, Secret), ApiError>
         .endpoint_policy
         .check_url(&new.url)
         .map_err(|refusal| ApiError::field("url", refusal))?;
-    let mut events = new.events.unwrap_or_else(|| WebhookEventType::ALL.to_vec());
+    let mut events = new.events.unwrap_or_else(|| WebhookEventType::USUAL.to_vec());
     events.sort_unstable();
     events.dedup();
     if events.is_empty() {

@@ -68,6 +68,10 @@ fn note(recorded: &Recorded) -> Option<Statement> {
                 vec![due, account_value(account), person_value(person)],
             ));
         }
+        Event::LeadErased(_) => {
+            let text = "DELETE FROM enrichment WHERE account = $1 AND person = $2";
+            return Some(Statement::sql(text, vec![account_value(account), person_value(person)]));
+        }
         _ => return None,
     };
     Some(Statement::insert(

@@ -37,8 +37,8 @@ pub(super) const EVENTS: Table = table!(
 /// The people's keys.
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
-/// How far everything has come that follows the log or GitHub.
-pub(super) const PROGRESS: [Table; 7] = [
+/// How far everything has come that follows the log or GitHub, and what clients were answered.
+pub(super) const PROGRESS: [Table; 8] = [
     table!(
         "webhook_cursor",
         1,
@@ -66,6 +66,11 @@ pub(super) const PROGRESS: [Table; 7] = [
         "account, person, event_id, sealed, due_at, etag, failures"
     ),
     table!("follower", 1, "name, position"),
+    table!(
+        "idempotency_key",
+        2,
+        "account, key_hash, request, claim, claimed_at, answer"
+    ),
 ];
 
 /// Tables that stay where they are: they speak of one database and the processes that have it open.

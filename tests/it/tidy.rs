@@ -12,6 +12,7 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
+    ("erasures", &[]),
     ("metrics", &[]),
     ("project", &["lease"]),
     ("serve", &[]),

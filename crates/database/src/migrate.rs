@@ -47,6 +47,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "nodes",
         sql: include_str!("../../../migrations/0006_nodes.sql"),
     },
+    Migration {
+        number: 7,
+        name: "idempotency",
+        sql: include_str!("../../../migrations/0007_idempotency.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

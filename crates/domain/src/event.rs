@@ -5,8 +5,8 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKeyId, DisabledReason, Keyword, KeywordId, LeadId, PlanName, ProfileField, RepoId, RepoName, RepoRelation,
-    ScanTargets, Sealed, Signal, WebhookEndpointId, WebhookEventType, upcast,
+    ApiKeyId, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField, RepoId,
+    RepoName, RepoRelation, ScanTargets, Sealed, Signal, WebhookEndpointId, WebhookEventType, upcast,
 };
 
 /// Why stored bytes are no event.
@@ -153,16 +153,20 @@ events! {
         keyword_id: KeywordId,
     }
     /// A person became a lead by a first signal.
-    LeadCaptured v 1 {
+    LeadCaptured v 2 {
         /// The lead.
         lead_id: LeadId,
+        /// What the person was called. Version 1 did not say it.
+        login: Option<LoginKey>,
         /// The signal that captured it.
         signal: Signal,
     }
     /// A person gave a first signal, but the month's quota was used up: kept, and not shown before it is released.
-    LeadWithheld v 1 {
+    LeadWithheld v 2 {
         /// The lead.
         lead_id: LeadId,
+        /// What the person was called. Version 1 did not say it.
+        login: Option<LoginKey>,
         /// The signal that would have captured it.
         signal: Signal,
         /// The quota that was used up, in leads a month.
@@ -174,22 +178,45 @@ events! {
         lead_id: LeadId,
     }
     /// A lead gave a further signal.
-    SignalRecorded v 1 {
+    SignalRecorded v 2 {
         /// The lead.
         lead_id: LeadId,
+        /// What the person was called. Version 1 did not say it.
+        login: Option<LoginKey>,
         /// The further signal.
         signal: Signal,
         /// Whether the lead was withheld at the time.
         withheld: bool,
     }
     /// More is known of a lead, or something else than before.
-    LeadEnriched v 1 {
+    LeadEnriched v 2 {
         /// The lead.
         lead_id: LeadId,
+        /// What the person is called. Version 1 did not say it.
+        login: Option<LoginKey>,
         /// A sealed [`crate::Profile`], whole.
         profile: Sealed,
         /// The fields whose values changed.
         changed: Vec<ProfileField>,
+        /// Whether the lead was withheld at the time.
+        withheld: bool,
+    }
+    /// The customer noted how far they got with a lead.
+    LeadUpdated v 1 {
+        /// The lead.
+        lead_id: LeadId,
+        /// The status from now on.
+        status: LeadStatus,
+        /// The notes from now on, whole: a sealed text. Sealed for the person, since they may name people.
+        notes: Option<Sealed>,
+        /// Whether the lead was withheld at the time.
+        withheld: bool,
+    }
+    /// The person was erased: the key is destroyed, what was sealed of them can be read no more, and nothing more of them
+    /// is recorded.
+    LeadErased v 1 {
+        /// The lead.
+        lead_id: LeadId,
         /// Whether the lead was withheld at the time.
         withheld: bool,
     }

@@ -1,4 +1,5 @@
-//! Names of things: prefixed ULIDs that clients see, and the two keyed hashes that stand for a person and a signal.
+//! Names of things: prefixed ULIDs that clients see, and the keyed hashes that stand for people, logins, repositories and
+//! signals.
 
 use std::fmt;
 use std::str::FromStr;
@@ -167,6 +168,11 @@ keyed_hash!(
     /// A repository within an account: a keyed hash of account and lower-case name. People write in repositories of
     /// their own, so the name of one is personal data; lists are filtered by this instead.
     RepoKey
+);
+keyed_hash!(
+    /// A login within an account: a keyed hash of account and lower-case login, so that a person is found by name without
+    /// opening what is sealed.
+    LoginKey
 );
 keyed_hash!(
     /// The identity of a signal: a keyed hash of account, kind, source, person and (for keywords) the item's URL.

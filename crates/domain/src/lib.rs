@@ -25,9 +25,10 @@ pub mod webhook_endpoint;
 pub use aggregate::Decide;
 pub use event::Event;
 pub use ids::{
-    AccountId, ApiKeyId, EventId, KeywordId, LeadId, PersonRef, RepoId, RepoKey, SignalKey, WebhookEndpointId,
+    AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey, WebhookEndpointId,
 };
 pub use keyword::Keyword;
+pub use lead::LeadStatus;
 pub use personal::{Profile, ProfileField, Provenance, SignalPerson};
 pub use plan::{Plan, PlanName, Plans};
 pub use repo_name::RepoName;

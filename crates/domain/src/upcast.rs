@@ -13,15 +13,38 @@ pub struct Step {
 }
 
 /// Every step there is.
-pub const STEPS: &[Step] = &[Step {
-    name: "WebhookEndpointDisabled",
-    from: 1,
-    raise: last_failure_unknown,
-}];
+pub const STEPS: &[Step] = &[
+    Step {
+        name: "WebhookEndpointDisabled",
+        from: 1,
+        raise: |data| unknown("last_failure", data),
+    },
+    Step {
+        name: "LeadCaptured",
+        from: 1,
+        raise: |data| unknown("login", data),
+    },
+    Step {
+        name: "LeadWithheld",
+        from: 1,
+        raise: |data| unknown("login", data),
+    },
+    Step {
+        name: "SignalRecorded",
+        from: 1,
+        raise: |data| unknown("login", data),
+    },
+    Step {
+        name: "LeadEnriched",
+        from: 1,
+        raise: |data| unknown("login", data),
+    },
+];
 
-fn last_failure_unknown(mut data: Value) -> Value {
+/// A field that the older version did not have.
+fn unknown(field: &str, mut data: Value) -> Value {
     if let Some(fields) = data.as_object_mut() {
-        fields.insert("last_failure".to_owned(), Value::Null);
+        fields.insert(field.to_owned(), Value::Null);
     }
     data
 }

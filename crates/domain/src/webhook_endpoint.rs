@@ -17,9 +17,16 @@ words!(
         LeadEnriched = "lead.enriched",
         /// A lead was edited by hand.
         LeadUpdated = "lead.updated",
+        /// A person was erased.
+        LeadErased = "lead.erased",
     }
-    all = "lead.created, lead.enriched, lead.updated"
+    all = "lead.created, lead.enriched, lead.updated, lead.erased"
 );
+
+impl WebhookEventType {
+    /// What an endpoint hears of that asks for nothing in particular.
+    pub const USUAL: &[Self] = &[Self::LeadCreated, Self::LeadEnriched, Self::LeadUpdated];
+}
 
 words!(
     /// Why an endpoint was disabled.

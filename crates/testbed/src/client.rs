@@ -18,6 +18,13 @@ pub(crate) async fn number(url: &str, sql: &str) -> i64 {
     row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
 }
 
+/// The one text that a query answers.
+pub(crate) async fn text(url: &str, sql: &str) -> String {
+    let client = connect(url).await;
+    let row = client.query_one(sql, &[]).await;
+    row.unwrap_or_else(|error| panic!("{sql}: {error:?}")).get(0)
+}
+
 /// The plan that the server makes of a query for any parameters, of which it takes so many.
 pub(crate) async fn generic_plan(url: &str, query: &str, parameters: usize) -> String {
     let client = connect(url).await;

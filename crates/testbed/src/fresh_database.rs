@@ -54,7 +54,8 @@ impl FreshDatabase {
         self.execute("CHECKPOINT").await;
         let number = "SELECT oid::bigint FROM pg_database WHERE datname = current_database()";
         let number = self.number(number).await;
-        let server = Path::new(&told("GITLEADS_TEST_POSTGRES_DIR")).join("main");
+        let server = client::text(&self.url, "SELECT current_setting('data_directory')").await;
+        let server = Path::new(&server);
         [server.join("base").join(number.to_string()), server.join("pg_wal")]
     }
 

@@ -1,9 +1,9 @@
 //! What comes from the root key by computation alone: the keys for wrapping and for accounts, and the keyed hashes
-//! that stand for a person and a signal. Used by the vault.
+//! that stand for people, logins, repositories and signals. Used by the vault.
 //!
 //! Never change what is derived here: every stored key, stream name and signal identity depends on it.
 
-use domain::{AccountId, PersonRef, RepoKey, RepoName, SignalKey, SignalKind};
+use domain::{AccountId, LoginKey, PersonRef, RepoKey, RepoName, SignalKey, SignalKind};
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -50,6 +50,12 @@ impl Derived {
     /// See [`crate::Vault::person_ref`].
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         PersonRef::new(self.hash(&[b"person", &account.ulid().to_bytes(), &user_id.to_be_bytes()]))
+    }
+
+    /// See [`crate::Vault::login_key`].
+    pub fn login_key(&self, account: AccountId, login: &str) -> LoginKey {
+        let login = login.to_ascii_lowercase();
+        LoginKey::new(self.hash(&[b"login", &account.ulid().to_bytes(), login.as_bytes()]))
     }
 
     /// See [`crate::Vault::repo_key`].
@@ -142,6 +148,15 @@ mod tests {
         assert_ne!(here, derived(7).person_ref(account(2), 1001));
         assert_ne!(here, derived(7).person_ref(account(1), 1002));
         assert_ne!(here, derived(8).person_ref(account(1), 1001));
+    }
+
+    #[test]
+    fn a_login_is_known_again_whatever_its_letter_case_and_by_its_own_account_only() {
+        let derived = derived(7);
+        let key = derived.login_key(account(1), "Ada-Example");
+        assert_eq!(key, derived.login_key(account(1), "ada-example"));
+        assert_ne!(key, derived.login_key(account(1), "ada-example-2"));
+        assert_ne!(key, derived.login_key(account(2), "ada-example"));
     }
 
     #[test]

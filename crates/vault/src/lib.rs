@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use database::{Database, DatabaseError};
-use domain::{AccountId, EventId, PersonRef, RepoKey, RepoName, Sealed, SignalKey, SignalKind};
+use domain::{AccountId, EventId, LoginKey, PersonRef, RepoKey, RepoName, Sealed, SignalKey, SignalKind};
 
 use cache::Cache;
 use cipher::{Key, Place};
@@ -42,8 +42,8 @@ pub enum VaultError {
     WrongRootKey,
 }
 
-/// The keys of all people of all accounts. One per data directory: another one's [`Vault::destroy`] does not reach
-/// the keys that this one holds in memory.
+/// The keys of all people of all accounts. Another one's [`Vault::destroy`] does not reach the keys that this one holds in
+/// memory: whoever learns of it says so with [`Vault::forget`].
 pub struct Vault {
     derived: Derived,
     table: PersonKeys,
@@ -82,6 +82,11 @@ impl Vault {
     /// Who a person is within an account, without naming them. The same `user_id` always gives the same answer.
     pub fn person_ref(&self, account: AccountId, user_id: u64) -> PersonRef {
         self.derived.person_ref(account, user_id)
+    }
+
+    /// What somebody is called within an account, without saying it. Letter case does not count.
+    pub fn login_key(&self, account: AccountId, login: &str) -> LoginKey {
+        self.derived.login_key(account, login)
     }
 
     /// Which repository it is, within an account, without naming it. Letter case does not count.
@@ -129,6 +134,12 @@ impl Vault {
     pub async fn destroy(&self, account: AccountId, person: PersonRef) -> Result<(), VaultError> {
         self.cache.forget(account, person);
         self.table.destroy(account, person).await
+    }
+
+    /// Drops the person's key from memory, since another vault destroyed it: from here on the table alone says whether there
+    /// is one.
+    pub fn forget(&self, account: AccountId, person: PersonRef) {
+        self.cache.forget(account, person);
     }
 
     /// Seals what belongs to the account, not to a person (webhook secrets).

@@ -237,6 +237,32 @@ async fn an_erased_person_is_neither_opened_nor_sealed_and_stays_erased() {
 }
 
 #[tokio::test]
+async fn a_key_that_another_vault_destroyed_is_at_hand_until_this_one_forgets_it() {
+    let database = TestDatabase::new().await;
+    let (here, elsewhere) = (vault(&database), vault(&database));
+    let person = here.person_ref(account(1), 1001);
+    let keyring = here.ensure_keys(account(1), &[person]).await.unwrap();
+    let sealed = keyring.seal(person, event(5), &ada()).unwrap();
+    elsewhere.destroy(account(1), person).await.unwrap();
+    let keyring = here.keys(account(1), &[person]).await.unwrap();
+    assert_eq!(open(&keyring, person, event(5), &sealed), Ok(ada()));
+
+    here.forget(account(1), person);
+    let keyring = here.keys(account(1), &[person]).await.unwrap();
+    assert_eq!(open(&keyring, person, event(5), &sealed), Err(OpenError::Erased));
+}
+
+#[tokio::test]
+async fn a_key_that_is_forgotten_though_it_lives_is_read_again() {
+    let database = TestDatabase::new().await;
+    let vault = vault(&database);
+    let person = vault.person_ref(account(1), 1001);
+    vault.ensure_keys(account(1), &[person]).await.unwrap();
+    vault.forget(account(1), person);
+    assert!(vault.keys(account(1), &[person]).await.unwrap().has(person));
+}
+
+#[tokio::test]
 async fn a_person_can_be_erased_before_having_a_key_but_not_by_another_account() {
     let vault = vault(&TestDatabase::new().await);
     let person = vault.person_ref(account(1), 1001);
@@ -323,10 +349,13 @@ async fn more_people_than_one_query_or_the_cache_takes_all_get_their_keys() {
 async fn a_destroyed_key_is_in_none_of_the_files_once_they_are_closed() {
     let database = TestDatabase::new().await;
     let vault = vault(&database);
-    let people: Vec<PersonRef> = (0..40).map(|user| vault.person_ref(account(1), user)).collect();
-    vault.ensure_keys(account(1), &people).await.unwrap();
+    // More than a page, in several writes, so that the table's pages were divided and filled up.
+    let people: Vec<PersonRef> = (0..600).map(|user| vault.person_ref(account(1), user)).collect();
+    for some in people.chunks(70) {
+        vault.ensure_keys(account(1), some).await.unwrap();
+    }
     let stored = database.rows("SELECT wrapped FROM person_keys").await;
-    let wrapped: Vec<&[u8]> = stored.iter().map(|row| row.blob(0).unwrap()).collect();
+    let wrapped: Vec<&[u8]> = stored.iter().step_by(15).map(|row| row.blob(0).unwrap()).collect();
     assert!(wrapped.iter().all(|key| database.has_on_disk(key)));
     for person in &people {
         vault.destroy(account(1), *person).await.unwrap();

@@ -169,3 +169,62 @@ async fn nothing_is_told_of_an_erased_person() {
         .unwrap();
     assert_eq!(bodies(&sandbox).await, [None]);
 }
+
+#[tokio::test]
+async fn an_edit_is_told_with_status_and_notes_beside_the_lead() {
+    let sandbox = Sandbox::new().await;
+    sandbox.star(7).await;
+    sandbox.edit(7, "met Ada at the fair").await;
+    let body = bodies(&sandbox).await.pop().unwrap().unwrap();
+    assert_eq!(
+        (&body["event"], &body["type"]),
+        (&json!("lead.updated"), &json!("lead.updated"))
+    );
+    let data = &body["data"];
+    assert_eq!(data["github_username"], "ada-example-7");
+    assert_eq!(data["status"], "contacted");
+    assert_eq!(data["notes"], "met Ada at the fair");
+}
+
+#[tokio::test]
+async fn of_an_erased_person_the_erasure_alone_is_told_even_with_the_key_at_hand() {
+    let sandbox = Sandbox::new().await;
+    sandbox.star(7).await;
+    sandbox.edit(7, "met Ada at the fair").await;
+    let lead = bodies(&sandbox).await[0].as_ref().unwrap()["data"]["id"].clone();
+    let person = sandbox.person(7);
+    let keys = sandbox.writer.vault.keys(account(), &[person]).await.unwrap();
+    commands::erase_person(&sandbox.writer, account(), person)
+        .await
+        .unwrap();
+    let stream = domain::StreamId::lead(account(), person);
+    let history = sandbox
+        .writer
+        .log
+        .read_streams(slice::from_ref(&stream))
+        .await
+        .unwrap()
+        .remove(0);
+    let told = history
+        .iter()
+        .map(|recorded| render(&history, recorded.position, person, &keys).unwrap());
+    let mut told: Vec<Option<Bytes>> = told.collect();
+    let erased: Value = serde_json::from_slice(&told.pop().unwrap().unwrap()).unwrap();
+    assert_eq!(told, [None, None]);
+    let expected = json!({
+        "event": "lead.erased", "type": "lead.erased", "id": erased["id"], "timestamp": "2026-04-24T10:31:00Z",
+        "data": {"id": lead, "erased_at": "2026-04-24T10:31:00Z"},
+    });
+    assert_eq!(erased, expected);
+}
+
+#[tokio::test]
+async fn edits_and_erasures_of_a_withheld_lead_are_told_to_nobody() {
+    let sandbox = Sandbox::new().await;
+    sandbox.star_within(7, Allowance::Room { left: 0, cap: 50 }).await;
+    sandbox.edit(7, "met Ada at the fair").await;
+    commands::erase_person(&sandbox.writer, account(), sandbox.person(7))
+        .await
+        .unwrap();
+    assert!(bodies(&sandbox).await.is_empty());
+}

@@ -31,7 +31,7 @@ impl House {
         }
     }
 
-    async fn enrich(&self, user_id: u64) {
+    pub(super) async fn enrich(&self, user_id: u64) {
         let person = self.writer.vault.person_ref(self.account, user_id);
         let seen = Provenance {
             source: "github_rest".into(),

@@ -9,6 +9,7 @@ mod events;
 mod exports;
 mod github;
 mod health;
+mod idempotency;
 mod isolation;
 mod leads;
 mod limits;
@@ -16,8 +17,10 @@ mod metrics;
 mod nodes;
 mod openapi;
 mod past;
+mod people;
 mod server;
 mod tracked;
+mod updates;
 mod webhooks;
 
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

@@ -63,11 +63,11 @@ async fn a_refused_endpoint_names_the_field() {
         (json!({ "url": "https://127.0.0.1/" }), "url: address not allowed"),
         (
             json!({ "url": url, "events": [] }),
-            "events: must name at least one of lead.created, lead.enriched, lead.updated",
+            "events: must name at least one of lead.created, lead.enriched, lead.updated, lead.erased",
         ),
         (
             json!({ "url": url, "events": ["lead.gone"] }),
-            "events[0]: must be one of lead.created, lead.enriched, lead.updated",
+            "events[0]: must be one of lead.created, lead.enriched, lead.updated, lead.erased",
         ),
         (
             json!({ "url": url, "secret": "short" }),

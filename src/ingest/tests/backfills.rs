@@ -142,3 +142,16 @@ async fn plain_lines_serve_as_well_and_a_quota_holds_over_the_whole_file() {
     let summary = run(&room, plain.into_bytes()).await;
     assert_eq!((summary.accepted.captured, summary.accepted.withheld), (2, 1_198));
 }
+
+#[tokio::test]
+async fn a_file_does_not_bring_an_erased_person_back() {
+    let room = Room::new().await;
+    room.track("acme/sdk").await;
+    room.track_keyword("docker").await;
+    run(&room, packed(&[watch(5), watch(6)])).await;
+    room.erase(5).await;
+    let writers = [issue(5, "How do I use docker?"), issue(6, "docker?")];
+    let again = run(&room, packed(&writers)).await.accepted;
+    assert_eq!((again.erased, again.joined), (1, 1));
+    assert_eq!(room.history(5).await, ["LeadCaptured", "LeadErased"]);
+}

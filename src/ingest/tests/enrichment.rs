@@ -323,3 +323,34 @@ async fn the_polls_keep_their_part_of_the_budget() {
     story.enrich().await;
     assert_eq!(story.github.requests_to("/user/1").len(), 1);
 }
+
+#[tokio::test]
+async fn every_known_field_says_where_it_comes_from() {
+    let story = Story::on_plan("agency").await;
+    story.github.change(|world| {
+        world.put_user(User {
+            email: Some("ada@example.com".into()),
+            ..ada()
+        });
+    });
+    story.accept(1..=1).await;
+    story.enrich().await;
+    let (profile, _) = story.profiles().await.pop().unwrap();
+    let known = profile.changed_fields(&Profile::default());
+    assert!(known.contains(&ProfileField::Login) && known.contains(&ProfileField::Email));
+    assert_eq!(profile.provenance.keys().copied().collect::<Vec<_>>(), known);
+}
+
+#[tokio::test]
+async fn an_erased_person_is_taken_off_the_list() {
+    let story = Story::on_plan("agency").await;
+    story.accept(1..=2).await;
+    story.follow().await;
+    story.room.erase(1).await;
+    story.follow().await;
+    let query = Statement::sql("SELECT person FROM enrichment", Vec::new());
+    let left = story.room.store().read(query).await.unwrap();
+    let person = story.room.writer.vault.person_ref(story.room.account, 2);
+    let left: Vec<&[u8]> = left.iter().map(|row| row.blob(0).unwrap()).collect();
+    assert_eq!(left, [person.bytes()]);
+}

@@ -186,6 +186,23 @@ impl Room {
             .count()
     }
 
+    /// Erases person number `id`.
+    async fn erase(&self, id: u64) {
+        let person = self.writer.vault.person_ref(self.account, id);
+        commands::erase_person(&self.writer, self.account, person)
+            .await
+            .unwrap();
+        self.settle().await;
+    }
+
+    /// The types of the events about person number `id`.
+    async fn history(&self, id: u64) -> Vec<&'static str> {
+        let person = Some(self.writer.vault.person_ref(self.account, id));
+        let events = self.events().await.into_iter();
+        let events = events.filter(|recorded| recorded.stream.person() == person);
+        events.map(|recorded| recorded.event.name()).collect()
+    }
+
     fn client(&self, url: &str, token: Option<&str>) -> Arc<Client> {
         Arc::new(Client::new(url.parse().unwrap(), token, self.clock.clone()).unwrap())
     }

@@ -224,3 +224,22 @@ async fn without_a_token_the_feeds_leave_room_in_the_hour() {
     let due = story.room.clock.now().plus(Duration::from_secs(90));
     assert_eq!(story.polls.step().await.unwrap(), Some(due));
 }
+
+#[tokio::test]
+async fn a_poll_does_not_bring_an_erased_person_back() {
+    let mut story = Story::new().await;
+    story.star(1..=2);
+    story.poll().await;
+    story.room.erase(1).await;
+    story.github.change(|world| {
+        world.put_repo(Repo::new(2, "acme/cli"));
+        world.star("acme/cli", &User::new(1, "fan-1"), "2026-04-10T10:00:00Z");
+        world.star("acme/cli", &User::new(2, "fan-2"), "2026-04-10T10:00:01Z");
+    });
+    story.room.track("acme/cli").await;
+    // One poll for each of the two repositories.
+    story.poll().await;
+    story.poll().await;
+    assert_eq!(story.room.history(1).await, ["LeadCaptured", "LeadErased"]);
+    assert_eq!(story.room.history(2).await, ["LeadCaptured", "SignalRecorded"]);
+}

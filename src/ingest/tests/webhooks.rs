@@ -152,3 +152,17 @@ async fn old_delivery_ids_are_forgotten() {
     let rows = room.store().read(query).await.unwrap();
     assert_eq!(rows.iter().map(|row| row.text(0).unwrap()).collect::<Vec<_>>(), ["d-2"]);
 }
+
+#[tokio::test]
+async fn a_delivery_does_not_bring_an_erased_person_back() {
+    let room = Room::new().await;
+    room.track("acme/sdk").await;
+    room.track("acme/cli").await;
+    deliver(&room, "d-1", "star", STAR).await;
+    room.erase(11).await;
+    let Receipt::Accepted(accepted) = deliver(&room, "d-2", "star", &STAR.replace("acme/sdk", "acme/cli")).await else {
+        panic!("not accepted");
+    };
+    assert_eq!((accepted.erased, accepted.captured, accepted.joined), (1, 0, 0));
+    assert_eq!(room.history(11).await, ["LeadCaptured", "LeadErased"]);
+}

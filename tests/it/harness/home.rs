@@ -2,7 +2,9 @@
 //! elsewhere.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use database::{Database, Durability, Sqlite};
 use fake_kurrentdb::Node;
 use testbed::{FreshDatabase, Postgres};
 
@@ -142,6 +144,40 @@ impl Home {
     /// The one number that a query of the shared database answers.
     pub async fn number(&self, sql: &str) -> i64 {
         self.database.as_ref().expect("a database is shared").number(sql).await
+    }
+
+    /// The database of what cannot be built again.
+    pub async fn store(&self) -> Arc<dyn Database> {
+        match &self.database {
+            Some(database) => {
+                let address = database.url().parse().unwrap();
+                Arc::new(database::Postgres::open(address, false).await.unwrap())
+            }
+            None => Arc::new(Sqlite::open(&self.data().join("gitleads.db"), Durability::Full).unwrap()),
+        }
+    }
+
+    /// Does on the shared database what docs/operations.md says is to be done after an erasure. On files it is done by ending
+    /// the server.
+    pub async fn rotate(&self) {
+        let Some(database) = &self.database else { return };
+        for sql in [
+            "ANALYZE person_keys",
+            "VACUUM FULL pg_statistic",
+            "VACUUM FULL person_keys",
+        ] {
+            database.execute(sql).await;
+        }
+        let turns = database.number("SELECT 2 * count(*) + 2 FROM pg_ls_waldir()").await;
+        for _ in 0..turns {
+            for sql in [
+                "SELECT pg_create_restore_point('erased')",
+                "SELECT pg_switch_wal()",
+                "CHECKPOINT",
+            ] {
+                database.execute(sql).await;
+            }
+        }
     }
 
     /// Every folder that holds bytes of the installation, with all that was written by now.

@@ -73,6 +73,32 @@ fn an_event_of_an_older_version_is_read_as_one_of_today() {
 }
 
 #[test]
+fn lead_events_that_did_not_say_the_login_are_read_with_none() {
+    let login = |event: &Event| match event {
+        Event::LeadCaptured(event) => Some(event.login),
+        Event::LeadWithheld(event) => Some(event.login),
+        Event::SignalRecorded(event) => Some(event.login),
+        Event::LeadEnriched(event) => Some(event.login),
+        _ => None,
+    };
+    let mut versions = Vec::new();
+    for (_, fixture) in fixtures() {
+        let event = Event::decode(&fixture.r#type, fixture.version, &fixture.data.to_string()).unwrap();
+        if let Some(login) = login(&event) {
+            assert_eq!(
+                login.is_some(),
+                fixture.version > 1,
+                "{} {}",
+                fixture.r#type,
+                fixture.version
+            );
+            versions.push(fixture.version);
+        }
+    }
+    assert_eq!(versions, [1, 2].repeat(4));
+}
+
+#[test]
 fn what_is_no_event_says_why() {
     assert!(matches!(
         Event::decode("LeadPetted", 1, "{}"),

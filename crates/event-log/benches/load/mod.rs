@@ -82,6 +82,7 @@ pub fn stream_append(first: u64, events: u64) -> Outcome<StreamAppend> {
 pub fn new_event(number: u64) -> Outcome<NewEvent> {
     let captured = event::LeadCaptured {
         lead_id: LeadId::new(u128::from(number).into()),
+        login: Some(domain::LoginKey::new(scattered(number))),
         signal: Signal {
             key: SignalKey::new(scattered(number)),
             kind: "stargazer".parse()?,

@@ -1,0 +1,113 @@
+//! Given lead events, then these people by these names.
+
+use domain::event::{LeadCaptured, LeadEnriched, LeadErased, SignalRecorded};
+use domain::{Sealed, SignalKind};
+
+use super::*;
+use crate::tests::{History, account, lead_id, login_key, project, signal};
+
+fn captured(number: u64, login: Option<&str>) -> LeadCaptured {
+    LeadCaptured {
+        lead_id: lead_id(number),
+        login: login.map(login_key),
+        signal: signal(number, SignalKind::Stargazer, "acme/sdk"),
+    }
+}
+
+fn enriched(number: u64, login: &str) -> LeadEnriched {
+    LeadEnriched {
+        lead_id: lead_id(number),
+        login: Some(login_key(login)),
+        profile: Sealed::new(vec![7]),
+        changed: Vec::new(),
+        withheld: false,
+    }
+}
+
+fn erased(number: u64) -> LeadErased {
+    LeadErased {
+        lead_id: lead_id(number),
+        withheld: false,
+    }
+}
+
+/// Who of account 1 is found by each of these names after the events: on each engine, and as one stretch and one by one.
+async fn found(history: &History, logins: &[&str]) -> Vec<Option<u64>> {
+    let recorded = history.recorded().await;
+    let mut answers = Vec::new();
+    for (views, _keep) in project(&People, &recorded).await {
+        answers.push(look(&*views, logins).await);
+    }
+    for (views, _keep) in project(&People, &[]).await {
+        views.write(People.apply_all(&recorded)).await.unwrap();
+        answers.push(look(&*views, logins).await);
+    }
+    answers.dedup();
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    answers.remove(0)
+}
+
+async fn look(views: &dyn Database, logins: &[&str]) -> Vec<Option<u64>> {
+    let mut people = Vec::new();
+    for login in logins {
+        let row = find(views, account(1), login_key(login)).await.unwrap();
+        people.push(row.map(|row| {
+            let number = u128::from_be_bytes(*row.person.bytes());
+            assert_eq!(row.lead_id, lead_id(u64::try_from(number).unwrap()));
+            u64::try_from(number).unwrap()
+        }));
+    }
+    people
+}
+
+#[tokio::test]
+async fn a_person_is_found_by_name_in_their_own_account_only() {
+    let mut history = History::new();
+    history.lead(1, 1, captured(1, Some("ada"))).await;
+    history.lead(2, 2, captured(2, Some("ben"))).await;
+    assert_eq!(found(&history, &["ada", "ben"]).await, [Some(1), None]);
+}
+
+#[tokio::test]
+async fn a_renamed_person_is_found_by_the_newest_name_and_a_name_means_who_had_it_last() {
+    let mut history = History::new();
+    history.lead(1, 1, captured(1, Some("ada"))).await;
+    history.lead(1, 1, enriched(1, "lovelace")).await;
+    assert_eq!(found(&history, &["ada", "lovelace"]).await, [None, Some(1)]);
+    history.lead(1, 2, captured(2, Some("lovelace"))).await;
+    assert_eq!(found(&history, &["ada", "lovelace"]).await, [None, Some(2)]);
+    let seen_again = SignalRecorded {
+        lead_id: lead_id(1),
+        login: Some(login_key("lovelace")),
+        signal: signal(9, SignalKind::Stargazer, "rival/kit"),
+        withheld: false,
+    };
+    history.lead(1, 1, seen_again).await;
+    assert_eq!(found(&history, &["lovelace"]).await, [Some(1)]);
+}
+
+#[tokio::test]
+async fn an_event_that_says_no_name_changes_none() {
+    let mut history = History::new();
+    history.lead(1, 1, captured(1, Some("ada"))).await;
+    let nameless = SignalRecorded {
+        lead_id: lead_id(1),
+        login: None,
+        signal: signal(9, SignalKind::Stargazer, "rival/kit"),
+        withheld: false,
+    };
+    history.lead(1, 1, nameless).await;
+    history.lead(1, 2, captured(2, None)).await;
+    assert_eq!(found(&history, &["ada"]).await, [Some(1)]);
+}
+
+#[tokio::test]
+async fn an_erased_person_is_found_by_no_name() {
+    let mut history = History::new();
+    history.lead(1, 1, captured(1, Some("ada"))).await;
+    history.lead(1, 2, captured(2, Some("ada"))).await;
+    history.lead(1, 2, erased(2)).await;
+    assert_eq!(found(&history, &["ada"]).await, [Some(1)]);
+    history.lead(1, 1, erased(1)).await;
+    assert_eq!(found(&history, &["ada"]).await, [None]);
+}

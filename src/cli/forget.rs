@@ -1,0 +1,48 @@
+//! `gitleads forget`: erases a person.
+
+use anyhow::{Context as _, bail};
+use clap::Args;
+use domain::AccountId;
+use projections::people;
+
+use super::run::Asked;
+use crate::app::App;
+use crate::commands::erase_person;
+use crate::control::{Command, Output};
+
+/// Whom to erase.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Arguments {
+    /// What the person is called on GitHub; letter case does not count
+    #[arg(value_name = "USERNAME")]
+    username: String,
+}
+
+impl Arguments {
+    pub(super) fn command(self) -> Asked {
+        Asked::from(Command::Forget {
+            username: self.username,
+        })
+    }
+}
+
+pub(super) async fn forget(app: &App, account: AccountId, username: &str, output: &Output) -> anyhow::Result<()> {
+    let login = app.writer.vault.login_key(account, username);
+    let found = people::find(&*app.storage.views, account, login)
+        .await
+        .context("look for the person")?;
+    let Some(person) = found else {
+        bail!("nothing is held on a person of the name {username}");
+    };
+    let position = erase_person(&app.writer, account, person.person).await?;
+    app.settle(position).await;
+    let line = format!(
+        "{username} is erased: nothing of {} can be read any more, and nothing more will be recorded of the person.",
+        person.lead_id
+    );
+    output.line(line).await?;
+    let note = "Copies of the destroyed key may still stand in backups and in the database's own log; \
+                docs/operations.md says how they go.";
+    Ok(output.line(note).await?)
+}
