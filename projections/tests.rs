@@ -217,6 +217,12 @@ impl History {
         of_account.map(|(_, (lead_id, _))| *lead_id).collect()
     }
 
+    /// Those of them whose people were erased.
+    pub fn erased_ids(&self) -> BTreeSet<LeadId> {
+        let of_account = self.erased.range((1, 0)..(2, 0));
+        of_account.map(|who| self.leads[who].0).collect()
+    }
+
     /// Accounts with everything they may have, and so many lead events.
     pub async fn with_leads(events: u64, people: u64) -> Self {
         let mut history = Self::new();

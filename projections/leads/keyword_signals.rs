@@ -69,6 +69,8 @@ fn keyword_signal(row: &Row) -> Result<KeywordSignal, ColumnError> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use domain::Event;
 
     use super::*;
@@ -85,9 +87,15 @@ mod tests {
             Event::SignalRecorded(event) => event.signal.keyword.is_some(),
             _ => false,
         };
+        let erased: HashSet<_> = recorded
+            .iter()
+            .filter(|recorded| matches!(recorded.event, Event::LeadErased(_)))
+            .map(|recorded| &recorded.stream)
+            .collect();
         let mut expected: Vec<_> = recorded
             .iter()
             .filter(|recorded| recorded.account() == account(1) && with_keyword(&recorded.event))
+            .filter(|recorded| !erased.contains(&recorded.stream))
             .map(|recorded| (recorded.recorded_at, recorded.id))
             .collect();
         expected.sort_unstable();

@@ -45,7 +45,7 @@ enum Personal<'a> {
     Signal(&'a Sealed),
     /// A sealed [`Profile`].
     Profile(&'a Sealed),
-    /// A sealed text.
+    /// A sealed text of the customer's.
     Notes(&'a Sealed),
 }
 
@@ -151,9 +151,7 @@ const fn personal(event: &Event) -> Option<(&'static str, Personal<'_>)> {
         }
         Event::LeadEnriched(LeadEnriched { profile, .. }) => Some(("/profile", Personal::Profile(profile))),
         Event::LeadUpdated(LeadUpdated { notes: Some(notes), .. }) => Some(("/notes", Personal::Notes(notes))),
-        Event::LeadUpdated(LeadUpdated { notes: None, .. })
-        | Event::LeadErased(_)
-        | Event::AccountOpened(_)
+        Event::AccountOpened(_)
         | Event::PlanChanged(_)
         | Event::ApiKeyIssued(_)
         | Event::ApiKeyRevoked(_)
@@ -164,6 +162,8 @@ const fn personal(event: &Event) -> Option<(&'static str, Personal<'_>)> {
         | Event::KeywordRetargeted(_)
         | Event::KeywordUntracked(_)
         | Event::LeadReleased(_)
+        | Event::LeadUpdated(_)
+        | Event::LeadErased(_)
         | Event::WebhookEndpointAdded(_)
         | Event::WebhookEndpointDisabled(_)
         | Event::WebhookEndpointRemoved(_) => None,

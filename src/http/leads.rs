@@ -127,6 +127,8 @@ pub(super) async fn show(
     let views = room.api.views.as_ref();
     let Some(mut detail) = leads::find(views, account, id).await? else {
         let erased = leads::find_erased(views, account, id).await?;
+        // Of what was, nothing is told any more but that it was.
+        let erased = erased.filter(|erased| as_of.is_none_or(|moment| erased.captured_at <= moment));
         return Ok(Json(Detail::erased(&erased.ok_or(ApiError::NotFound(WHAT))?)));
     };
     if let Some(moment) = as_of {

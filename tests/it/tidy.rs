@@ -12,8 +12,8 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("metrics", &[]),
     ("erasures", &[]),
+    ("metrics", &[]),
     ("project", &["lease"]),
     ("serve", &[]),
     ("storage", &["config", "transfer"]),

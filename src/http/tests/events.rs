@@ -9,7 +9,9 @@ use futures_util::StreamExt as _;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::commands::{change_plan, enrich_lead, release_leads, revoke_key, track_repo};
+use crate::commands::{
+    LeadEdit, NotesEdit, change_plan, enrich_lead, release_leads, revoke_key, track_repo, update_lead,
+};
 
 impl House {
     /// The events of all pages, read to the end.
@@ -302,17 +304,24 @@ async fn of_a_withheld_or_an_erased_person_nothing_is_told() {
     enrich_lead(&house.writer, house.account, person, enriched)
         .await
         .unwrap();
+    let edit = LeadEdit {
+        status: None,
+        notes: NotesEdit::Write("met Ada in Turin".into()),
+    };
+    update_lead(&house.writer, house.account, person, &edit).await.unwrap();
     let told = async || -> Vec<(String, bool)> {
         let events = house.events("").await;
         let told = |event: &Value| {
-            let personal = ["/data/signal/person", "/data/profile"].map(|place| event.pointer(place).cloned());
+            let personal =
+                ["/data/signal/person", "/data/profile", "/data/notes"].map(|place| event.pointer(place).cloned());
             let is_told = personal.into_iter().flatten().any(|value| !value.is_null());
             (event["type"].as_str().unwrap().to_owned(), is_told)
         };
         events.iter().skip(2).map(told).collect()
     };
     let expected = |is_told: bool, rest: &[&str]| -> Vec<(String, bool)> {
-        let personal = ["LeadWithheld", "SignalRecorded", "LeadEnriched"].map(|name| (name.to_owned(), is_told));
+        let personal = ["LeadWithheld", "SignalRecorded", "LeadEnriched", "LeadUpdated"];
+        let personal = personal.map(|name| (name.to_owned(), is_told));
         let rest = rest.iter().map(|name| ((*name).to_owned(), false));
         personal.into_iter().chain(rest).collect()
     };

@@ -97,14 +97,15 @@ impl House {
                 let _ = enrich_lead(&self.writer, self.account, person, profile).await;
             }
             6..=7 => {
-                let notes = match dice.roll(3) {
-                    0 => NotesEdit::Keep,
-                    1 => NotesEdit::Clear,
-                    _ => NotesEdit::Write(format!("call {}", dice.roll(9))),
+                let edit = LeadEdit {
+                    status: Some(dice.pick(LeadStatus::ALL)),
+                    notes: match dice.roll(3) {
+                        0 => NotesEdit::Keep,
+                        1 => NotesEdit::Clear,
+                        _ => NotesEdit::Write(format!("note {}", dice.roll(100))),
+                    },
                 };
-                let status = Some(dice.pick(LeadStatus::ALL));
-                // Nobody knows somebody who was never seen.
-                let _ = update_lead(&self.writer, self.account, person, &LeadEdit { status, notes }).await;
+                let _ = update_lead(&self.writer, self.account, person, &edit).await;
             }
             _ => {
                 let _ = release_leads(&self.writer, self.account, &[person]).await;
@@ -274,7 +275,25 @@ async fn a_moment_to_come_or_malformed_is_refused_and_a_cursor_is_good_for_its_o
 }
 
 #[tokio::test]
-async fn an_erased_person_is_erased_in_the_past_too() {
+async fn of_an_erased_lead_the_past_tells_what_today_does() {
+    let house = house().await;
+    house.record([sighting(7, SignalKind::KeywordIssue, "acme/sdk")]).await;
+    let id = house.get("/v1/leads").await.json()["data"][0]["id"].clone();
+    assert_eq!(house.call("DELETE", "/v1/people/ada-example-7", None).await.status, 204);
+    let path = format!("/v1/leads/{}", id.as_str().unwrap());
+    let then = house.get(&format!("{path}?as_of=2026-04-24T10:31:01Z")).await;
+    assert_eq!(then.json(), house.get(&path).await.json());
+    assert_eq!(then.json()["status"], "erased");
+    assert_eq!(
+        house.get(&format!("{path}?as_of=2026-04-24T10:31:00Z")).await.status,
+        404
+    );
+    let list = house.get("/v1/leads?as_of=2026-04-24T10:31:01Z").await.json();
+    assert_eq!(list["data"], json!([]));
+}
+
+#[tokio::test]
+async fn a_person_whose_key_is_gone_is_erased_in_the_past_too() {
     let house = house().await;
     house.record([sighting(7, SignalKind::KeywordIssue, "acme/sdk")]).await;
     let person = house.writer.vault.person_ref(house.account, 7);

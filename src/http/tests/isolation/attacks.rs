@@ -18,11 +18,15 @@ enum Kind {
     Keyword,
     Webhook,
     Key,
+    Person,
 }
 
 /// Every route with an id.
 const BY_ID: &[(&str, &str, Kind)] = &[
     ("GET", "/v1/leads/", Kind::Lead),
+    ("PATCH", "/v1/leads/", Kind::Lead),
+    ("GET", "/v1/people/", Kind::Person),
+    ("DELETE", "/v1/people/", Kind::Person),
     ("GET", "/v1/tracked-repos/", Kind::Repo),
     ("DELETE", "/v1/tracked-repos/", Kind::Repo),
     ("GET", "/v1/tracked-keywords/", Kind::Keyword),
@@ -50,7 +54,7 @@ const LISTS: &[&str] = &[
 
 /// What the victim has.
 pub struct Things {
-    ids: [Vec<String>; 5],
+    ids: [Vec<String>; 6],
     streams: Vec<String>,
     cursors: Vec<String>,
     /// What no answer to anybody else may hold.
@@ -122,7 +126,8 @@ impl Things {
             let key = json!({ "label": format!("victims key {number}") });
             victim.json("POST", "/v1/api-keys", Some(key)).await;
         }
-        let mut ids: [Vec<String>; 5] = Default::default();
+        let mut ids: [Vec<String>; 6] = Default::default();
+        let mut people = Vec::new();
         let lists = [
             "/v1/leads?limit=100",
             "/v1/tracked-repos",
@@ -135,11 +140,12 @@ impl Things {
             let list = victim.json("GET", path, None).await;
             let rows = list["data"].as_array().unwrap();
             ids.extend(rows.iter().map(|row| row["id"].as_str().unwrap().to_owned()));
-            marks.extend(
+            people.extend(
                 rows.iter()
                     .filter_map(|row| Some(row["github_username"].as_str()?.to_owned())),
             );
         }
+        ids[Kind::Person as usize] = people;
         let page = victim.json("GET", "/v1/leads?limit=1", None).await;
         let events = victim.json("GET", "/v1/events?limit=100", None).await;
         let mut streams: Vec<String> = events["data"]
@@ -201,7 +207,9 @@ impl Dice {
 
     /// The id with other characters behind its prefix: it names nothing.
     fn nobodys(&mut self, id: &str) -> String {
-        let (prefix, rest) = id.rsplit_once('_').unwrap();
+        let Some((prefix, rest)) = id.rsplit_once('_') else {
+            return format!("{id}-not");
+        };
         let mut other = String::from("7");
         while other.len() < rest.len() {
             other.push(char::from(*self.pick(b"0123456789ABCDEFGHJKMNPQRSTVWXYZ")));
@@ -227,6 +235,11 @@ pub async fn attack(stranger: &Client<'_>, things: &Things, count: usize, seed: 
     statuses.into_iter().collect()
 }
 
+/// What goes with a request of that method.
+fn body(method: &str) -> Option<Value> {
+    (method == "PATCH").then(|| json!({ "status": "contacted" }))
+}
+
 /// The victim's thing, and one that does not exist: the answers are the same.
 async fn by_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u16 {
     let (method, prefix, kind) = dice.pick(BY_ID);
@@ -237,10 +250,14 @@ async fn by_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u16 {
         ""
     };
     let path = format!("{prefix}{id}{query}");
-    let theirs = stranger.own(method, &path, None).await;
+    let theirs = stranger.own(method, &path, body(method)).await;
     let nobodys = format!("{prefix}{}{query}", dice.nobodys(id));
     assert_eq!(theirs.status, 404, "{method} {path}: {theirs:?}");
-    assert_eq!(theirs, stranger.own(method, &nobodys, None).await, "{method} {path}");
+    assert_eq!(
+        theirs,
+        stranger.own(method, &nobodys, body(method)).await,
+        "{method} {path}"
+    );
     things.leak_nothing(&path, &theirs);
     theirs.status
 }
@@ -248,7 +265,7 @@ async fn by_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u16 {
 /// An id in another spelling, of another kind, or with something before or behind it.
 async fn by_odd_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u16 {
     let (method, prefix, _) = dice.pick(BY_ID);
-    let kind = dice.roll(5);
+    let kind = dice.roll(6);
     let id = dice.pick(&things.ids[kind]);
     let odd = match dice.roll(5) {
         0 => id.to_ascii_lowercase(),
@@ -258,7 +275,7 @@ async fn by_odd_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u
         _ => format!("{id}/"),
     };
     let path = format!("{prefix}{odd}");
-    let answer = stranger.own(method, &path, None).await;
+    let answer = stranger.own(method, &path, body(method)).await;
     assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
     things.leak_nothing(&path, &answer);
     answer.status
