@@ -33,6 +33,10 @@ const STRETCH: usize = 1_000;
 const HOLD_UP: Duration = Duration::from_millis(20);
 const SHORTEST: usize = 50;
 
+/// The same while nobody appends, so that only the first who does may have to wait so long. Longer transactions write the
+/// pages that are written to over and over less often.
+const HOLD_UP_NOBODY: Duration = Duration::from_millis(80);
+
 /// How often something is tried that the live rows or a busy database got in the way of.
 const TRIES: u32 = 1_000;
 
@@ -151,6 +155,7 @@ impl Rebuild {
         };
         let log = self.log.clone();
         let read = |after, limit| stretch::read(&*log, Scope::All, after, limit);
+        let mut head = Position::START;
         let mut next = Some(read(first.checkpoint.position, self.stretch).await?);
         while let Some(stretch) = next {
             let limit = self.stretch;
@@ -167,7 +172,8 @@ impl Rebuild {
                 applied.map(|()| start.elapsed())
             };
             let (took, read) = tokio::join!(applying, reading);
-            self.pace(took?);
+            self.pace(took?, stretch.head > head);
+            head = stretch.head;
             progress(Progress {
                 position: stretch.end,
                 head: stretch.head,
@@ -178,13 +184,14 @@ impl Rebuild {
     }
 
     /// Makes the next stretches shorter or longer, by how long one took.
-    fn pace(&mut self, took: Duration) {
+    fn pace(&mut self, took: Duration, somebody_appends: bool) {
         if !self.views.has_one_writer() {
             return;
         }
-        if took > HOLD_UP {
+        let hold_up = if somebody_appends { HOLD_UP } else { HOLD_UP_NOBODY };
+        if took > hold_up {
             self.stretch = (self.stretch * 2 / 3).max(SHORTEST.min(self.stretch));
-        } else if took < HOLD_UP / 2 {
+        } else if took < hold_up / 2 {
             self.stretch = (self.stretch * 3 / 2).clamp(1, STRETCH);
         }
     }

@@ -134,6 +134,26 @@ pub async fn find(
     Ok(read(views, text, params).await?.pop())
 }
 
+/// How many endpoints there are, of all accounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Count {
+    /// Those that get deliveries.
+    pub active: u64,
+    /// Those that were disabled.
+    pub disabled: u64,
+}
+
+/// How many endpoints there are.
+pub async fn count(views: &dyn Database) -> Result<Count, DatabaseError> {
+    let text = "SELECT count(*) FILTER (WHERE disabled_reason IS NULL), count(disabled_reason) FROM webhook_endpoints";
+    let rows = views.read(Statement::sql(text, Vec::new())).await?;
+    let number = |index| rows.first().map_or(Ok(0), |row| row.int(index)).map(i64::unsigned_abs);
+    Ok(Count {
+        active: number(0)?,
+        disabled: number(1)?,
+    })
+}
+
 async fn read(
     views: &dyn Database,
     text: &'static str,

@@ -88,7 +88,9 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
         // Whoever runs a command wants its output; only what went wrong stands beside it.
         logs.level = logs.level.min(LevelFilter::WARN);
     }
-    telemetry::start(logs);
+    // Commands end too soon to be worth a trace.
+    let collector = config.traces.endpoint.as_ref().filter(|_| matches!(task, Task::Serve));
+    let _telemetry = telemetry::start(logs, collector)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.context("cannot start the runtime")?;
     let ended = runtime.block_on(async {

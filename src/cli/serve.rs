@@ -22,6 +22,7 @@ use crate::erasures;
 use crate::github::client::Client;
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
 use crate::ingest::{enrich, poll_repos, release};
+use crate::metrics;
 use crate::project;
 use crate::serve::{TaskState, TaskStates, Tasks, stop_signal};
 
@@ -48,7 +49,12 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
 }
 
 async fn serve(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+    metrics::start();
     let mut tasks = Tasks::new();
+    tasks.spawn(
+        "metrics",
+        |shutdown| async move { shutdown.cut_off(fold_metrics()).await },
+    );
     // First: whoever holds the lease below may wait for this node to show what it wrote.
     let (runner, claims) = (app.runner.clone(), app.claims.clone());
     tasks.spawn("projections", move |shutdown| {
@@ -77,6 +83,13 @@ async fn serve(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
         tracing::warn!(task = name, "did not end in time and was cut off");
     }
     Ok(())
+}
+
+async fn fold_metrics() -> anyhow::Result<()> {
+    loop {
+        tokio::time::sleep(metrics::FOLD_EVERY).await;
+        metrics::fold();
+    }
 }
 
 /// The closed list of long-running tasks besides the projections, of which a node runs those of its roles.

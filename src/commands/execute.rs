@@ -1,9 +1,13 @@
 //! One command on one stream: load, decide, append; again if the stream moved meanwhile.
 
+use ::metrics::{counter, histogram};
 use domain::{Decide, Event, EventId, StreamId};
 use event_log::{AppendError, Appended, NewEvent, Position, Recorded, StreamAppend};
+use tracing::{Instrument as _, info_span};
 
 use super::{CommandError, Writer};
+use crate::metrics;
+use crate::telemetry::TRACE;
 
 /// How often a decision is made anew when others change the same stream, and how often an append of unknown outcome
 /// is repeated. Each round means that somebody else succeeded, so that it ends in practice long before.
@@ -98,7 +102,9 @@ where
 
 /// Appends, and as long as the outcome of some is unknown appends those again: the log knows their ids.
 pub(super) async fn append_surely(writer: &Writer, batch: Vec<StreamAppend>) -> Vec<Result<Appended, AppendError>> {
-    let mut answers = writer.log.append(batch.clone()).await;
+    let span = info_span!(target: TRACE, "append", streams = batch.len());
+    let started = tokio::time::Instant::now();
+    let mut answers = writer.log.append(batch.clone()).instrument(span).await;
     for _ in 0..ROUNDS {
         let unknown: Vec<usize> = answers
             .iter()
@@ -116,6 +122,9 @@ pub(super) async fn append_surely(writer: &Writer, batch: Vec<StreamAppend>) -> 
             }
         }
     }
+    let appended = answers.iter().flatten().map(|appended| appended.events.len() as u64);
+    counter!(metrics::EVENTS).increment(appended.sum());
+    histogram!(metrics::APPEND_SECONDS).record(started.elapsed());
     answers
 }
 

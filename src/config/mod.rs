@@ -12,6 +12,7 @@ pub mod roles;
 pub mod secret;
 pub mod server;
 pub mod sources;
+pub mod traces;
 pub mod vault;
 pub mod webhooks;
 
@@ -27,6 +28,7 @@ pub use roles::{Role, Roles};
 pub use secret::Secret;
 pub use server::Server;
 pub use sources::{ConfigError, Origin};
+pub use traces::Traces;
 pub use vault::Vault;
 pub use webhooks::Webhooks;
 
@@ -51,6 +53,8 @@ pub struct Config {
     pub plans: Plans,
     /// What is logged, and how.
     pub logs: Logs,
+    /// Where traces go.
+    pub traces: Traces,
 }
 
 /// The settings as flags of the command line.
@@ -73,6 +77,8 @@ pub struct Flags {
     webhooks: webhooks::Flags,
     #[command(flatten)]
     logs: logs::Flags,
+    #[command(flatten)]
+    traces: traces::Flags,
 }
 
 impl Flags {
@@ -85,6 +91,7 @@ impl Flags {
             self.github.given().to_vec(),
             self.webhooks.given().to_vec(),
             self.logs.given().to_vec(),
+            self.traces.given().to_vec(),
         ];
         groups
             .into_iter()
@@ -104,6 +111,7 @@ impl Config {
         vault::KEYS,
         plans::KEYS,
         logs::KEYS,
+        traces::KEYS,
     ];
 
     /// Reads the configuration from the flags, this process's environment and the file.
@@ -133,6 +141,7 @@ impl Config {
             vault: Vault::read(&sources)?,
             plans: plans::read(&sources)?,
             logs: Logs::read(&sources)?,
+            traces: Traces::read(&sources)?,
         })
     }
 

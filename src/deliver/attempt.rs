@@ -7,6 +7,7 @@ use domain::{Event, EventId, PersonRef, Sealed};
 use event_log::Recorded;
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
+use tracing::{Instrument as _, info_span};
 use url::Url;
 use vault::Keyring;
 
@@ -17,6 +18,7 @@ use super::request::{Attempt, Sender};
 use super::sign::Secret;
 use crate::commands::Writer;
 use crate::lease::Lease;
+use crate::telemetry::TRACE;
 
 /// Where one endpoint's deliveries go and how they are signed.
 pub struct Target {
@@ -61,7 +63,8 @@ pub async fn take_turn(
     lease: Lease,
     item: Item,
 ) -> (Item, anyhow::Result<Turn>) {
-    let turn = turn(&writer, &sender, &target, &lease, &item).await;
+    let span = info_span!(target: TRACE, "deliver", otel.kind = "producer", position = item.position.get());
+    let turn = turn(&writer, &sender, &target, &lease, &item).instrument(span).await;
     (item, turn)
 }
 

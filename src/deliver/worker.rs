@@ -13,6 +13,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::metrics::{counter, histogram};
 use anyhow::Context as _;
 use database::{Database, DatabaseError, Statement};
 use domain::{DisabledReason, Event, StreamId};
@@ -30,6 +31,7 @@ use super::request::{Failure, Sender};
 use super::{body, schedule};
 use crate::commands::{Writer, disable_webhook_endpoint};
 use crate::lease::Lease;
+use crate::metrics;
 use crate::serve::Shutdown;
 
 /// Requests of one endpoint under way at the same time.
@@ -265,6 +267,7 @@ impl Worker {
             }
             Turn::Made(made) => {
                 self.pending.push(made.statement(self.endpoint.endpoint_id));
+                count(&made);
                 match made.outcome.failure {
                     None => self.note_success(&item),
                     Some(failure) => self.note_failure(item, &made, failure),
@@ -432,4 +435,10 @@ async fn finished<T>(future: &mut Option<BoxFuture<'static, T>>) -> T {
         }
         None => std::future::pending().await,
     }
+}
+
+fn count(made: &Made) {
+    let outcome = made.outcome.failure.map_or("delivered", Failure::as_str);
+    counter!(metrics::WEBHOOK_ATTEMPTS, "outcome" => outcome).increment(1);
+    histogram!(metrics::WEBHOOK_SECONDS).record(made.outcome.took);
 }

@@ -4,16 +4,20 @@
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use ::metrics::counter;
 use anyhow::Context as _;
 use domain::Timestamp;
 use http::header::{ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use hyper_rustls::ConfigBuilderExt as _;
 use tokio::sync::Mutex;
+use tracing::{Instrument as _, info_span};
 use url::Url;
 
 use super::rate_budget::{Budget, Verdict, poll_interval};
 use crate::clock::Clock;
+use crate::metrics;
+use crate::telemetry::TRACE;
+use crate::tls;
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
@@ -83,13 +87,8 @@ impl Client {
         if let Some(value) = &mut authorization {
             value.set_sensitive(true);
         }
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let tls = rustls::ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()?
-            .with_webpki_roots()
-            .with_no_client_auth();
         let http = reqwest::Client::builder()
-            .tls_backend_preconfigured(tls)
+            .tls_backend_preconfigured(tls::client_config()?)
             .user_agent(concat!("gitleads/", env!("CARGO_PKG_VERSION")))
             .default_headers(headers())
             .redirect(reqwest::redirect::Policy::none())
@@ -157,7 +156,11 @@ impl Client {
         if let Some(etag) = etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
-        request.send().await
+        let span = info_span!(target: TRACE, "ask GitHub", otel.kind = "client");
+        let answer = request.send().instrument(span).await;
+        let word = answer.as_ref().map_or("none", |response| class(response.status()));
+        counter!(metrics::GITHUB_REQUESTS, "answer" => word).increment(1);
+        answer
     }
 
     async fn read(&self, response: reqwest::Response) -> Answer {
@@ -191,6 +194,19 @@ impl Client {
     fn note(&self, status: StatusCode, headers: &HeaderMap, text: &str) -> Verdict {
         let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
         budget.note(status, headers, text, self.clock.now())
+    }
+}
+
+/// The word for an answer's status.
+fn class(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        200..=299 => "ok",
+        304 => "not_modified",
+        301 | 302 | 307 | 308 => "moved",
+        401 | 403 | 429 => "refused",
+        404 | 410 => "not_found",
+        500..=599 => "server_error",
+        _ => "other",
     }
 }
 

@@ -4,15 +4,22 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::metrics::{counter, histogram};
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use http::HeaderMap;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::{HeaderMap, Method};
+use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+use tracing::{Instrument as _, Span, info_span};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 
 use super::error::{ApiError, Fault, error_body};
 use crate::clock::Clock;
+use crate::metrics;
+use crate::telemetry::TRACE;
 
 /// Names the answer in our log; made here, never taken from outside.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -36,7 +43,8 @@ pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, nex
     let route = request.extensions().get::<MatchedPath>().cloned();
     let route = route.as_ref().map_or("(none)", MatchedPath::as_str);
 
-    let mut response = contained(next.run(request)).await;
+    let span = span(request.headers(), &method, route, &request_id);
+    let mut response = contained(next.run(request)).instrument(span.clone()).await;
     if let Some(Fault(cause)) = response.extensions_mut().remove::<Fault>() {
         tracing::error!(%request_id, %method, route, error = chain(&*cause), "a request failed");
         tell_id(&mut response, &request_id);
@@ -45,9 +53,58 @@ pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, nex
         response.headers_mut().insert(X_REQUEST_ID, value);
     }
     let status = response.status().as_u16();
+    span.record("http.response.status_code", status);
     let micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX);
     tracing::info!(%request_id, %method, route, status, micros, "answered");
+    count(&method, route, status, started.elapsed());
     response
+}
+
+/// The request's span, part of the caller's trace if it says that there is one (W3C Trace Context).
+fn span(headers: &HeaderMap, method: &Method, route: &str, request_id: &str) -> Span {
+    let span = info_span!(
+        target: TRACE,
+        "request",
+        otel.name = format!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = %method,
+        http.route = route,
+        http.response.status_code = tracing::field::Empty,
+        request_id,
+    );
+    if !span.is_disabled() {
+        // A span that is not traced has no parent to set.
+        let _ = span.set_parent(TraceContextPropagator::new().extract(&Carrier(headers)));
+    }
+    span
+}
+
+/// Where the caller says which trace it is in.
+struct Carrier<'a>(&'a HeaderMap);
+
+impl Extractor for Carrier<'_> {
+    fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key)?.to_str().ok()
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        self.0.keys().map(HeaderName::as_str).collect()
+    }
+}
+
+fn count(method: &Method, route: &str, status: u16, took: Duration) {
+    // Anyone can make up methods, and each would be a series of its own.
+    let method = match *method {
+        Method::GET | Method::POST | Method::PATCH | Method::DELETE => method.as_str().to_owned(),
+        _ => "other".to_owned(),
+    };
+    let labels = [
+        ("method", method),
+        ("route", route.to_owned()),
+        ("status", status.to_string()),
+    ];
+    counter!(metrics::HTTP_REQUESTS, &labels).increment(1);
+    histogram!(metrics::HTTP_SECONDS, "route" => route.to_owned()).record(took);
 }
 
 /// Writes the body of a 500; the headers that inner layers put on the answer stay.

@@ -8,13 +8,17 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// An error's body: `{"error","message"}`, from the published contract.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Error)]
 pub struct ErrorBody<'a> {
     /// The code, for programs.
+    #[schema(example = "bad_request")]
     pub error: &'static str,
     /// What was wrong with which field, for people.
+    #[schema(example = "limit: must be an integer from 1 to 100")]
     pub message: &'a str,
 }
 

@@ -11,6 +11,7 @@ use event_log::Scope;
 use http::StatusCode;
 use projections::generations;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use crate::lease::Leases;
@@ -43,13 +44,13 @@ pub struct NodeReport {
 }
 
 /// The answer of `/healthz`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Alive {
     status: &'static str,
 }
 
 /// The answer of `/readyz`.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Health {
     status: &'static str,
     roles: Vec<&'static str>,
@@ -59,11 +60,32 @@ pub(super) struct Health {
     checks: BTreeMap<String, String>,
 }
 
+#[utoipa::path(
+    get,
+    path = "/healthz",
+    tag = "supervision",
+    operation_id = "isAlive",
+    summary = "Whether the process lives",
+    responses((status = 200, description = "It does", body = Alive)),
+    security(()),
+)]
 /// `GET /healthz`: the process answers, so it lives.
 pub(super) async fn alive() -> Json<Alive> {
     Json(Alive { status: "ok" })
 }
 
+#[utoipa::path(
+    get,
+    path = "/readyz",
+    tag = "supervision",
+    operation_id = "isReady",
+    summary = "Whether it should be given work",
+    responses(
+        (status = 200, description = "Every check is well", body = Health),
+        (status = 503, description = "One is not", body = Health),
+    ),
+    security(()),
+)]
 /// `GET /readyz`: 200 if every check says `ok` or how well it is, 503 if one does not.
 pub(super) async fn ready(State(room): State<Arc<Room>>) -> (StatusCode, Json<Health>) {
     let (log, views) = tokio::join!(check_log(&room), check_views(&room));

@@ -9,64 +9,110 @@ use domain::{
 use projections::leads::{ErasedRow, LeadDetail, LeadRow, SignalRow};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use utoipa::ToSchema;
 use vault::{Keyring, OpenError};
 
+use super::openapi::words;
 use crate::commands::EditedLead;
 
 /// The status of a lead whose person was erased.
 const ERASED: &str = "erased";
 
-/// A row of the list.
-#[derive(Debug, Serialize)]
+/// A lead as the list shows it: by the first signal that matches the query. What is unknown is null.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Lead)]
 pub(super) struct Summary {
+    #[schema(value_type = words::LeadId)]
     id: LeadId,
+    #[schema(value_type = words::SignalType)]
     signal_type: SignalKind,
+    /// Where the signal was given.
+    #[schema(value_type = Option<words::RepoName>, required)]
     signal_source: Option<RepoName>,
+    #[schema(required, example = "ada-example")]
     github_username: Option<String>,
+    #[schema(required, example = "Ada Example")]
     name: Option<String>,
+    #[schema(required, example = "ada@example.com")]
     email: Option<String>,
+    #[schema(required, example = "Staff engineer")]
     bio: Option<String>,
+    #[schema(required, example = "Example Ltd")]
     company: Option<String>,
+    #[schema(required, example = "Turin, Italy")]
     location: Option<String>,
+    #[schema(required, example = 1842)]
     followers: Option<u64>,
+    /// By bytes over the person's own repositories, most first.
+    #[schema(example = json!(["Rust", "Go"]))]
     top_languages: Vec<String>,
+    /// When that signal was recorded, or the lead released.
+    #[schema(value_type = words::Time)]
     captured_at: Timestamp,
 }
 
 /// A lead by itself.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LeadDetail)]
 pub(super) struct Detail {
     #[serde(flatten)]
     summary: Summary,
+    /// What the capturing signal said: `Starred on 2026-04-24`, or the words around the keyword.
+    #[schema(required, example = "Starred on 2026-04-24")]
     signal_context: Option<String>,
+    #[schema(required, example = "https://github.com/ada-example")]
     github_profile_url: Option<String>,
+    #[schema(required)]
     public_repos: Option<u64>,
+    #[schema(value_type = Option<words::Date>, required)]
     account_created_at: Option<String>,
+    #[schema(value_type = words::LeadState)]
     status: &'static str,
+    /// What the customer noted.
+    #[schema(required)]
     notes: Option<String>,
+    /// The whole timeline, oldest first.
     signals: Vec<TimelineEntry>,
+    /// Where each profile field's value comes from.
+    #[schema(value_type = BTreeMap<String, Source>)]
     provenance: BTreeMap<ProfileField, Source>,
+    #[schema(value_type = words::Time)]
     updated_at: Timestamp,
 }
 
 /// A signal of the timeline.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Signal)]
 struct TimelineEntry {
+    #[schema(value_type = words::SignalType)]
     r#type: SignalKind,
+    #[schema(value_type = Option<words::RepoName>, required)]
     source: Option<RepoName>,
+    /// The item that matched a keyword.
+    #[schema(required)]
     url: Option<String>,
+    #[schema(required)]
     keyword: Option<String>,
+    #[schema(required)]
     snippet: Option<String>,
+    /// When it happened on GitHub.
+    #[schema(value_type = words::Time)]
     occurred_at: Timestamp,
+    /// When it was recorded here.
+    #[schema(value_type = words::Time)]
     recorded_at: Timestamp,
+    #[schema(value_type = words::SignalCollector)]
     collector: Collector,
 }
 
 /// Where a profile field's value comes from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Provenance)]
 struct Source {
+    #[schema(example = "github_api")]
     source: String,
     url: String,
+    #[schema(value_type = words::Time)]
     observed_at: Timestamp,
 }
 

@@ -9,6 +9,7 @@ use domain::lead::LeadRefusal;
 use domain::{LeadId, LeadStatus};
 use projections::leads;
 use serde::{Deserialize, Deserializer};
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
@@ -16,6 +17,7 @@ use super::error::ApiError;
 use super::json_body::JsonBody;
 use super::lead_body::Detail;
 use super::leads::WHAT;
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
@@ -25,12 +27,16 @@ use crate::commands::{LeadEdit, NotesEdit, update_lead};
 const NOTES: usize = 10_000;
 
 /// What `PATCH` takes: at least one of the two.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = LeadEdit, min_properties = 1)]
 pub(super) struct Edit {
     #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = words::LeadStatus, required = false)]
     status: Option<LeadStatus>,
+    /// What the customer notes, whole. Null or an empty text clears it.
     #[serde(default = "kept", deserialize_with = "written")]
+    #[schema(value_type = Option<String>, max_length = 10_000, required = false)]
     notes: NotesEdit,
 }
 
@@ -52,6 +58,17 @@ fn written<'de, D: Deserializer<'de>>(deserializer: D) -> Result<NotesEdit, D::E
 }
 
 /// `PATCH /v1/leads/{id}`: the whole lead, as `GET` shows it.
+#[utoipa::path(
+    patch,
+    path = "/leads/{id}",
+    tag = "leads",
+    operation_id = "updateLead",
+    summary = "Note how far you got with a lead",
+    description = "What is not named stays. Subscribers of `lead.updated` are told.",
+    params(("id" = words::LeadId, Path, description = "The lead")),
+    request_body = Edit,
+    responses((status = 200, description = "The lead as it is now", body = Detail)),
+)]
 pub(super) async fn update(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

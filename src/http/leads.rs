@@ -7,12 +7,14 @@ use axum::{Extension, Json};
 use domain::{AccountId, LeadId, PersonRef};
 use projections::leads::{self, LeadQuery};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::cursor::{Filters, Place};
 use super::error::ApiError;
 use super::lead_body::{Detail, Summary};
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::{NoQuery, Query};
 
@@ -23,14 +25,35 @@ const PARAMETERS: &[&str] = &["limit", "cursor", "signal_type", "repo", "since"]
 const DEFAULT_LIMIT: u32 = 20;
 const MAX_LIMIT: u32 = 100;
 
-#[derive(Debug, Serialize)]
+/// A page of leads.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Leads)]
 pub(super) struct Page {
     data: Vec<Summary>,
+    /// What to pass as `cursor` to get the next page; null when there is none.
+    #[schema(required, example = "cursor_AAZP…")]
     next_cursor: Option<String>,
     has_more: bool,
 }
 
 /// `GET /v1/leads`: newest first.
+#[utoipa::path(
+    get,
+    path = "/leads",
+    tag = "leads",
+    operation_id = "listLeads",
+    summary = "List leads, newest first",
+    description = "A lead is a person. A row shows the first signal of that person that matches the query. Pages neither skip \
+        nor repeat a row while new leads arrive.",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before, with the same filters"),
+        ("signal_type" = Option<words::SignalType>, Query, description = "Only leads with a signal of this kind"),
+        ("repo" = Option<words::RepoName>, Query, description = "Only leads with a signal in this repository"),
+        ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
+    ),
+    responses((status = 200, description = "A page", body = Page)),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -61,6 +84,15 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/leads/{id}`
+#[utoipa::path(
+    get,
+    path = "/leads/{id}",
+    tag = "leads",
+    operation_id = "getLead",
+    summary = "Get a lead",
+    params(("id" = words::LeadId, Path, description = "The lead")),
+    responses((status = 200, description = "The lead", body = Detail)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -5,6 +5,8 @@
 
 mod auth;
 mod cursor;
+#[cfg(feature = "docs-page")]
+mod docs_page;
 mod envelope;
 mod error;
 mod github_webhook;
@@ -14,6 +16,8 @@ mod json_body;
 mod lead_body;
 mod lead_update;
 mod leads;
+mod metrics;
+mod openapi;
 mod path_id;
 mod patience;
 mod people;
@@ -30,16 +34,19 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
-use axum::routing::{any, delete, get, post};
+use axum::routing::{any, get, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
 
 pub use github_webhook::GithubWebhook;
 pub use health::{NodeReport, TaskReport, Tasks};
+pub use openapi::text as openapi_text;
 
 /// What the API stands on.
 pub struct Api {
@@ -96,8 +103,12 @@ impl Room {
 /// Every route.
 pub fn router(api: Api) -> Router {
     let room = Room::new(api);
-    let github = Router::new().route("/github/webhooks", post(github_webhook::receive));
-    let routes = v1(&room).merge(bounded(&room, github));
+    let open = Router::new()
+        .route("/github/webhooks", post(github_webhook::receive))
+        .route("/openapi.json", get(openapi::serve));
+    #[cfg(feature = "docs-page")]
+    let open = open.merge(docs_page::routes());
+    let routes = v1(&room).merge(bounded(&room, open));
     supervised(room, routes)
 }
 
@@ -106,21 +117,30 @@ pub fn supervisors_router(api: Api) -> Router {
     supervised(Room::new(api), Router::new())
 }
 
+/// What a key opens, as handlers and as the contract describes it.
+fn v1_operations() -> OpenApiRouter<Arc<Room>> {
+    OpenApiRouter::default()
+        .routes(routes!(leads::list))
+        .routes(routes!(leads::show, lead_update::update))
+        .routes(routes!(people::show, people::erase))
+        .routes(routes!(tracked_repos::list, tracked_repos::track))
+        .routes(routes!(tracked_repos::untrack))
+        .routes(routes!(tracked_keywords::list, tracked_keywords::track))
+        .routes(routes!(tracked_keywords::untrack))
+        .routes(routes!(webhooks::list, webhooks::add))
+        .routes(routes!(webhooks::show, webhooks::remove))
+}
+
+/// What supervisors ask.
+fn supervision() -> OpenApiRouter<Arc<Room>> {
+    OpenApiRouter::default()
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+}
+
 /// What a key opens.
 fn v1(room: &Arc<Room>) -> Router<Arc<Room>> {
-    let v1 = Router::new()
-        .route("/leads", get(leads::list))
-        .route("/leads/{id}", get(leads::show).patch(lead_update::update))
-        .route("/people/{github_username}", get(people::show).delete(people::erase))
-        .route("/tracked-repos", get(tracked_repos::list).post(tracked_repos::track))
-        .route("/tracked-repos/{id}", delete(tracked_repos::untrack))
-        .route(
-            "/tracked-keywords",
-            get(tracked_keywords::list).post(tracked_keywords::track),
-        )
-        .route("/tracked-keywords/{id}", delete(tracked_keywords::untrack))
-        .route("/webhooks", get(webhooks::list).post(webhooks::add))
-        .route("/webhooks/{id}", get(webhooks::show).delete(webhooks::remove))
+    let v1 = Router::from(v1_operations())
         .route_layer(from_fn_with_state(room.clone(), idempotency::once))
         .fallback(error::no_such_path)
         .method_not_allowed_fallback(error::no_such_method);
@@ -142,12 +162,12 @@ fn bounded(room: &Room, routes: Router<Arc<Room>>) -> Router<Arc<Room>> {
 
 /// The routes and what every node answers besides, in the envelope of all answers.
 fn supervised(room: Arc<Room>, routes: Router<Arc<Room>>) -> Router {
-    let health = Router::new()
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready));
     let clock = room.api.writer.clock.clone();
     routes
-        .merge(bounded(&room, health))
+        .merge(bounded(
+            &room,
+            Router::from(supervision()).route("/metrics", get(metrics::scrape)),
+        ))
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))
         .with_state(room)

@@ -12,6 +12,7 @@ use http::StatusCode;
 use projections::leads;
 use projections::people::{self, PersonRow};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
@@ -26,24 +27,37 @@ use crate::commands::erase_person;
 const WHAT: &str = "person";
 
 /// Everything that is held on a person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(super) struct Person {
     #[serde(flatten)]
     lead: Detail,
+    #[schema(required)]
     github_user_id: Option<u64>,
     /// Whether the lead is over the month's quota, and so in no list yet.
     withheld: bool,
+    /// What the log holds of the person.
     events: Vec<EventCount>,
 }
 
 /// How many events of a kind the log holds of a person.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 struct EventCount {
+    #[schema(example = "LeadCaptured")]
     r#type: &'static str,
     count: usize,
 }
 
 /// `GET /v1/people/{github_username}`: a withheld lead is shown here too.
+#[utoipa::path(
+    get,
+    path = "/people/{github_username}",
+    tag = "leads",
+    operation_id = "getPerson",
+    summary = "Get what is held on a person",
+    description = "By the newest login, in any letter case. A person whose lead is withheld is found too.",
+    params(("github_username" = String, Path, description = "What the person is called on GitHub", example = "ada-example")),
+    responses((status = 200, description = "All of it", body = Person)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -65,6 +79,17 @@ pub(super) async fn show(
 }
 
 /// `DELETE /v1/people/{github_username}`: 204, then 404.
+#[utoipa::path(
+    delete,
+    path = "/people/{github_username}",
+    tag = "leads",
+    operation_id = "erasePerson",
+    summary = "Erase a person",
+    description = "The key of everything that was recorded of the person is destroyed for good, and no source brings the person \
+        back. Of the lead there is left that there was one. Subscribers of `lead.erased` are told.",
+    params(("github_username" = String, Path, description = "What the person is called on GitHub", example = "ada-example")),
+    responses((status = 204, description = "Erased")),
+)]
 pub(super) async fn erase(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -10,11 +10,13 @@ use domain::{Keyword, KeywordId, ScanTargets, Timestamp};
 use http::StatusCode;
 use projections::tracked_keywords::{self, TrackedKeywordRow};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::json_body::JsonBody;
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
@@ -24,28 +26,47 @@ use crate::commands::{KeywordRecord, track_keyword, untrack_keyword};
 const WHAT: &str = "tracked keyword";
 
 /// The record that clients read.
-#[derive(Debug, Serialize)]
-struct Record {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedKeyword)]
+pub(super) struct Record {
+    #[schema(value_type = words::KeywordId)]
     id: KeywordId,
+    #[schema(value_type = words::Keyword)]
     keyword: Keyword,
+    #[schema(value_type = Vec<words::KeywordScanTarget>)]
     scan_targets: ScanTargets,
+    #[schema(value_type = words::Time)]
     created_at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
+/// All tracked keywords.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedKeywords)]
 pub(super) struct Records {
     data: Vec<Record>,
 }
 
 /// What `POST` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTrackedKeyword)]
 pub(super) struct NewRecord {
+    #[schema(value_type = words::Keyword)]
     keyword: Keyword,
+    /// Issues, pull requests and discussions if not given.
+    #[schema(value_type = Option<Vec<words::KeywordScanTarget>>, min_items = 1)]
     scan_targets: Option<ScanTargets>,
 }
 
 /// `GET /v1/tracked-keywords`
+#[utoipa::path(
+    get,
+    path = "/tracked-keywords",
+    tag = "tracking",
+    operation_id = "listTrackedKeywords",
+    summary = "List tracked keywords",
+    responses((status = 200, description = "All of them, oldest first", body = Records)),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -57,6 +78,19 @@ pub(super) async fn list(
     }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/tracked-keywords",
+    tag = "tracking",
+    operation_id = "trackKeyword",
+    summary = "Track a keyword",
+    description = "The same keyword again, in any letter case, answers the record that is there; new targets update it.",
+    request_body = NewRecord,
+    responses(
+        (status = 201, description = "Tracked from now on", body = Record),
+        (status = 200, description = "It was tracked already", body = Record),
+    ),
+)]
 /// `POST /v1/tracked-keywords`: 201 for a new record, 200 for one that was there.
 pub(super) async fn track(
     State(room): State<Arc<Room>>,
@@ -77,6 +111,16 @@ pub(super) async fn track(
 }
 
 /// `DELETE /v1/tracked-keywords/{id}`: 204, then 404.
+#[utoipa::path(
+    delete,
+    path = "/tracked-keywords/{id}",
+    tag = "tracking",
+    operation_id = "untrackKeyword",
+    summary = "Stop tracking a keyword",
+    description = "Its leads stay.",
+    params(("id" = words::KeywordId, Path, description = "The tracked keyword")),
+    responses((status = 204, description = "No longer tracked")),
+)]
 pub(super) async fn untrack(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

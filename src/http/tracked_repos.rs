@@ -10,11 +10,13 @@ use domain::{Collector, RepoId, RepoName, RepoRelation, Timestamp};
 use http::StatusCode;
 use projections::tracked_repos::{self, TrackedRepoRow};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::json_body::JsonBody;
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
@@ -25,19 +27,25 @@ use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
 const WHAT: &str = "tracked repository";
 
 /// The record that clients read.
-#[derive(Debug, Serialize)]
-struct Record {
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedRepo)]
+pub(super) struct Record {
+    #[schema(value_type = words::RepoId)]
     id: RepoId,
+    #[schema(value_type = words::RepoName)]
     full_name: RepoName,
+    #[schema(value_type = words::RepoType)]
     r#type: RepoRelation,
+    #[schema(value_type = words::Time)]
     created_at: Timestamp,
     status: Status,
     sources: Vec<Source>,
 }
 
 /// Whether anything is heard of the repository.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = TrackedRepoStatus)]
 enum Status {
     /// Some source is read, or will be in its turn.
     Active,
@@ -46,28 +54,48 @@ enum Status {
 }
 
 /// Where the repository's activity comes from, and how that went last.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedRepoSource)]
 struct Source {
+    #[schema(value_type = words::SignalCollector)]
     collector: Collector,
+    #[schema(value_type = words::SourceState)]
     state: PollOutcome,
+    #[schema(value_type = Option<words::Time>, required)]
     last_success_at: Option<Timestamp>,
+    /// When the source last showed less than had happened since the look before.
+    #[schema(value_type = Option<words::Time>, required)]
     last_gap_at: Option<Timestamp>,
 }
 
-#[derive(Debug, Serialize)]
+/// All tracked repositories.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedRepos)]
 pub(super) struct Records {
     data: Vec<Record>,
 }
 
 /// What `POST` takes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewTrackedRepo)]
 pub(super) struct NewRecord {
+    #[schema(value_type = words::RepoName)]
     full_name: RepoName,
+    /// `ecosystem` if not given.
+    #[schema(value_type = Option<words::RepoType>)]
     r#type: Option<RepoRelation>,
 }
 
 /// `GET /v1/tracked-repos`
+#[utoipa::path(
+    get,
+    path = "/tracked-repos",
+    tag = "tracking",
+    operation_id = "listTrackedRepos",
+    summary = "List tracked repositories",
+    responses((status = 200, description = "All of them, oldest first", body = Records)),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -80,6 +108,19 @@ pub(super) async fn list(
     }))
 }
 
+#[utoipa::path(
+    post,
+    path = "/tracked-repos",
+    tag = "tracking",
+    operation_id = "trackRepo",
+    summary = "Track a repository",
+    description = "The same repository again, in any letter case, answers the record that is there; another `type` updates it.",
+    request_body = NewRecord,
+    responses(
+        (status = 201, description = "Tracked from now on", body = Record),
+        (status = 200, description = "It was tracked already", body = Record),
+    ),
+)]
 /// `POST /v1/tracked-repos`: 201 for a new record, 200 for one that was there.
 pub(super) async fn track(
     State(room): State<Arc<Room>>,
@@ -101,6 +142,16 @@ pub(super) async fn track(
 }
 
 /// `DELETE /v1/tracked-repos/{id}`: 204, then 404.
+#[utoipa::path(
+    delete,
+    path = "/tracked-repos/{id}",
+    tag = "tracking",
+    operation_id = "untrackRepo",
+    summary = "Stop tracking a repository",
+    description = "Its leads stay.",
+    params(("id" = words::RepoId, Path, description = "The tracked repository")),
+    responses((status = 204, description = "No longer tracked")),
+)]
 pub(super) async fn untrack(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -10,11 +10,13 @@ use domain::{DisabledReason, Timestamp, WebhookEndpointId, WebhookEventType};
 use http::StatusCode;
 use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
 use super::json_body::JsonBody;
+use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
@@ -31,35 +33,56 @@ const ACTIVE: &str = "active";
 const DESCRIPTION: usize = 512;
 
 /// The record that clients read; no secret in it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookEndpoint)]
 pub(super) struct Record {
+    #[schema(value_type = words::WebhookEndpointId)]
     id: WebhookEndpointId,
+    #[schema(value_type = words::EndpointUrl)]
     url: String,
+    #[schema(value_type = Vec<words::WebhookEvent>)]
     events: Vec<WebhookEventType>,
+    #[schema(required)]
     description: Option<String>,
+    /// `active` or `disabled`.
+    #[schema(example = "active")]
     status: &'static str,
+    #[schema(value_type = Option<String>, required)]
     disabled_reason: Option<DisabledReason>,
+    /// The word for what the last attempt failed with, of an endpoint that was disabled.
+    #[schema(required)]
     last_failure: Option<String>,
+    #[schema(value_type = words::Time)]
     created_at: Timestamp,
 }
 
-#[derive(Debug, Serialize)]
+/// All webhook endpoints.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookEndpoints)]
 pub(super) struct Records {
     data: Vec<Record>,
 }
 
 /// What `POST` takes.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewWebhookEndpoint)]
 pub(super) struct NewRecord {
+    #[schema(value_type = words::EndpointUrl)]
     url: String,
+    /// All published ones if not given.
+    #[schema(value_type = Option<Vec<words::WebhookEvent>>, min_items = 1)]
     events: Option<Vec<WebhookEventType>>,
+    /// 16 to 128 printable characters; generated if not given.
+    #[schema(min_length = 16, max_length = 128, pattern = "^[!-~]+$")]
     secret: Option<String>,
+    #[schema(max_length = 512)]
     description: Option<String>,
 }
 
 /// The record at its creation, with the secret this once.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = CreatedWebhookEndpoint)]
 struct Created {
     #[serde(flatten)]
     record: Record,
@@ -70,6 +93,14 @@ struct Created {
 }
 
 /// `GET /v1/webhooks`
+#[utoipa::path(
+    get,
+    path = "/webhooks",
+    tag = "webhooks",
+    operation_id = "listWebhookEndpoints",
+    summary = "List webhook endpoints",
+    responses((status = 200, description = "All of them, oldest first", body = Records)),
+)]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -82,6 +113,15 @@ pub(super) async fn list(
 }
 
 /// `GET /v1/webhooks/{id}`
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}",
+    tag = "webhooks",
+    operation_id = "getWebhookEndpoint",
+    summary = "Get a webhook endpoint",
+    params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
+    responses((status = 200, description = "The endpoint", body = Record)),
+)]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -94,6 +134,16 @@ pub(super) async fn show(
 }
 
 /// `POST /v1/webhooks`
+#[utoipa::path(
+    post,
+    path = "/webhooks",
+    tag = "webhooks",
+    operation_id = "addWebhookEndpoint",
+    summary = "Add a webhook endpoint",
+    description = "It hears of what happens from now on. Its secret is shown this once.",
+    request_body = NewRecord,
+    responses((status = 201, description = "Added", body = Created)),
+)]
 pub(super) async fn add(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
@@ -129,6 +179,15 @@ pub(super) async fn add(
 }
 
 /// `DELETE /v1/webhooks/{id}`: 204, then 404.
+#[utoipa::path(
+    delete,
+    path = "/webhooks/{id}",
+    tag = "webhooks",
+    operation_id = "removeWebhookEndpoint",
+    summary = "Remove a webhook endpoint",
+    params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
+    responses((status = 204, description = "Removed")),
+)]
 pub(super) async fn remove(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,

@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
+use ::metrics::counter;
 use anyhow::Context as _;
 use database::Database;
 use domain::{AccountId, Plans, RepoName, SignalKind, SignalPerson};
@@ -17,6 +18,7 @@ use super::activity::{Act, Activity, ActorKind};
 use super::matcher::{Match, Watchlist};
 use crate::commands::{Allowance, CommandError, RecordedSignals, Sighting, Writer, record_signals};
 use crate::lease::{Lease, Leases};
+use crate::metrics;
 
 /// How long the read models may lag before a capped account's batch is given up; whoever brought it brings it again.
 const LAG: Duration = Duration::from_secs(30);
@@ -205,7 +207,10 @@ impl Ingest {
             let allowance = self.allowance(account).await?;
             turn.check()?;
             match record_signals(&self.writer, account, sightings.clone(), allowance).await {
-                Ok(recorded) => return Ok(recorded),
+                Ok(recorded) => {
+                    count(recorded);
+                    return Ok(recorded);
+                }
                 Err(error @ (CommandError::Busy | CommandError::Contended)) => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
                     None => return Err(error).context("recording signals"),
@@ -317,4 +322,16 @@ fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)
         (account, sighting)
     };
     matches.into_iter().map(sighting).collect()
+}
+fn count(recorded: RecordedSignals) {
+    let outcomes = [
+        ("captured", recorded.captured),
+        ("withheld", recorded.withheld),
+        ("joined", recorded.joined),
+        ("known", recorded.known),
+        ("erased", recorded.erased),
+    ];
+    for (outcome, signals) in outcomes {
+        counter!(metrics::SIGNALS, "outcome" => outcome).increment(signals);
+    }
 }

@@ -11,6 +11,7 @@ mod nodes;
 mod paging;
 mod quota;
 mod secrecy;
+mod supervision;
 mod tidy;
 mod views;
 mod webhooks;

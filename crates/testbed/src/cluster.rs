@@ -2,7 +2,7 @@
 
 use std::fs::{self, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::MetadataExt as _;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{self, Command};
@@ -60,6 +60,31 @@ impl Cluster {
         run("initdb", &made, &data);
         append(&data, SETTINGS);
         Self::start_at_a_free_port(data)
+    }
+
+    /// Makes an empty server that takes encrypted connections alone, and writes the certificate that a client must trust
+    /// to this file.
+    pub fn start_encrypted(certificate: &Path) -> Self {
+        let cluster = Self::start();
+        let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]);
+        let made = made.expect("a certificate can be made");
+        fs::write(certificate, made.cert.pem()).expect("the certificate can be written");
+        cluster.write("server.crt", &made.cert.pem());
+        cluster.write("server.key", &made.signing_key.serialize_pem());
+        cluster.write("pg_hba.conf", "hostssl all all 127.0.0.1/32 trust\n");
+        append(&cluster.data, "ssl = on\n");
+        run("pg_ctl", &["stop", "-m", "fast", "-D"], &cluster.data);
+        cluster.start_again();
+        cluster
+    }
+
+    /// A file of the server's own, which nobody else may read.
+    fn write(&self, name: &str, text: &str) {
+        let path = self.data.join(name);
+        fs::write(&path, text).expect("a server's data can be written");
+        let owner = fs::metadata(&self.data).expect("a server has data");
+        chown(&path, Some(owner.uid()), Some(owner.gid())).expect("the file can be given to the server");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("the file can be closed to others");
     }
 
     /// Where a client finds a database of it; `postgres` is there from the start.

@@ -48,6 +48,7 @@ impl Receiver {
         }));
         let router = Router::new()
             .route("/hook", post(receive))
+            .route("/hook/v1/traces", post(receive))
             .with_state(Arc::clone(&inbox));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/hook", listener.local_addr().unwrap());

@@ -139,11 +139,17 @@ impl Server {
 
     /// A request with the account's key, `after` a position if there is one; its answer as it comes.
     pub async fn ask(&self, method: &str, path: &str, body: Option<Value>, after: Option<&str>) -> Answer {
+        let position = after.map(|position| ("gitleads-position", position));
+        self.ask_with(method, path, body, position.as_slice()).await
+    }
+
+    /// A request with the account's key and further headers; its answer as it comes.
+    pub async fn ask_with(&self, method: &str, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> Answer {
         let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
         let mut request = self.client.request(method, format!("{}{path}", self.url));
         request = request.bearer_auth(self.key());
-        if let Some(position) = after {
-            request = request.header("GitLeads-Position", position);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         if let Some(body) = &body {
             request = request.json(body);

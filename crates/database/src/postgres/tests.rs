@@ -234,3 +234,29 @@ async fn what_can_be_made_again_does_not_wait_for_the_disk() {
     assert_eq!(asked(&database).await, "on");
     assert_eq!(asked(&database.disposable()).await, "off");
 }
+
+#[tokio::test]
+async fn an_encrypted_server_is_talked_to_only_if_its_certificate_is_trusted() {
+    let folder = tempfile::tempdir().unwrap();
+    let certificate = folder.path().join("server.pem");
+    let cluster = testbed::Cluster::start_encrypted(&certificate);
+    let url = |parameters: &str| format!("{}?{parameters}", cluster.url("postgres"));
+    let trusted = format!("sslmode=verify-full&sslrootcert={}", certificate.display());
+    let database = open_at(&url(&trusted)).await;
+    let encrypted = "SELECT count(*) FROM pg_stat_ssl WHERE pid = pg_backend_pid() AND ssl";
+    assert_eq!(number(&database, encrypted).await, 1);
+    for (parameters, fault) in [
+        ("sslmode=verify-full", "certificate"),
+        ("sslmode=disable", "pg_hba.conf"),
+    ] {
+        let refused = Postgres::open(url(parameters).parse().unwrap(), false)
+            .await
+            .err()
+            .unwrap();
+        let told = format!("{refused:?}");
+        assert!(
+            told.contains(fault) || told.contains("UnknownIssuer"),
+            "{parameters}: {told}"
+        );
+    }
+}

@@ -1,5 +1,6 @@
 //! One SQLite file: a writer thread with group commit and threads that read beside it. Whoever stores opens one.
 
+mod checkpointer;
 mod readers;
 mod snapshot;
 mod statements;
@@ -16,6 +17,7 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use crate::{Database, DatabaseError, Durability, Row, Snapshot, Statement};
+use checkpointer::Checkpointer;
 use readers::Readers;
 use snapshot::SqliteSnapshot;
 use writer::{Task, Writer};
@@ -36,10 +38,11 @@ struct Parts {
 impl Sqlite {
     /// Opens the file, or creates it, and starts its writer thread.
     pub fn open(path: &Path, durability: Durability) -> Result<Self, DatabaseError> {
-        let connection = open_writing(path, durability).map_err(DatabaseError::engine)?;
+        let mut connection = open_writing(path, durability).map_err(DatabaseError::engine)?;
         // After the writing connection, which makes the file and its write-ahead log.
         let readers = Readers::open(path)?;
-        let writer = Writer::start(connection, durability)?;
+        let checkpointer = Checkpointer::start(&mut connection, path, durability, checkpointer::PAGES)?;
+        let writer = Writer::start(connection, checkpointer, durability)?;
         Ok(Self {
             parts: Arc::new(Parts {
                 writer: Mutex::new(Some(writer)),
@@ -127,26 +130,40 @@ impl Database for Sqlite {
 }
 
 fn open_writing(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
-    let connection = Connection::open(path)?;
+    let connection = open_copying(path, durability)?;
     keep_plans(&connection)?;
-    connection.busy_timeout(Duration::from_secs(5))?;
-    connection.pragma_update(None, "journal_mode", "wal")?;
-    match durability {
-        Durability::Full => {
-            connection.pragma_update(None, "synchronous", "full")?;
-            // A destroyed key must not linger in a free page.
-            connection.pragma_update(None, "secure_delete", "on")?;
-        }
-        Durability::Disposable => connection.pragma_update(None, "synchronous", "normal")?,
+    if durability == Durability::Full {
+        // A destroyed key must not linger in a free page.
+        connection.pragma_update(None, "secure_delete", "on")?;
     }
-    connection.pragma_update(None, "wal_autocheckpoint", 4_000)?;
-    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
     // In KiB if negative: the upper levels and the warm leaves of the indexes stay in memory.
     connection.pragma_update(None, "cache_size", -(64 << 10))?;
     // Savepoints keep their undo pages in memory.
     connection.pragma_update(None, "temp_store", "memory")?;
     connection.set_prepared_statement_cache_capacity(256);
     Ok(connection)
+}
+
+/// A connection that writes to the file itself only when it is asked to.
+fn open_copying(path: &Path, durability: Durability) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    let synchronous = match durability {
+        Durability::Full => "full",
+        Durability::Disposable => "normal",
+    };
+    connection.pragma_update(None, "synchronous", synchronous)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    connection.pragma_update(None, "journal_size_limit", 64 << 20)?;
+    Ok(connection)
+}
+
+/// After a failed fsync the kernel may have dropped the pages and calls the next fsync a success: whatever this process
+/// believes to be durable may not be. A new process reads what is really there.
+fn end_process() -> ! {
+    tracing::error!("ending the process: the disk did not take a commit");
+    std::process::abort()
 }
 
 /// Plans a statement once, whatever values its parameters get. `SQLite` would otherwise plan those anew at every run

@@ -8,6 +8,8 @@ use std::thread::{self, JoinHandle};
 
 use rusqlite::{Connection, ErrorCode};
 
+use super::checkpointer::Checkpointer;
+use super::end_process;
 use crate::{DatabaseError, Durability};
 
 /// Jobs that may wait; the next one is refused.
@@ -72,11 +74,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn start(connection: Connection, durability: Durability) -> Result<Self, DatabaseError> {
+    pub(super) fn start(
+        mut connection: Connection,
+        checkpointer: Checkpointer,
+        durability: Durability,
+    ) -> Result<Self, DatabaseError> {
         let (queue, jobs) = sync_channel(QUEUE);
         let thread = thread::Builder::new()
             .name("sqlite-writer".to_owned())
-            .spawn(move || run(&connection, &jobs, durability))
+            .spawn(move || {
+                run(&connection, &checkpointer, &jobs, durability);
+                checkpointer.finish(&mut connection);
+            })
             .map_err(DatabaseError::engine)?;
         Ok(Self { queue, thread })
     }
@@ -97,7 +106,7 @@ impl Writer {
     }
 }
 
-fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, durability: Durability) {
+fn run(connection: &Connection, checkpointer: &Checkpointer, jobs: &Receiver<Box<dyn Job>>, durability: Durability) {
     while let Ok(first) = jobs.recv() {
         let (group, ended) = run_group(connection, first, jobs);
         if let Err(fault) = &ended {
@@ -106,6 +115,7 @@ fn run(connection: &Connection, jobs: &Receiver<Box<dyn Job>>, durability: Durab
         for job in group {
             job.answer(ended.as_ref().copied().map_err(Fault::to_error));
         }
+        checkpointer.copy_rest(connection);
     }
     // A file without a write-ahead log beside it is easier to copy. Whatever fails here is made up for at the next open.
     if let Err(error) = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())) {
@@ -198,11 +208,4 @@ impl Fault {
             DatabaseError::Engine(cause)
         }
     }
-}
-
-/// After a failed fsync the kernel may have dropped the pages and calls the next fsync a success: whatever this process
-/// believes to be durable may not be. A new process reads what is really there.
-fn end_process() -> ! {
-    tracing::error!("ending the process: the disk did not take a commit");
-    std::process::abort()
 }

@@ -1,0 +1,312 @@
+//! What all operations have in common and no handler repeats: the errors, the headers of every answer, who may ask.
+
+use serde_json::json;
+use utoipa::PartialSchema as _;
+use utoipa::openapi::header::HeaderBuilder;
+use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::response::{Response, ResponseBuilder};
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, Required, SecurityRequirement};
+
+use super::KEY;
+use crate::http::error::ErrorBody;
+
+/// An error that operations share.
+struct Shared {
+    status: u16,
+    name: &'static str,
+    code: &'static str,
+    message: &'static str,
+    description: &'static str,
+    happens: fn(&Kind) -> bool,
+}
+
+/// What decides which errors an operation can have.
+struct Kind {
+    needs_key: bool,
+    has_id: bool,
+    has_body: bool,
+    is_post: bool,
+}
+
+const ALWAYS: fn(&Kind) -> bool = |_| true;
+const WITH_KEY: fn(&Kind) -> bool = |kind| kind.needs_key;
+const WITH_BODY: fn(&Kind) -> bool = |kind| kind.has_body;
+
+const ERRORS: [Shared; 12] = [
+    Shared {
+        status: 400,
+        name: "BadRequest",
+        code: "bad_request",
+        message: "limit: must be an integer from 1 to 100",
+        description: "A missing or invalid body, query parameter or header; the message names it",
+        happens: WITH_KEY,
+    },
+    Shared {
+        status: 401,
+        name: "Unauthorized",
+        code: "unauthorized",
+        message: "Invalid or missing API key",
+        description: "No API key, or one that is malformed, unknown or revoked",
+        happens: WITH_KEY,
+    },
+    Shared {
+        status: 403,
+        name: "Forbidden",
+        code: "forbidden",
+        message: "The REST API is not available on the free plan",
+        description: "The account's plan has no API",
+        happens: WITH_KEY,
+    },
+    Shared {
+        status: 404,
+        name: "NotFound",
+        code: "not_found",
+        message: "There is no such lead",
+        description: "It does not exist, or belongs to another account",
+        happens: |kind| kind.has_id,
+    },
+    Shared {
+        status: 408,
+        name: "RequestTimeout",
+        code: "request_timeout",
+        message: "The request took too long to arrive",
+        description: "The body did not arrive in time",
+        happens: WITH_BODY,
+    },
+    Shared {
+        status: 409,
+        name: "Conflict",
+        code: "conflict",
+        message: "Idempotency-Key: was used for another request within the last 24 hours",
+        description: "At odds with what is there: the `Idempotency-Key` of another request or of one that is being worked on, \
+            or a lead whose person was erased",
+        happens: WITH_BODY,
+    },
+    Shared {
+        status: 413,
+        name: "PayloadTooLarge",
+        code: "payload_too_large",
+        message: "The body must not be larger than 65536 bytes",
+        description: "The body is too large",
+        happens: WITH_BODY,
+    },
+    Shared {
+        status: 415,
+        name: "UnsupportedMediaType",
+        code: "unsupported_media_type",
+        message: "Content-Type: must be application/json",
+        description: "The body is not sent as JSON",
+        happens: WITH_BODY,
+    },
+    Shared {
+        status: 414,
+        name: "UriTooLong",
+        code: "uri_too_long",
+        message: "Path and query must not be longer than 8192 bytes",
+        description: "Path and query are too long",
+        happens: ALWAYS,
+    },
+    Shared {
+        status: 431,
+        name: "HeadersTooLarge",
+        code: "headers_too_large",
+        message: "A request may have 100 headers at most",
+        description: "There are too many headers, or they are too large",
+        happens: ALWAYS,
+    },
+    Shared {
+        status: 429,
+        name: "RateLimited",
+        code: "rate_limited",
+        message: "More than 300 requests this minute; try again in 12 s",
+        description: "The account used up its minute; see `Retry-After`",
+        happens: WITH_KEY,
+    },
+    Shared {
+        status: 500,
+        name: "InternalError",
+        code: "internal_error",
+        message: "Something went wrong on our side; the request id is 01J8ZQ4N3M8YV7T6S5R4Q3P2N1",
+        description: "A fault of the server",
+        happens: ALWAYS,
+    },
+];
+
+const UNAVAILABLE: Shared = Shared {
+    status: 503,
+    name: "Unavailable",
+    code: "service_unavailable",
+    message: "The server is busy; try again",
+    description: "Too much waits, or the answer took too long; the same request may succeed later",
+    happens: WITH_KEY,
+};
+
+/// Adds to every operation what it does not say itself.
+pub(super) fn complete(document: &mut OpenApi) {
+    let components = document.components.get_or_insert_default();
+    components.schemas.insert("Error".to_owned(), ErrorBody::schema());
+    for error in ERRORS.iter().chain([&UNAVAILABLE]) {
+        components
+            .responses
+            .insert(error.name.to_owned(), response(error).into());
+    }
+    for (path, item) in &mut document.paths.paths {
+        for (method, operation) in operations(item) {
+            complete_operation(path, method == "post", operation);
+        }
+    }
+}
+
+fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
+    let methods = [
+        ("get", &mut item.get),
+        ("post", &mut item.post),
+        ("patch", &mut item.patch),
+        ("put", &mut item.put),
+        ("delete", &mut item.delete),
+    ];
+    methods
+        .into_iter()
+        .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
+}
+
+fn complete_operation(path: &str, is_post: bool, operation: &mut Operation) {
+    let kind = Kind {
+        needs_key: path.starts_with("/v1/"),
+        has_id: path.contains('{'),
+        has_body: operation.request_body.is_some(),
+        is_post,
+    };
+    if kind.needs_key {
+        operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
+    }
+    if kind.needs_key && kind.is_post {
+        operation
+            .parameters
+            .get_or_insert_default()
+            .push(idempotency_key().into());
+    }
+    for parameter in operation.parameters.iter_mut().flatten() {
+        if let RefOr::T(parameter) = parameter {
+            let absent_is_not_null = parameter.schema.take().map(never_null);
+            parameter.schema = absent_is_not_null;
+        }
+    }
+    for answer in operation.responses.responses.values_mut() {
+        if let RefOr::T(answer) = answer {
+            answer.headers.extend(headers(kind.needs_key));
+        }
+    }
+    for error in ERRORS
+        .iter()
+        .chain([&UNAVAILABLE])
+        .filter(|error| (error.happens)(&kind))
+    {
+        let answers = &mut operation.responses.responses;
+        answers
+            .entry(error.status.to_string())
+            .or_insert_with(|| Ref::from_response_name(error.name).into());
+    }
+}
+
+/// A parameter that may be left out is of type `Option` to the code. To clients it is absent, never null.
+fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
+    match schema {
+        RefOr::T(Schema::Object(mut object)) => {
+            if let SchemaType::Array(types) = &object.schema_type
+                && let Some(only) = types.iter().find(|kind| **kind != Type::Null)
+            {
+                object.schema_type = SchemaType::Type(only.clone());
+            }
+            Schema::Object(object).into()
+        }
+        RefOr::T(Schema::OneOf(one_of)) => {
+            let some = one_of.items.iter().find(|item| !is_null(item)).cloned();
+            some.unwrap_or(RefOr::T(Schema::OneOf(one_of)))
+        }
+        other => other,
+    }
+}
+
+fn is_null(schema: &RefOr<Schema>) -> bool {
+    matches!(schema, RefOr::T(Schema::Object(object)) if object.schema_type == SchemaType::Type(Type::Null))
+}
+
+/// The header by which any POST can be sent again.
+fn idempotency_key() -> Parameter {
+    let schema = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some("^[ -~]+$"))
+        .build();
+    let description =
+        "The same key and body within 24 hours get the first answer again, with `Idempotent-Replayed: true`";
+    ParameterBuilder::new()
+        .name("Idempotency-Key")
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .description(Some(description))
+        .schema(Some(schema))
+        .build()
+}
+
+fn response(error: &Shared) -> Response {
+    let example = json!({"error": error.code, "message": error.message});
+    let content = ContentBuilder::new()
+        .schema(Some(Ref::from_schema_name("Error")))
+        .example(Some(example))
+        .build();
+    let mut response = ResponseBuilder::new()
+        .description(error.description)
+        .content("application/json", content)
+        .build();
+    response
+        .headers
+        .extend(headers(matches!(error.status, 400 | 403 | 404 | 429)));
+    if matches!(error.status, 429 | 503) {
+        response.headers.insert(
+            "Retry-After".to_owned(),
+            whole_number("Seconds to wait, at least 1").into(),
+        );
+    }
+    response
+}
+
+/// The headers of every answer, and those of every answer to a known key.
+fn headers(known_key: bool) -> Vec<(String, RefOr<Header>)> {
+    let mut headers = vec![(
+        "X-Request-Id".to_owned(),
+        text("Names the answer in the server's log").into(),
+    )];
+    if known_key {
+        headers.extend(
+            [
+                ("X-RateLimit-Limit", "Requests a minute that the plan grants"),
+                ("X-RateLimit-Remaining", "How many of them are left"),
+                ("X-RateLimit-Reset", "When the minute ends, in seconds since 1970"),
+            ]
+            .map(|(name, description)| (name.to_owned(), whole_number(description).into())),
+        );
+    }
+    headers
+}
+
+fn text(description: &str) -> Header {
+    header(ObjectBuilder::new().schema_type(Type::String), description)
+}
+
+fn whole_number(description: &str) -> Header {
+    header(
+        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)),
+        description,
+    )
+}
+
+fn header(schema: ObjectBuilder, description: &str) -> Header {
+    HeaderBuilder::new()
+        .schema(Some(schema.build()))
+        .description(Some(description))
+        .build()
+}

@@ -1,0 +1,94 @@
+//! The texts of the contract as schemas: ids, names, times and closed lists, each under the name that clients see.
+
+use std::borrow::Cow;
+
+use domain::{Collector, RepoRelation, ScanTarget, SignalKind, WebhookEventType};
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
+use utoipa::{PartialSchema, ToSchema};
+
+macro_rules! schemas {
+    ($($(#[doc = $doc:literal])+ $name:ident => $schema:expr;)+) => {$(
+        $(#[doc = $doc])+
+        pub struct $name;
+
+        impl PartialSchema for $name {
+            fn schema() -> RefOr<Schema> {
+                let description = [$($doc.trim()),+].join(" ");
+                $schema.schema_type(Type::String).description(Some(description)).build().into()
+            }
+        }
+
+        impl ToSchema for $name {
+            fn name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+        }
+    )+};
+}
+
+schemas! {
+    /// A lead's id.
+    LeadId => id("^lead_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "lead_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// A tracked repository's id.
+    RepoId => id("^repo_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "repo_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// A tracked keyword's id.
+    KeywordId => id("^kw_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "kw_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// A webhook endpoint's id.
+    WebhookEndpointId => id("^wh_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "wh_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// An account's id.
+    AccountId => id("^acct_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// An API key's id.
+    ApiKeyId => id("^key_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "key_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
+    /// A repository on GitHub, `owner/name` by GitHub's own rules. Letter case does not count.
+    RepoName => id(
+        "^[A-Za-z0-9_]([A-Za-z0-9_]|-(?=[A-Za-z0-9_])){0,38}/(?!\\.{1,2}$)(?!.*\\.[gG][iI][tT]$)[A-Za-z0-9._-]{1,100}$",
+        "acme-corp/rival-sdk",
+    );
+    /// A phrase of 2 to 256 characters after trimming, with a letter or a digit and no control characters. Matched without
+    /// regard to letter case, at word boundaries.
+    Keyword => id("^[^\\s\\x00-\\x1f\\x7f-\\x9f][^\\x00-\\x1f\\x7f-\\x9f]*[^\\s\\x00-\\x1f\\x7f-\\x9f]$", "lead scoring")
+        .min_length(Some(2))
+        .max_length(Some(256));
+    /// A moment in UTC.
+    Time => time("2026-04-24T10:31:00Z");
+    /// Where deliveries go: `https` and a public address, unless the host allows others.
+    EndpointUrl => ObjectBuilder::new()
+        .format(Some(SchemaFormat::Custom("uri".to_owned())))
+        .max_length(Some(2048))
+        .examples(["https://hooks.example.com/gitleads"]);
+    /// A day in UTC.
+    Date => ObjectBuilder::new()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::Date)))
+        .examples(["2013-02-04"]);
+    /// What kind of act a signal was.
+    SignalType => list(SignalKind::ALL.iter().map(|word| word.as_str()));
+    /// How far the customer got with a lead.
+    LeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()));
+    /// How far the customer got with a lead, or that its person was erased.
+    LeadState => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()).chain(["erased"]));
+    /// Which source brought a signal.
+    SignalCollector => list(Collector::ALL.iter().map(|word| word.as_str()));
+    /// What a repository is to the account.
+    RepoType => list(RepoRelation::ALL.iter().map(|word| word.as_str()));
+    /// Where a keyword is looked for.
+    KeywordScanTarget => list(ScanTarget::ALL.iter().map(|word| word.as_str()));
+    /// What a webhook endpoint hears of.
+    WebhookEvent => list(WebhookEventType::ALL.iter().map(|word| word.as_str()));
+    /// How a source is read.
+    SourceState => list(["waiting", "ok", "limited", "denied", "not_found", "failed"].into_iter());
+}
+
+fn id(pattern: &str, example: &str) -> ObjectBuilder {
+    ObjectBuilder::new().pattern(Some(pattern)).examples([example])
+}
+
+fn time(example: &str) -> ObjectBuilder {
+    ObjectBuilder::new()
+        .format(Some(SchemaFormat::KnownFormat(KnownFormat::DateTime)))
+        .examples([example])
+}
+
+fn list(words: impl Iterator<Item = &'static str>) -> ObjectBuilder {
+    ObjectBuilder::new().enum_values(Some(words))
+}
