@@ -2,7 +2,9 @@
 //!
 //! A request claims its key before it is worked on, in the store that all nodes share, and leaves its answer there. Once
 //! claimed it is worked on to its end, even if its client goes away. The claim of a process that died runs out; what was
-//! asked for then is worked on once more. An answer of 500 or above is not kept: the same request may succeed later.
+//! asked for then is worked on once more. An answer of 500 or above is not kept, since the same request may succeed later, nor
+//! is one to a question that wrote nothing: asked again it is answered anew, and of people who are erased by then it tells
+//! nothing.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,14 +113,11 @@ async fn answer(room: Arc<Room>, key: [u8; 32], request: Request, next: Next) ->
         claim: room.api.writer.clock.ulid(),
         at: room.api.writer.clock.now(),
     };
-    if let Some(found) = claim(&room, &asked).await? {
-        return again(&room, &asked, &found);
-    }
     let request = Request::from_parts(parts, Body::from(body));
-    // A task of its own: a client that goes away, or loses patience, leaves no work half done.
+    // A task of its own: a client that goes away, or loses patience, leaves no claim without its work and no work half done.
     let work = tokio::spawn({
         let (room, asked) = (room.clone(), asked.clone());
-        async move { keep(&room, &asked, next.run(request).await).await }
+        async move { work(&room, &asked, request, next).await }
     });
     match work.await {
         Ok(kept) => kept,
@@ -126,6 +125,13 @@ async fn answer(room: Arc<Room>, key: [u8; 32], request: Request, next: Next) ->
             release(&room, &asked).await?;
             Err(ApiError::internal(panicked))
         }
+    }
+}
+
+async fn work(room: &Room, asked: &Asked, request: Request, next: Next) -> Result<Response, ApiError> {
+    match claim(room, asked).await? {
+        Some(found) => again(room, asked, &found),
+        None => keep(room, asked, next.run(request).await).await,
     }
 }
 
@@ -198,7 +204,8 @@ fn again(room: &Room, asked: &Asked, found: &Found) -> Result<Response, ApiError
 
 /// Leaves the answer under the claimed key, or gives the key back.
 async fn keep(room: &Room, asked: &Asked, response: Response) -> Result<Response, ApiError> {
-    if response.status().is_server_error() {
+    let wrote = response.headers().contains_key(POSITION);
+    if !wrote && !response.status().is_client_error() {
         release(room, asked).await?;
         return Ok(response);
     }

@@ -46,7 +46,7 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state, map_response};
-use axum::routing::{any, get, patch, post};
+use axum::routing::{any, get, post};
 use database::Database;
 use domain::Plans;
 use projections::freshness::Freshness;
