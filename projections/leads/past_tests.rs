@@ -29,8 +29,8 @@ async fn listed(views: &dyn database::Database, from: Option<(Timestamp, Positio
         let mut list = Vec::new();
         loop {
             let rows = page(views, &query).await.unwrap();
-            let Some(last) = rows.last() else { break };
-            query.before = Some((last.captured_at, last.position));
+            let Some(end) = rows.last() else { break };
+            query.before = Some((end.captured_at, end.position));
             list.extend(rows);
         }
         lists.push(list);

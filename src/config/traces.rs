@@ -18,7 +18,7 @@ pub struct Traces {
 #[derive(Debug, Clone, Default, clap::Args)]
 #[group(skip)]
 pub struct Flags {
-    /// Send traces of requests to this OpenTelemetry collector (OTLP over HTTP, such as http://127.0.0.1:4318)
+    /// Send traces of requests to this OpenTelemetry collector (OTLP over HTTP, such as <http://127.0.0.1:4318>)
     #[arg(long, global = true, value_name = "URL")]
     otlp_endpoint: Option<String>,
 }

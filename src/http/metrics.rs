@@ -30,7 +30,7 @@ async fn look_up(room: &Room) -> Result<(), ApiError> {
     let lag = behind.events.first().map(|oldest| now.since(oldest.recorded_at));
     gauge!(names::PROJECTION_LAG).set(lag.unwrap_or_default().as_secs_f64());
     for one in generations::standings(&*room.api.views).await? {
-        let name = [("projection", one.name.to_string())];
+        let name = [("projection", one.name.clone())];
         gauge!(names::PROJECTION_POSITION, &name).set(number(one.position.get()));
         gauge!(names::PARKED_STREAMS, &name).set(number(one.parked));
         gauge!(names::REBUILD_POSITION, &name).set(one.rebuilt_to.map_or(f64::NAN, |to| number(to.get())));

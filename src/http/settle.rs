@@ -111,7 +111,7 @@ impl From<VaultError> for ApiError {
     fn from(error: VaultError) -> Self {
         match error {
             VaultError::Database(error) => error.into(),
-            error => Self::internal(error),
+            error @ VaultError::WrongRootKey => Self::internal(error),
         }
     }
 }

@@ -27,8 +27,7 @@ struct Kind {
     needs_key: bool,
     has_id: bool,
     has_body: bool,
-    is_post: bool,
-    edits_leads: bool,
+    method: &'static str,
 }
 
 const ALWAYS: fn(&Kind) -> bool = |_| true;
@@ -82,7 +81,7 @@ const ERRORS: [Shared; 12] = [
         code: "conflict",
         message: "Idempotency-Key: was used for another request",
         description: "The `Idempotency-Key` was used for another request, or the person was erased",
-        happens: |kind| kind.is_post || kind.edits_leads,
+        happens: |kind| matches!(kind.method, "post" | "patch"),
     },
     Shared {
         status: 413,
@@ -191,13 +190,12 @@ fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut O
         .filter_map(|(method, operation)| Some((method, operation.as_mut()?)))
 }
 
-fn complete_operation(path: &str, method: &str, operation: &mut Operation) {
+fn complete_operation(path: &str, method: &'static str, operation: &mut Operation) {
     let kind = Kind {
         needs_key: path.starts_with("/v1/"),
         has_id: path.contains('{'),
         has_body: operation.request_body.is_some(),
-        is_post: method == "post",
-        edits_leads: method == "patch",
+        method,
     };
     if kind.needs_key {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);

@@ -124,7 +124,7 @@ pub(super) fn gave_way(error: &(dyn Error + Send + Sync + 'static)) -> bool {
 /// more.
 pub(super) fn is_away(error: &tokio_postgres::Error) -> bool {
     let Some(told) = error.as_db_error() else {
-        return error.is_closed() || error.source().is_some_and(|source| source.is::<std::io::Error>());
+        return error.is_closed() || error.source().is_some_and(<dyn Error>::is::<std::io::Error>);
     };
     let ends = matches!(told.parsed_severity(), Some(Severity::Fatal | Severity::Panic));
     let class = told.code().code().get(..2);
