@@ -26,7 +26,6 @@ struct Kind {
     needs_key: bool,
     has_id: bool,
     has_body: bool,
-    is_post: bool,
 }
 
 const ALWAYS: fn(&Kind) -> bool = |_| true;
@@ -176,12 +175,11 @@ fn complete_operation(path: &str, is_post: bool, operation: &mut Operation) {
         needs_key: path.starts_with("/v1/"),
         has_id: path.contains('{'),
         has_body: operation.request_body.is_some(),
-        is_post,
     };
     if kind.needs_key {
         operation.security = Some(vec![SecurityRequirement::new::<_, [&str; 0], &str>(KEY, [])]);
     }
-    if kind.needs_key && kind.is_post {
+    if kind.needs_key && is_post {
         operation
             .parameters
             .get_or_insert_default()
