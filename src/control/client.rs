@@ -12,7 +12,7 @@ use http_body_util::{BodyExt as _, StreamBody};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use super::wire::{Command, Frame};
@@ -49,7 +49,14 @@ async fn converse(connection: UnixStream, line: Vec<u8>, input: Option<Input>, o
     let mut connected = JoinSet::new();
     connected.spawn(exchange);
     chunks.send(Ok(line.into())).await?;
-    let reading = tokio::task::spawn_blocking(move || send_input(input, &chunks));
+    let (tell, mut told) = oneshot::channel();
+    tokio::task::spawn_blocking(move || {
+        if let Err(fault) = send_input(input, &chunks) {
+            // Told first: by the time that the request is broken off, its reason is there.
+            let _ = tell.send(fault);
+            let _ = chunks.blocking_send(Err(io::ErrorKind::UnexpectedEof.into()));
+        }
+    });
     let body = StreamBody::new(stream::unfold(body, |mut body| async move {
         Some((body.recv().await?.map(BodyFrame::data), body))
     }));
@@ -60,14 +67,11 @@ async fn converse(connection: UnixStream, line: Vec<u8>, input: Option<Input>, o
         let response = sender.send_request(request).await?;
         relay(response, output).await
     };
-    match answer.await {
-        Ok(()) => Ok(()),
-        // An input that cannot be read breaks the request off; then its fault is the one to tell.
-        Err(error) if reading.is_finished() => match reading.await {
-            Ok(Err(fault)) => Err(fault).context("the input cannot be read"),
-            _ => Err(error),
-        },
-        Err(error) => Err(error),
+    let answered = answer.await;
+    // An input that cannot be read breaks the request off; then its fault is the one to tell.
+    match (answered, told.try_recv()) {
+        (Err(_), Ok(fault)) => Err(fault).context("the input cannot be read"),
+        (answered, _) => answered,
     }
 }
 
@@ -86,11 +90,7 @@ fn send_input(input: Option<Input>, chunks: &mpsc::Sender<io::Result<Bytes>>) ->
                 }
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => {
-                // The request must not look whole.
-                let _ = chunks.blocking_send(Err(io::ErrorKind::UnexpectedEof.into()));
-                return Err(error);
-            }
+            Err(error) => return Err(error),
         }
     }
 }
