@@ -212,6 +212,10 @@ impl Thread {
             .bytes(),
         );
         bytes.extend(&value);
+        if raw {
+            // Else the server would wait for a second one.
+            bytes.extend(b"\r\nconnection: close");
+        }
         if !body.is_empty() {
             bytes.extend(format!("\r\ncontent-type: application/json\r\ncontent-length: {}", body.len()).bytes());
         }
