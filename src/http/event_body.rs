@@ -137,7 +137,21 @@ const fn left_out(event: &Event) -> &'static [(&'static str, &'static str)] {
             &[("", "login"), ("/signal", "key"), ("/signal", "repo")]
         }
         Event::LeadEnriched(_) => &[("", "login")],
-        _ => &[],
+        // None is passed over: a new event says here what of it is nobody's to read.
+        Event::AccountOpened(_)
+        | Event::PlanChanged(_)
+        | Event::ApiKeyRevoked(_)
+        | Event::RepoTracked(_)
+        | Event::RepoReclassified(_)
+        | Event::RepoUntracked(_)
+        | Event::KeywordTracked(_)
+        | Event::KeywordRetargeted(_)
+        | Event::KeywordUntracked(_)
+        | Event::LeadReleased(_)
+        | Event::LeadUpdated(_)
+        | Event::LeadErased(_)
+        | Event::WebhookEndpointDisabled(_)
+        | Event::WebhookEndpointRemoved(_) => &[],
     }
 }
 
