@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 /// The longest line that is looked at, in bytes; the longest genuine ones hold a few megabytes.
 pub const LONGEST_LINE: usize = 64 << 20;
 
-const READ_AT_ONCE: usize = 1 << 20;
+const READ_AT_ONCE: usize = 1 << 18;
 
 /// A line without its end.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub fn unpack<R: Read + Send + 'static>(mut reader: R) -> io::Result<Unpacked> {
     let packed = magic == [0x1f, 0x8b];
     let whole = io::Cursor::new(magic).chain(reader);
     let content: Box<dyn Read + Send> = if packed {
-        let buffered = io::BufReader::with_capacity(READ_AT_ONCE / 8, whole);
+        let buffered = io::BufReader::with_capacity(READ_AT_ONCE / 4, whole);
         Box::new(MultiGzDecoder::new(buffered))
     } else {
         Box::new(whole)

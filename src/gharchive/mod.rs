@@ -1,5 +1,6 @@
 //! Hourly files of the public timeline, as GH Archive keeps them, turned into activities. Used by the backfill.
 
+pub mod glance;
 pub mod lines;
 pub mod scan;
 

@@ -1,20 +1,16 @@
-//! The scan of an archive file: reads each line's type from its head, parses only what can matter, and copies only
-//! what somebody asked for. Used by the backfill and its benchmark.
+//! The scan of an archive file: glances at each line, parses and copies only what somebody asked for. Used by the backfill and its benchmark.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
 use domain::Collector;
-use memchr::memmem::Finder;
 
+use super::glance::{Glance, glance};
 use super::lines::{Line, Lines};
 use crate::github::activity::{self, EventKind, Seen, Skip};
 use crate::github::wire::Event;
 use crate::ingest::activity::{Activity, ActorKind};
-
-/// How far into a line its type is looked for: behind the id and in front of everything else.
-const HEAD: usize = 64;
 
 /// A batch is handed on when it holds so many activities, or after so many lines.
 const ACTIVITIES_AT_ONCE: usize = 500;
@@ -73,7 +69,6 @@ pub fn scan<R: Read>(
 pub struct Scan<K, S> {
     keep: K,
     sink: S,
-    type_key: Finder<'static>,
     counts: [u64; EventKind::ALL.len()],
     tally: Tally,
     activities: Vec<Activity>,
@@ -89,7 +84,6 @@ where
         Self {
             keep,
             sink,
-            type_key: Finder::new(br#""type":""#),
             counts: [0; EventKind::ALL.len()],
             tally: Tally::default(),
             activities: Vec::new(),
@@ -135,61 +129,68 @@ where
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
-        // What is passed over by its head is not parsed, so a line that was cut off is known by its end alone.
+        // What a glance passes over is not parsed, so a line that was cut off is known by its end alone.
         if !line.ends_with(b"}") {
             return Err("it is no JSON object, or was cut off".to_owned());
         }
-        if self.head(line) == Head::NotUsed {
-            return Ok(());
+        match glance(line) {
+            Some(Glance::NotUsed) => return Ok(()),
+            Some(Glance::Event(event)) if self.pass_over(&event) => return Ok(()),
+            _ => {}
         }
         let event: Event<'_> = serde_json::from_slice(line).map_err(|error| place(&error))?;
-        if let Some(count) =
-            EventKind::of_event(event.kind.as_str()).and_then(|kind| self.counts.get_mut(kind as usize))
-        {
-            *count += 1;
-        }
+        self.count(&event);
         match activity::of_event(&event) {
-            Ok(seen) => self.seen(&seen),
-            Err(Skip::NotUsed) => Ok(()),
-            Err(Skip::WithoutText) => {
-                self.tally.without_text += 1;
-                Ok(())
+            Ok(seen) if self.is_wanted(&seen) => {
+                self.tally.activities += 1;
+                let activity = seen.to_activity(Collector::Archive);
+                self.activities.push(activity.ok_or("its time is none")?);
             }
-            Err(Skip::WithoutAuthor) => {
-                self.tally.without_author += 1;
-                Ok(())
-            }
-            Err(Skip::Incomplete(field)) => Err(format!("the {field} is missing")),
+            Ok(seen) => self.unwanted(&seen),
+            Err(Skip::Incomplete(field)) => return Err(format!("the {field} is missing")),
+            Err(skip) => self.skipped(skip),
         }
+        Ok(())
     }
 
-    fn head(&self, line: &[u8]) -> Head {
-        let head = line.get(..HEAD).unwrap_or(line);
-        let Some(at) = self.type_key.find(head) else {
-            return Head::Unclear;
-        };
-        let value = line.get(at + self.type_key.needle().len()..).unwrap_or_default();
-        let value = value.get(..HEAD).unwrap_or(value);
-        let name = memchr::memchr(b'"', value).and_then(|end| value.get(..end));
-        match name.and_then(|name| std::str::from_utf8(name).ok()) {
-            // An actor has a `type` too, but none that ends like this.
-            Some(name) if name.ends_with("Event") && EventKind::of_event(name).is_none() => Head::NotUsed,
-            _ => Head::Unclear,
+    /// Counts an event that a glance was enough for. False: it must be read as a whole.
+    fn pass_over(&mut self, event: &Event<'_>) -> bool {
+        match activity::of_event(event) {
+            Ok(seen) if self.is_wanted(&seen) => return false,
+            Ok(seen) => self.unwanted(&seen),
+            Err(Skip::Incomplete(_)) => return false,
+            Err(skip) => self.skipped(skip),
         }
+        self.count(event);
+        true
     }
 
-    fn seen(&mut self, seen: &Seen<'_>) -> Result<(), String> {
+    fn is_wanted(&mut self, seen: &Seen<'_>) -> bool {
+        seen.kind == ActorKind::User && (self.keep)(seen)
+    }
+
+    fn unwanted(&mut self, seen: &Seen<'_>) {
         self.tally.activities += 1;
         match seen.kind {
             ActorKind::Bot => self.tally.bots += 1,
             ActorKind::Organization => self.tally.organizations += 1,
-            ActorKind::User if (self.keep)(seen) => {
-                let activity = seen.to_activity(Collector::Archive);
-                self.activities.push(activity.ok_or("its time is none")?);
-            }
             ActorKind::User => self.tally.unmatched += 1,
         }
-        Ok(())
+    }
+
+    fn skipped(&mut self, skip: Skip) {
+        match skip {
+            Skip::WithoutText => self.tally.without_text += 1,
+            Skip::WithoutAuthor => self.tally.without_author += 1,
+            Skip::NotUsed | Skip::Incomplete(_) => {}
+        }
+    }
+
+    fn count(&mut self, event: &Event<'_>) {
+        let kind = EventKind::of_event(event.kind.as_str());
+        if let Some(count) = kind.and_then(|kind| self.counts.get_mut(kind as usize)) {
+            *count += 1;
+        }
     }
 
     fn broken(&mut self, number: u64, reason: String) {
@@ -221,14 +222,6 @@ fn place(error: &serde_json::Error) -> String {
         _ => "it is no JSON",
     };
     format!("{reason}, column {}", error.column())
-}
-
-#[derive(PartialEq, Eq)]
-enum Head {
-    /// An event of a kind that is not read.
-    NotUsed,
-    /// One that is read, or a line that begins otherwise: the parser will tell.
-    Unclear,
 }
 
 #[cfg(test)]

@@ -82,6 +82,29 @@ impl EventKind {
     }
 }
 
+impl EventKind {
+    /// Whether an event of this kind with such an action tells of something new: a star, or a text.
+    pub fn brings_news(self, action: Option<&str>) -> bool {
+        match (self, action) {
+            (_, None) | (Self::Star, Some("started" | "created")) => true,
+            (Self::Star, Some(_)) => false,
+            (_, Some(action)) => matches!(action, "opened" | "created" | "submitted" | "edited" | "updated"),
+        }
+    }
+
+    /// Where in an event's payload its text is. A star has none.
+    pub const fn item_key(self) -> &'static str {
+        match self {
+            Self::Star => "",
+            Self::Issue => "issue",
+            Self::PullRequest => "pull_request",
+            Self::Review => "review",
+            Self::Discussion => "discussion",
+            Self::IssueComment | Self::CommitComment | Self::ReviewComment | Self::DiscussionComment => "comment",
+        }
+    }
+}
+
 /// Why an event is no activity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Skip {
@@ -230,15 +253,10 @@ struct Reading<'a, 'j> {
 impl<'a> Reading<'a, '_> {
     fn read(self) -> Result<Seen<'a>, Skip> {
         let action = self.payload.action.as_ref().map(Text::as_str);
-        if self.kind == EventKind::Star {
-            return match action {
-                None | Some("started" | "created") => self.starred(),
-                Some(_) => Err(Skip::NotUsed),
-            };
-        }
-        match action {
-            None | Some("opened" | "created" | "submitted" | "edited" | "updated") => self.wrote(),
-            Some(_) => Err(Skip::NotUsed),
+        match self.kind {
+            kind if !kind.brings_news(action) => Err(Skip::NotUsed),
+            EventKind::Star => self.starred(),
+            _ => self.wrote(),
         }
     }
 

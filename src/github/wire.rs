@@ -19,13 +19,19 @@ impl Text<'_> {
     }
 }
 
+impl<'a> From<Cow<'a, str>> for Text<'a> {
+    fn from(text: Cow<'a, str>) -> Self {
+        Self(text)
+    }
+}
+
 /// The text, or an empty one.
 pub(super) fn or_empty<'b>(text: Option<&'b Text<'_>>) -> &'b str {
     text.map_or("", Text::as_str)
 }
 
 /// An event of the public timeline: a line of an archive, an item of an events feed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Default, Deserialize)]
 pub struct Event<'a> {
     /// Unique only together with `created_at`: GitHub began anew with its numbers in 2025.
     #[serde(borrow, default)]

@@ -5,26 +5,53 @@ use unicode_segmentation::UnicodeSegmentation;
 /// A snippet holds about so many characters on either side of the keyword.
 const AROUND: usize = 70;
 
-/// [`domain::keyword::fold`] into a buffer that is used again, quick for texts of ASCII alone.
+/// [`domain::keyword::fold`] into a buffer that is used again, quick wherever the text is ASCII.
 pub fn fold_into(text: &str, folded: &mut String) {
-    folded.clear();
-    if !text.is_ascii() {
-        folded.push_str(&domain::keyword::fold(text));
-        return;
-    }
-    folded.reserve(text.len());
-    let mut gap = false;
-    for byte in text.bytes() {
-        if matches!(byte, 9..=13 | b' ') {
-            gap = true;
-            continue;
+    let mut bytes = std::mem::take(folded).into_bytes();
+    bytes.clear();
+    let mut rest = text;
+    while let Some(first) = rest.bytes().next() {
+        // A piece that needs more than ASCII begins with the last character before it, which an accent may belong to.
+        let foreign = (!rest.is_ascii()).then(|| rest.bytes().position(|byte| !byte.is_ascii()));
+        let plain = foreign.flatten().map_or(rest.len(), |at| at.saturating_sub(1));
+        let (ahead, behind) = rest.split_at_checked(plain).unwrap_or((rest, ""));
+        fold_ascii(ahead.as_bytes(), &mut bytes);
+        let from = usize::from(first.is_ascii());
+        let end = behind.bytes().skip(from).position(|byte| byte.is_ascii());
+        let end = end.map_or(behind.len(), |end| from + end);
+        let (piece, next) = behind.split_at_checked(end).unwrap_or((behind, ""));
+        for character in domain::keyword::fold_characters(piece) {
+            let gap = bytes.last().is_none_or(|last| *last == b' ');
+            match character.is_whitespace() {
+                true if gap => {}
+                true => bytes.push(b' '),
+                false => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+            }
         }
-        if gap && !folded.is_empty() {
-            folded.push(' ');
-        }
-        gap = false;
-        folded.push(char::from(byte.to_ascii_lowercase()));
+        rest = next;
     }
+    if bytes.last() == Some(&b' ') {
+        bytes.pop();
+    }
+    // Whole characters were put one behind the other.
+    *folded = String::from_utf8(bytes).unwrap_or_default();
+}
+
+/// Appends ASCII in lower case, one space for every run of white space and none at the start.
+fn fold_ascii(text: &[u8], folded: &mut Vec<u8>) {
+    let mut at = folded.len();
+    let mut gap = folded.last().is_none_or(|last| *last == b' ');
+    folded.resize(at + text.len(), 0);
+    for byte in text {
+        let is_space = (byte.wrapping_sub(9) < 5) | (*byte == b' ');
+        if let Some(place) = folded.get_mut(at) {
+            *place = if is_space { b' ' } else { byte.to_ascii_lowercase() };
+        }
+        // What is one space too many is written over by what follows.
+        at += usize::from(!(is_space & gap));
+        gap = is_space;
+    }
+    folded.truncate(at);
 }
 
 /// Whether the match at `start..end` stands for itself: no word goes on over either of its edges.
@@ -122,6 +149,24 @@ mod tests {
         ] {
             fold_into(text, &mut folded);
             assert_eq!(folded, domain::keyword::fold(text), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn folding_in_pieces_gives_what_folding_the_whole_gives() {
+        let pieces = [
+            "a", "E", " ", "\n\t", "e\u{301}", "\u{301}", "İ", "ß", "\u{212a}", "\u{3000}", "가", "\u{11a8}", "ς",
+            "😀", "’", "\u{345}", "ﬃ", "\u{1f88}", "Å", "\u{327}",
+        ];
+        let mut folded = String::new();
+        for first in pieces {
+            for second in pieces {
+                for third in pieces {
+                    let text = [second, first, second, third, first].concat();
+                    fold_into(&text, &mut folded);
+                    assert_eq!(folded, domain::keyword::fold(&text), "{text:?}");
+                }
+            }
         }
     }
 

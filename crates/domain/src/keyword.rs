@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use caseless::Caseless as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use unicode_normalization::UnicodeNormalization;
 
@@ -45,7 +46,7 @@ impl Keyword {
 pub fn fold(text: &str) -> String {
     let mut folded = String::with_capacity(text.len());
     let mut gap = false;
-    for character in caseless::default_case_fold_str(&text.nfc().collect::<String>()).nfc() {
+    for character in fold_characters(text) {
         if character.is_whitespace() {
             gap = true;
             continue;
@@ -57,6 +58,12 @@ pub fn fold(text: &str) -> String {
         folded.push(character);
     }
     folded
+}
+
+/// What [`fold`] compares, its white space as it stands. No ASCII character has a part in what comes before it, so a
+/// text may be folded in pieces that each begin with one.
+pub fn fold_characters(text: &str) -> impl Iterator<Item = char> {
+    text.nfc().default_case_fold().nfc()
 }
 
 impl FromStr for Keyword {
