@@ -4,25 +4,55 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use clap::Args;
+use url::Url;
 
 use super::run::{Asked, Source};
 use crate::app::App;
 use crate::control::{Command, Input, Output, Unit};
+use crate::gharchive::{ArchiveHour, GH_ARCHIVE};
 use crate::ingest::{self, Summary};
 
-/// Which files.
+/// Which files, or which hours.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Arguments {
     /// The files, plain or gzipped; - is standard input
-    #[arg(value_name = "FILE", required = true)]
+    #[arg(value_name = "FILE", required_unless_present_any = ["from", "gaps"], conflicts_with_all = ["from", "gaps"])]
     files: Vec<PathBuf>,
+    /// Instead of files: fetch the archive's hours from this one on, in UTC, such as 2026-01-01T00
+    #[arg(long, value_name = "HOUR", requires = "to")]
+    from: Option<ArchiveHour>,
+    /// The last hour to fetch
+    #[arg(long, value_name = "HOUR", requires = "from")]
+    to: Option<ArchiveHour>,
+    /// Where the hours are: BASE/2026-01-01-0.json.gz and so on
+    #[arg(long, value_name = "BASE", requires = "from", default_value = GH_ARCHIVE)]
+    url: Url,
+    /// Show the hours that were missing or broken when they were fetched last
+    #[arg(long, conflicts_with = "from")]
+    gaps: bool,
 }
 
 impl Arguments {
     /// A command a file. Each is looked at first, so that a wrong name is told before hours of work and not after.
     pub(super) fn commands(self) -> anyhow::Result<Vec<Asked>> {
-        self.files.into_iter().map(command).collect()
+        if self.gaps {
+            return Ok(vec![Command::BackfillGaps.into()]);
+        }
+        let Some((from, to)) = self.from.zip(self.to) else {
+            return self.files.into_iter().map(command).collect();
+        };
+        if to < from {
+            bail!("--to {to} is before --from {from}");
+        }
+        if !matches!(self.url.scheme(), "http" | "https") || self.url.query().is_some() {
+            bail!(
+                "--url {} is not where hours can be: http or https, and no query",
+                self.url
+            );
+        }
+        let source = self.url;
+        Ok(vec![Command::BackfillHours { from, to, source }.into()])
     }
 }
 
@@ -143,10 +173,73 @@ mod tests {
         assert_eq!(lines(&summary), expected);
     }
 
+    fn arguments(line: &[&str]) -> Result<Vec<Asked>, String> {
+        #[derive(clap::Parser)]
+        struct Line {
+            #[command(flatten)]
+            arguments: Arguments,
+        }
+        let line = <Line as clap::Parser>::try_parse_from([&["backfill"], line].concat());
+        let line = line.map_err(|error| error.to_string())?;
+        line.arguments.commands().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn hours_are_fetched_from_gh_archive_unless_another_source_is_named() {
+        let command = |line: &[&str]| arguments(line).unwrap().remove(0).command;
+        let hours = |source: &str| Command::BackfillHours {
+            from: "2026-01-01T00".parse().unwrap(),
+            to: "2026-01-01T05".parse().unwrap(),
+            source: source.parse().unwrap(),
+        };
+        let range = ["--from", "2026-01-01T00", "--to", "2026-01-01T05"];
+        assert_eq!(command(&range), hours("https://data.gharchive.org"));
+        let mirror = "http://127.0.0.1:9/hours";
+        assert_eq!(command(&[&range[..], &["--url", mirror]].concat()), hours(mirror));
+        assert_eq!(command(&["--gaps"]), Command::BackfillGaps);
+    }
+
+    #[test]
+    fn hours_that_make_no_range_are_refused_with_their_reason() {
+        for (line, reason) in [
+            (&["--from", "2026-01-01T00"][..], "--to <HOUR>"),
+            (
+                &["--from", "2026-01-01", "--to", "2026-01-01T05"],
+                "must be an hour in UTC",
+            ),
+            (
+                &["--from", "2026-01-01T06", "--to", "2026-01-01T05"],
+                "--to 2026-01-01T05 is before",
+            ),
+            (
+                &["--from", "2026-01-01T00", "--to", "2026-01-01T05", "x.json"],
+                "cannot be used with",
+            ),
+            (
+                &[
+                    "--from",
+                    "2026-01-01T00",
+                    "--to",
+                    "2026-01-01T05",
+                    "--url",
+                    "ftp://a.example",
+                ],
+                "http or https",
+            ),
+        ] {
+            let refused = arguments(line).err().unwrap();
+            assert!(refused.contains(reason), "{refused}");
+        }
+    }
+
     #[test]
     fn a_file_that_is_not_there_is_told_before_anything_is_read() {
         let arguments = Arguments {
             files: vec!["-".into(), "/nowhere/hour.json".into()],
+            from: None,
+            to: None,
+            url: GH_ARCHIVE.parse().unwrap(),
+            gaps: false,
         };
         let error = arguments.commands().err().unwrap();
         assert_eq!(error.to_string(), "cannot read /nowhere/hour.json");

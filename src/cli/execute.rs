@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{backfill, events, forget, keys, log, plan, projections, replay, track};
+use super::{backfill, backfill_hours, events, forget, keys, log, plan, projections, replay, track};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 
@@ -24,6 +24,10 @@ impl Execute for App {
                 let input = input.context("a backfill needs an input")?;
                 backfill::backfill(self, &name, bytes, input, output).await
             }
+            Command::BackfillHours { from, to, source } => {
+                backfill_hours::backfill_hours(self, from, to, source, output).await
+            }
+            Command::BackfillGaps => backfill_hours::gaps(self, output).await,
             Command::VerifyLog => log::verify_log(self, output).await,
             Command::Replay { projection, verify } => replay::replay(self, projection, verify, output).await,
             Command::Projections(asked) => projections::execute(self, asked, output).await,

@@ -2,6 +2,7 @@
 //! directory: the running server, or else this one.
 
 pub mod backfill;
+pub mod backfill_hours;
 pub mod events;
 pub mod execute;
 pub mod forget;

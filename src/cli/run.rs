@@ -98,13 +98,15 @@ const fn needs_data(command: &Command) -> bool {
         | Command::SetPlan { .. }
         | Command::Replay { .. }
         | Command::VerifyLog
+        | Command::BackfillGaps
         | Command::Projections(_)
         | Command::Events(_)
         | Command::Forget { .. } => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }
         | Command::TrackKeyword { .. }
-        | Command::Backfill { .. } => false,
+        | Command::Backfill { .. }
+        | Command::BackfillHours { .. } => false,
     }
 }
 

@@ -2,6 +2,9 @@
 
 use domain::{ApiKeyId, Keyword, PlanName, RepoName, RepoRelation, ScanTargets};
 use serde::{Deserialize, Serialize};
+use url::Url;
+
+use crate::gharchive::ArchiveHour;
 
 /// A command of the command line, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -45,6 +48,17 @@ pub enum Command {
         /// Its length in bytes, if it is known.
         bytes: Option<u64>,
     },
+    /// Fetches and reads the archive's hours.
+    BackfillHours {
+        /// The first.
+        from: ArchiveHour,
+        /// The last.
+        to: ArchiveHour,
+        /// Where they come from.
+        source: Url,
+    },
+    /// Shows the hours that could not be read as a whole.
+    BackfillGaps,
     /// Rebuilds a projection from the log.
     Replay {
         /// The projection; none: all.

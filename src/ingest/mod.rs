@@ -4,6 +4,7 @@
 pub mod accept;
 pub mod activity;
 pub mod backfill;
+pub mod backfill_hours;
 pub mod enrich;
 pub mod folding;
 pub mod github_webhook;
@@ -16,6 +17,7 @@ pub mod release;
 pub use accept::{Accepted, Ingest};
 pub use activity::{Act, Activity, Actor, ActorKind};
 pub use backfill::{Progress, Summary, backfill};
+pub use backfill_hours::{BackfillHours, HourOutcome};
 pub use github_webhook::{Receipt, receive};
 pub use matcher::{Match, Scratch, Watchlist};
 pub use poll_cursor::{PollOutcome, PollState, poll_states};

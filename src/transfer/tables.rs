@@ -38,7 +38,7 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 8] = [
+pub(super) const PROGRESS: [Table; 10] = [
     table!(
         "webhook_cursor",
         1,
@@ -71,6 +71,8 @@ pub(super) const PROGRESS: [Table; 8] = [
         2,
         "account, key_hash, request, claim, claimed_at, answer"
     ),
+    table!("backfill_run", 3, "source, first_hour, last_hour, next_hour"),
+    table!("backfill_gap", 2, "source, hour, reason, noticed_at"),
 ];
 
 /// Tables that stay where they are: they speak of one database and the processes that have it open.

@@ -25,7 +25,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lease", &["clock", "config", "serve"]),
     ("commands", &["clock", "metrics", "telemetry"]),
     ("github", &["clock", "ingest::activity", "metrics", "telemetry", "tls"]),
-    ("gharchive", &["clock", "github", "ingest::activity"]),
+    ("gharchive", &["clock", "github", "ingest::activity", "tls"]),
     (
         "ingest",
         &["clock", "commands", "gharchive", "github", "lease", "metrics", "serve"],
@@ -54,7 +54,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http/keyword_dry_run", &["ingest::matcher"]),
     // What the polls say of a source.
     ("http/sources", &["ingest::poll_cursor"]),
-    ("control", &["serve"]),
+    ("control", &["gharchive::ArchiveHour", "serve"]),
 ];
 
 /// The own crates that each own crate may use.

@@ -52,6 +52,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "idempotency",
         sql: include_str!("../../../migrations/0007_idempotency.sql"),
     },
+    Migration {
+        number: 11,
+        name: "backfills",
+        sql: include_str!("../../../migrations/0011_backfills.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

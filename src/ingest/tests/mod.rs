@@ -3,6 +3,7 @@
 mod backfills;
 mod door;
 mod enrichment;
+mod hours;
 mod polls;
 mod webhooks;
 
