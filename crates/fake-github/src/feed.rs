@@ -4,7 +4,7 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use http::StatusCode;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::ask::Ask;
 use crate::clock::seconds;
@@ -75,19 +75,18 @@ impl World {
         let repo = self.repo_id(repo);
         self.meet(actor);
         let id = self.new_id();
-        let event = json!({
-            "id": id.to_string(),
-            "type": kind,
-            "actor": actor.actor(&self.base),
-            "repo": self.repos.get(&repo).map(|repo| repo.short(&self.base)),
-            "payload": payload,
-            "public": true,
-            "created_at": at,
-        });
+        let actor = actor.actor(&self.base);
+        let short = self.repos.get(&repo).map(|repo| repo.short(&self.base));
+        let short = short.unwrap_or_default();
+        let (kind, time) = (Value::from(kind), Value::from(at));
+        // Written by hand, since building a tree of the payload again is most of the work of a long story.
+        let json = format!(
+            r#"{{"id":"{id}","type":{kind},"actor":{actor},"repo":{short},"payload":{payload},"public":true,"created_at":{time}}}"#
+        );
         let told = Told {
             id,
             at: seconds(at).unwrap_or(self.now),
-            json: event.to_string(),
+            json,
         };
         (repo, Arc::new(told))
     }
