@@ -2,13 +2,12 @@
 // that comes back: node graphql.mjs URL FILE…
 
 import { readFileSync } from "node:fs";
-import { createRequire } from "node:module";
+import { schema as github } from "@octokit/graphql-schema";
 import * as graphql from "graphql";
 
 const [url, ...files] = process.argv.slice(2);
-const path = createRequire(import.meta.url).resolve("@octokit/graphql-schema/schema.graphql");
 // GitHub's own text defines two fields twice.
-const schema = graphql.buildSchema(readFileSync(path, "utf8"), { assumeValidSDL: true });
+const schema = graphql.buildSchema(github.idl, { assumeValidSDL: true });
 
 /// What the texts are sent with: every variable of theirs is named here.
 const values = {

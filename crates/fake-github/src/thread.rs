@@ -4,10 +4,14 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::clock::seconds;
 use crate::search::Words;
-use crate::{User, World};
+use crate::{User, World, world};
 
-/// Ids of threads begin here.
+/// Ids of issues and pull requests begin here: GraphQL's `databaseId` has no room for them, as on GitHub.
 const FIRST_ID: u64 = 3_000_000_000;
+/// Ids of discussions begin here.
+const FIRST_DISCUSSION: u64 = 9_000_000;
+/// Ids of comments on discussions begin here.
+const FIRST_DISCUSSION_COMMENT: u64 = 15_000_000;
 
 /// An issue, a pull request or a discussion, for [`World::open_issue`] and its like.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -97,7 +101,9 @@ impl Threads {
     }
 
     pub fn of_id(&self, id: u64) -> Option<&Thread> {
-        self.all.get(usize::try_from(id.checked_sub(FIRST_ID)?).ok()?)
+        let index = id.checked_sub(FIRST_ID).or_else(|| id.checked_sub(FIRST_DISCUSSION))?;
+        let thread = self.all.get(usize::try_from(index).ok()?);
+        thread.filter(|thread| thread.id == id)
     }
 
     /// Places of a repository's threads, oldest first.
@@ -111,7 +117,11 @@ impl Threads {
             return None;
         }
         let index = self.all.len();
-        thread.id = FIRST_ID + index as u64;
+        let first = match thread.kind {
+            ThreadKind::Discussion => FIRST_DISCUSSION,
+            ThreadKind::Issue | ThreadKind::Pull => FIRST_ID,
+        };
+        thread.id = first + index as u64;
         self.by_number.insert(key, index);
         self.by_repo.entry(thread.repo).or_default().insert(index);
         self.recent.insert((thread.updated, index));
@@ -195,8 +205,13 @@ impl World {
         let id = self.repo_id(repo);
         self.meet(actor);
         let time = seconds(at).unwrap_or(self.now);
+        let in_discussion = self.threads.numbered(id, number)?.kind == ThreadKind::Discussion;
         let comment = Comment {
-            id: self.new_id(),
+            id: if in_discussion {
+                FIRST_DISCUSSION_COMMENT + self.new_id() - world::FIRST_ID
+            } else {
+                self.new_id()
+            },
             author: actor.id,
             body: text.to_owned(),
             at: time,

@@ -13,6 +13,11 @@ use crate::stars::Stars;
 use crate::thread::Threads;
 use crate::{RateLimit, Refusal, Repo, User, UserKind};
 
+/// Ids of events, comments and the like begin here.
+pub(crate) const FIRST_ID: u64 = 50_000_000_001;
+/// Ids of repositories that were only named begin here.
+const FIRST_REPO: u64 = 900_000_000;
+
 /// Something that happens when its time has come.
 type Act = Box<dyn FnOnce(&mut World) + Send>;
 
@@ -86,7 +91,7 @@ impl World {
             hooks: Hooks::default(),
             callers: Callers::default(),
             faults: Faults::default(),
-            next_id: 50_000_000_001,
+            next_id: FIRST_ID,
             logins: HashMap::new(),
             names: HashMap::new(),
             former_names: HashMap::new(),
@@ -265,7 +270,7 @@ impl World {
         if let Named::Here(id) | Named::Moved(id) = self.named(full_name) {
             return id;
         }
-        let id = self.new_id();
+        let id = FIRST_REPO + self.new_id() - FIRST_ID;
         self.put_repo(Repo::new(id, full_name));
         id
     }

@@ -16,7 +16,7 @@ impl<'w> Execution<'w> {
     pub fn account_field(&self, user: &User, name: &str, arguments: &Arguments) -> Resolved<'w> {
         Ok(match (name, user.kind) {
             ("id", _) => Out::leaf(user.node_id()),
-            ("databaseId", _) => Out::leaf(user.id),
+            ("databaseId", _) => Out::database_id(user.id),
             ("login", _) => Out::leaf(user.login.as_str()),
             ("url", _) => Out::leaf(user.page()),
             ("avatarUrl", _) => Out::leaf(user.avatar()),

@@ -72,6 +72,11 @@ impl<'w> Out<'w> {
         Self::Leaf(value.into())
     }
 
+    /// `databaseId`: null if it is none of the 32 bits that GraphQL's integers have.
+    pub fn database_id(id: u64) -> Self {
+        i32::try_from(id).map_or(Self::null(), Self::leaf)
+    }
+
     pub const fn null() -> Self {
         Self::Leaf(Value::Null)
     }

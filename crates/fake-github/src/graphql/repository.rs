@@ -24,7 +24,7 @@ impl<'w> Execution<'w> {
         use ThreadKind::{Discussion, Issue, Pull};
         Ok(match name {
             "id" => Out::leaf(repo.node_id()),
-            "databaseId" => Out::leaf(repo.id),
+            "databaseId" => Out::database_id(repo.id),
             "name" => Out::leaf(repo.name()),
             "nameWithOwner" => Out::leaf(repo.full_name.as_str()),
             "owner" => Out::Node(Node::Account(self.world.owner(repo))),

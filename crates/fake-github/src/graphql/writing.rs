@@ -14,7 +14,7 @@ impl<'w> Execution<'w> {
         use ThreadKind::{Discussion, Issue, Pull};
         Ok(match (name, thread.kind) {
             ("id", _) => Out::leaf(thread.node_id()),
-            ("databaseId", _) => Out::leaf(thread.id),
+            ("databaseId", _) => Out::database_id(thread.id),
             ("fullDatabaseId", Issue | Pull) => Out::leaf(thread.id.to_string()),
             ("number", _) => Out::leaf(thread.number),
             ("title", _) => Out::leaf(thread.title.as_str()),
@@ -50,7 +50,7 @@ impl<'w> Execution<'w> {
         let in_discussion = thread.kind == ThreadKind::Discussion;
         Ok(match name {
             "id" => Out::leaf(remark.node_id(thread.kind)),
-            "databaseId" => Out::leaf(remark.id),
+            "databaseId" => Out::database_id(remark.id),
             "fullDatabaseId" if !in_discussion => Out::leaf(remark.id.to_string()),
             "body" | "bodyText" => Out::leaf(remark.body.as_str()),
             "url" => Out::leaf(remark.page(thread, repo)),
