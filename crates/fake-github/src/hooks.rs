@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use crate::ask::Ask;
 use crate::clock::rfc3339;
 use crate::reply::Reply;
-use crate::{Repo, User, World};
+use crate::{Repo, World};
 
 /// GitHub forgets deliveries after three days.
 const KEPT_SECONDS: u64 = 3 * 24 * 3_600;
@@ -99,21 +99,6 @@ impl World {
         if let Some(delivery) = found.and_then(|hook| hook.deliveries.get_mut(&delivery)) {
             delivery.status_code = status_code;
         }
-    }
-
-    /// The payload of the event `star`: `created` or `deleted`. `at` is RFC 3339, in UTC.
-    pub fn star_payload(&mut self, repo: &str, actor: &User, action: &str, at: &str) -> Value {
-        let id = self.repo_id(repo);
-        let repo = self
-            .repos
-            .get(&id)
-            .map(|repo| repo.listed(&self.owner(repo), &self.base));
-        json!({
-            "action": action,
-            "starred_at": if action == "created" { json!(at) } else { Value::Null },
-            "repository": repo,
-            "sender": actor.short(&self.base),
-        })
     }
 
     /// `/repos/{owner}/{name}/hooks` and all below it, for those who administer the repository.

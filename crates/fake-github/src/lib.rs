@@ -16,6 +16,7 @@ mod hooks;
 mod limits;
 mod misbehaviour;
 mod page;
+mod payload;
 mod pull_json;
 mod reply;
 mod repo;

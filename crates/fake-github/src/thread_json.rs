@@ -163,7 +163,8 @@ impl World {
         issue
     }
 
-    fn discussion(&self, thread: &Thread, repo: &Repo) -> Value {
+    /// A discussion: in events and webhooks.
+    pub(crate) fn discussion(&self, thread: &Thread, repo: &Repo) -> Value {
         json!({
             "id": thread.id,
             "node_id": thread.node_id(),
@@ -199,7 +200,8 @@ impl World {
         })
     }
 
-    fn issue_remark(&self, comment: &Comment, thread: &Thread, repo: &Repo) -> Value {
+    /// A comment on an issue or a pull request.
+    pub(crate) fn issue_remark(&self, comment: &Comment, thread: &Thread, repo: &Repo) -> Value {
         let issues = format!("{}/repos/{}/issues", self.base, repo.full_name);
         json!({
             "id": comment.id,

@@ -77,7 +77,7 @@ impl World {
     fn file_qualifies(&self, name: &str, value: &str, file: &File, repo: &Repo) -> bool {
         let folder = || file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
         match name {
-            "repo" => matches!(self.named(value), Named::Here(id) | Named::Moved(id) if id == repo.id),
+            "repo" => self.named(value) == Named::Here(repo.id),
             "user" | "org" => repo.owner().eq_ignore_ascii_case(value),
             "filename" => file.name().eq_ignore_ascii_case(value),
             "extension" => file

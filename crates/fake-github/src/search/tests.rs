@@ -112,6 +112,8 @@ async fn what_github_does_not_search_is_a_422() {
             private: true,
             ..Repo::new(9, "acme-corp/secret")
         });
+        world.put_repo(Repo::new(10, "acme-corp/former"));
+        world.rename_repo(10, "acme-corp/later");
         world.put_token("app", app);
         world.put_token("user", Token::new(1001));
     });
@@ -123,6 +125,7 @@ async fn what_github_does_not_search_is_a_422() {
         "(a OR b",
         "repo:no/where a",
         "repo:acme-corp/secret a",
+        "repo:acme-corp/former a",
     ] {
         let encoded: String = url::form_urlencoded::byte_serialize(query.as_bytes()).collect();
         let answer = get_as(&fake, "user", &format!("/search/issues?q={encoded}")).await;

@@ -124,13 +124,13 @@ impl World {
         self.nowhere(who, query)
     }
 
-    /// The refusal of a search in places of which the caller sees none.
+    /// The refusal of a search in places of which the caller sees none; a former name is none.
     pub(super) fn nowhere(&self, who: &Who, query: &Query) -> Option<Reply> {
         let repos = query.values("repo");
         let owners: Vec<&str> = ["user", "org"].iter().flat_map(|name| query.values(name)).collect();
         let seen = |name: &&str| match self.named(name) {
-            Named::Here(id) | Named::Moved(id) => self.repos.get(&id).is_some_and(|repo| self.may_see(who, repo)),
-            Named::Unknown => false,
+            Named::Here(id) => self.repos.get(&id).is_some_and(|repo| self.may_see(who, repo)),
+            Named::Moved(_) | Named::Unknown => false,
         };
         let known = |owner: &&str| self.find_user(owner).is_some() || self.owned(owner).next().is_some();
         let asked = !repos.is_empty() || !owners.is_empty();
@@ -197,8 +197,8 @@ impl<'w> Search<'w, '_> {
                 Some(smallest.into_iter().flatten().copied().collect())
             }
             Query::Qualifier(name, value) if name == "repo" => match self.world.named(value) {
-                Named::Here(id) | Named::Moved(id) => Some(threads.of_repo(id).collect()),
-                Named::Unknown => Some(Vec::new()),
+                Named::Here(id) => Some(threads.of_repo(id).collect()),
+                Named::Moved(_) | Named::Unknown => Some(Vec::new()),
             },
             Query::Any(parts) => {
                 let mut all: Vec<usize> = Vec::new();
@@ -248,7 +248,7 @@ impl<'w> Search<'w, '_> {
             thread.texts().any(|(_, text)| text.to_lowercase().contains(&mention))
         };
         match name {
-            "repo" => matches!(self.world.named(value), Named::Here(id) | Named::Moved(id) if id == repo.id),
+            "repo" => self.world.named(value) == Named::Here(repo.id),
             "user" | "org" => repo.owner().eq_ignore_ascii_case(value),
             "author" => is(thread.author),
             "commenter" => commented(),

@@ -1,5 +1,6 @@
 //! Webhooks and the memory of their deliveries.
 
+use super::threads::post;
 use super::*;
 use crate::Token;
 
@@ -79,4 +80,33 @@ async fn hooks_are_not_for_others() {
     }
     let nowhere = send(&fake, "POST", HOOKS, "Authorization: Bearer owner\r\n", "{}").await;
     assert_eq!(nowhere.status, 404);
+}
+
+#[tokio::test]
+async fn webhooks_carry_the_texts_that_events_leave_out() {
+    let fake = fake().await;
+    let (opened, reviewed, discussed, missing) = fake.change(|world| {
+        world.open_pull(SDK, &post(4, "Add hosting", "Closes #3"), AT);
+        world.review_comment(SDK, 4, &ben(), "Typo here", AT);
+        world.open_discussion(SDK, &post(5, "Which host?", "Any ideas"), AT);
+        world.comment(SDK, 5, &ben(), "Ours", AT);
+        (
+            world.thread_payload(SDK, 4, "opened").unwrap(),
+            world.comment_payload(SDK, 4).unwrap(),
+            world.comment_payload(SDK, 5).unwrap(),
+            world.thread_payload(SDK, 6, "opened"),
+        )
+    });
+    assert_eq!(
+        (opened.0, reviewed.0, discussed.0),
+        ("pull_request", "pull_request_review_comment", "discussion_comment")
+    );
+    assert_eq!(opened.1["pull_request"]["body"], "Closes #3");
+    assert_eq!(opened.1["repository"]["full_name"], SDK);
+    assert_eq!(opened.1["sender"]["login"], "ada-example");
+    assert_eq!(reviewed.1["comment"]["body"], "Typo here");
+    assert_eq!(discussed.1["comment"]["body"], "Ours");
+    assert_eq!(discussed.1["discussion"]["title"], "Which host?");
+    assert_eq!(discussed.1["sender"]["login"], "ben-example");
+    assert_eq!(missing, None);
 }
