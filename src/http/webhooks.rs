@@ -231,6 +231,9 @@ fn check(room: &Room, new: NewRecord) -> Result<(NewEndpoint, Secret), ApiError>
         None => Secret::generate(entropy(room.api.writer.clock.as_ref())),
     };
     let endpoint = NewEndpoint {
+        kind: domain::WebhookKind::Webhook,
+        filters: domain::WebhookFilters::default(),
+        start_from: domain::StartFrom::Now,
         url: url.into(),
         events,
         description,
@@ -252,6 +255,7 @@ fn entropy(clock: &dyn Clock) -> [u8; 32] {
 fn refused(refusal: &WebhookEndpointRefusal) -> ApiError {
     match refusal {
         WebhookEndpointRefusal::Unknown => ApiError::NotFound(WHAT),
+        WebhookEndpointRefusal::Overlap { .. } | WebhookEndpointRefusal::EmptySpan => ApiError::internal(refusal.clone()),
         // The id was made a moment ago: only a clock and a random source that both repeat themselves end here.
         WebhookEndpointRefusal::IdUsed => ApiError::internal(refusal.clone()),
     }
@@ -261,6 +265,7 @@ impl From<WebhookEndpointRow> for Record {
     fn from(row: WebhookEndpointRow) -> Self {
         let (status, disabled_reason) = match row.status {
             EndpointStatus::Active => (ACTIVE, None),
+            EndpointStatus::Paused => ("paused", None),
             EndpointStatus::Disabled(reason) => ("disabled", Some(reason)),
         };
         Self {
