@@ -3,8 +3,10 @@
 use domain::event::WebhookEndpointAdded;
 use domain::webhook_endpoint::{WebhookEndpoint, WebhookEndpointCommand, WebhookEndpointRefusal};
 use domain::{
-    AccountId, EventId, StartFrom, StreamId, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
+    AccountId, EventId, StartFrom, StreamId, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters,
+    WebhookKind,
 };
+use event_log::Position;
 
 use super::execute::execute;
 use super::{CommandError, Committed, Writer};
@@ -78,7 +80,7 @@ pub(super) async fn change_endpoint(
     account: AccountId,
     endpoint_id: WebhookEndpointId,
     command: WebhookEndpointCommand,
-) -> Result<event_log::Position, CommandError<WebhookEndpointRefusal>> {
+) -> Result<Position, CommandError<WebhookEndpointRefusal>> {
     let stream = StreamId::webhook_endpoint(account, endpoint_id);
     let event_id = EventId::new(writer.clock.ulid());
     Ok(execute::<WebhookEndpoint>(writer, stream, event_id, command)
