@@ -92,3 +92,68 @@ fn answer(outcome: &Outcome) -> String {
         (None, failure) => failure.map_or("broken", Failure::as_str).to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use event_log::{Position, Scope};
+
+    use super::*;
+    use crate::commands::Allowance;
+    use crate::deliver::receiver::{Receiver, status};
+    use crate::deliver::sandbox::Sandbox;
+
+    async fn tell_all(sandbox: &Sandbox, relay: &Relay) -> Vec<Option<Told>> {
+        let page = sandbox.writer.log.read(Scope::All, Position::START, 100).await.unwrap();
+        let mut told = Vec::new();
+        for recorded in &page.events {
+            told.push(relay.tell(recorded).await.unwrap());
+        }
+        told
+    }
+
+    #[tokio::test]
+    async fn what_is_a_webhook_is_posted_once_with_the_signature_of_the_secret() {
+        let sandbox = Sandbox::new().await;
+        let receiver = Receiver::start(|_| status(500)).await;
+        let relay = Relay::new(sandbox.writer.clone(), receiver.url(), Sandbox::secret()).unwrap();
+        sandbox.star(7).await;
+        sandbox.star_within(8, Allowance::Room { left: 0, cap: 50 }).await;
+        let told = tell_all(&sandbox, &relay)
+            .await
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>();
+        let [told] = told.as_slice() else {
+            panic!("{}", told.len())
+        };
+        assert_eq!(
+            (told.event, told.answer.as_str()),
+            (WebhookEventType::LeadCreated, "500")
+        );
+        let heard = receiver.hears(1).await;
+        assert_eq!(
+            (heard.len(), heard[0].header("webhook-id")),
+            (1, told.id.to_string().as_str())
+        );
+        assert!(heard[0].body.contains("ada-example-7"));
+        let ours = relay.secrets.sign(
+            &told.id.to_string(),
+            sandbox.writer.clock.now(),
+            heard[0].body.as_bytes(),
+        );
+        assert_eq!(heard[0].header("webhook-signature"), ours.standard);
+    }
+
+    #[tokio::test]
+    async fn a_server_that_does_not_run_is_told_of_and_a_url_that_is_none_is_refused() {
+        let sandbox = Sandbox::new().await;
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}/", closed.local_addr().unwrap());
+        drop(closed);
+        sandbox.star(7).await;
+        let relay = Relay::new(sandbox.writer.clone(), &url, Sandbox::secret()).unwrap();
+        let told = tell_all(&sandbox, &relay).await.into_iter().flatten().next().unwrap();
+        assert_eq!(told.answer, "connect");
+        assert!(Relay::new(sandbox.writer.clone(), "localhost:3000", Sandbox::secret()).is_err());
+    }
+}

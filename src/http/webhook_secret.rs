@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
-use super::error::{ApiError, ErrorBody};
+use super::error::ApiError;
 use super::json_body::JsonIfAny;
 use super::openapi::words;
 use super::path_id::PathId;
@@ -120,23 +120,11 @@ pub(super) async fn show(
     operation_id = "rotateWebhookSecret",
     summary = "Give an endpoint another signing secret",
     description = "Both secrets are valid for 24 hours. Until then `webhook-signature` carries a signature of each, \
-        `X-GitLeads-Signature` stays with the old secret, and `X-GitLeads-Signature-Next` carries the new one's.",
+        `X-GitLeads-Signature` stays with the old secret, `X-GitLeads-Signature-Next` carries the new one's, and a further rotation \
+        is refused with 409.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
     request_body = Option<Rotation>,
-    responses(
-        (status = 200, description = "Both secrets", body = Secrets),
-        (
-            status = 409,
-            description = "The secret before the current one is still valid, or the `Idempotency-Key` was used for another \
-                request",
-            body = ErrorBody,
-            example = json!({
-                "error": "conflict",
-                "message": "secret: the secret before the current one is valid until 2026-04-25T10:31:00Z; rotate again \
-                    after that",
-            }),
-        ),
-    ),
+    responses((status = 200, description = "Both secrets", body = Secrets)),
 )]
 pub(super) async fn rotate(
     State(room): State<Arc<Room>>,

@@ -126,7 +126,7 @@ impl Decide for WebhookEndpoint {
             }
             (Command::Disable(disabled), State::Active | State::Paused) => Ok(vec![disabled.into()]),
             // What is disabled gets nothing already, and the reason stays to be seen.
-            (Command::Pause(_), _) | (Command::Resume(_), _) | (Command::Disable(_), _) => Ok(Vec::new()),
+            (Command::Pause(_) | Command::Resume(_) | Command::Disable(_), _) => Ok(Vec::new()),
             (
                 Command::RotateSecret {
                     endpoint_id,

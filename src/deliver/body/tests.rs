@@ -167,7 +167,9 @@ async fn a_filter_looks_at_the_signal_that_the_event_is_about_and_lets_every_era
     assert_eq!(fitting(&filters).await, [false, true]);
     assert_eq!(fitting(&other).await, [false, false]);
     assert_eq!(fitting(&WebhookFilters::default()).await, [true, true]);
-    commands::erase_person(&sandbox.writer, account(), person).await.unwrap();
+    commands::erase_person(&sandbox.writer, account(), person)
+        .await
+        .unwrap();
     assert_eq!(fitting(&other).await.pop(), Some(true));
 }
 
