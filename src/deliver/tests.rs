@@ -82,7 +82,7 @@ async fn a_receiver_that_fails_for_a_while_loses_nothing_and_hears_each_lead_in_
             .rows("SELECT due_at FROM webhook_retry WHERE attempts > 0 ORDER BY due_at")
             .await;
         if let Some(due) = waiting.first() {
-            let due = domain::Timestamp::from_micros(due.int(0).unwrap());
+            let due = Timestamp::from_micros(due.int(0).unwrap());
             sandbox
                 .clock
                 .advance(due.since(crate::clock::Clock::now(&*sandbox.clock)));

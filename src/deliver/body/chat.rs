@@ -72,9 +72,7 @@ const SLACK: Style = Style {
 
 const DISCORD: Style = Style {
     escape: |character, to| match character {
-        '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' | ':' => {
-            to.extend(['\\', character])
-        }
+        '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' => to.extend(['\\', character]),
         // An at sign that no name follows is none.
         '@' => to.push_str("@\u{200b}"),
         other => to.push(other),

@@ -75,7 +75,7 @@ async fn after_a_rotation_a_delivery_verifies_with_the_old_secret_and_the_new_on
     let receiver = Receiver::start(|_| status(204)).await;
     let attempt = attempt(receiver.url());
     let (old, new) = (Secret::generate([1; 32]), Secret::generate([2; 32]));
-    let until = attempt.at.plus(std::time::Duration::from_secs(1));
+    let until = attempt.at.plus(Duration::from_secs(1));
     let secrets = Secrets::new(new.clone(), Some((old.clone(), until)));
     let expected = secrets.sign(&attempt.event_id.to_string(), attempt.at, &attempt.body);
     sender(LAX).send(attempt, &secrets).await;
