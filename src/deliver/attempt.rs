@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use domain::{Event, EventId, PersonRef, Sealed};
+use domain::{Event, EventId, PersonRef, Sealed, WebhookFilters, WebhookKind};
 use event_log::Recorded;
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
@@ -15,7 +15,8 @@ use super::body::{self, Unrenderable};
 use super::cursor::{Made, Skipped};
 use super::lane::Item;
 use super::request::{Attempt, Sender};
-use super::sign::Secret;
+use super::secrets::secrets;
+use super::sign::Secrets;
 use crate::commands::Writer;
 use crate::lease::Lease;
 use crate::telemetry::TRACE;
@@ -23,23 +24,32 @@ use crate::telemetry::TRACE;
 /// Where one endpoint's deliveries go and how they are signed.
 pub struct Target {
     uri: Uri,
-    secret: Secret,
+    secrets: Secrets,
+    kind: WebhookKind,
+    filters: WebhookFilters,
 }
 
 impl Target {
-    /// The target of an endpoint; its secret is opened here.
+    /// The target of an endpoint; its secrets are opened here.
     pub fn open(writer: &Writer, endpoint: &WebhookEndpointRow) -> anyhow::Result<Self> {
-        let secret = writer
-            .vault
-            .open_for_account(endpoint.account, endpoint.secret_event, &endpoint.secret)
-            .context("open the endpoint's secret")?;
-        let secret = std::str::from_utf8(&secret).context("read the endpoint's secret")?;
         // Through the parser that judged it: the customer's spelling may not be a URI's.
         let url = Url::parse(&endpoint.url).context("read the endpoint's URL")?;
         Ok(Self {
             uri: url.as_str().parse().context("read the endpoint's URL")?,
-            secret: Secret::try_new(secret).context("read the endpoint's secret")?,
+            secrets: secrets(writer, endpoint)?,
+            kind: endpoint.kind,
+            filters: endpoint.filters.clone(),
         })
+    }
+
+    /// Where they go.
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// How they are signed.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 }
 
@@ -49,6 +59,8 @@ pub enum Turn {
     Made(Box<Made>),
     /// The person was erased: nothing of them is sent any more.
     Erased(Skipped),
+    /// The endpoint does not want to hear of this lead.
+    Filtered,
     /// The event cannot be told.
     Unrenderable(Unrenderable),
     /// The endpoint is another node's by now: nothing was sent.
@@ -78,6 +90,11 @@ async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, 
         .keys(item.stream.account(), &[person])
         .await
         .context("get the person's key")?;
+    match body::fits(&target.filters, &history, item.position, person, &keys) {
+        Ok(true) => {}
+        Ok(false) => return Ok(Turn::Filtered),
+        Err(reason) => return Ok(Turn::Unrenderable(reason)),
+    }
     let rendered = match body::render(&history, item.position, person, &keys) {
         Ok(rendered) => rendered,
         Err(reason) => return Ok(Turn::Unrenderable(reason)),
@@ -93,10 +110,16 @@ async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, 
         return Ok(Turn::Erased(Skipped {
             delivery,
             event_id,
+            event_type,
+            stream: item.stream.clone(),
             position: item.position,
             number,
             at,
         }));
+    };
+    let rendered = match body::shaped(target.kind, &[rendered]) {
+        Ok(rendered) => rendered,
+        Err(reason) => return Ok(Turn::Unrenderable(reason)),
     };
     let attempt = Attempt {
         uri: target.uri.clone(),
@@ -111,10 +134,12 @@ async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, 
     if !lease.is_held() {
         return Ok(Turn::NotOurs);
     }
-    let outcome = sender.send(attempt, &target.secret).await;
+    let outcome = sender.send(attempt, &target.secrets).await;
     Ok(Turn::Made(Box::new(Made {
         delivery,
         event_id,
+        event_type,
+        stream: item.stream.clone(),
         position: item.position,
         number,
         at,

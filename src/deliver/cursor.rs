@@ -2,7 +2,7 @@
 //! `gitleads.db`; every statement can be run twice.
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
-use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId};
+use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType};
 use event_log::Position;
 use ulid::Ulid;
 
@@ -148,6 +148,10 @@ pub struct Made {
     pub delivery: Ulid,
     /// The event.
     pub event_id: EventId,
+    /// Which webhook it is.
+    pub event_type: WebhookEventType,
+    /// The event's stream.
+    pub stream: StreamId,
     /// The event's place.
     pub position: Position,
     /// Which attempt it was, from 1.
@@ -164,7 +168,8 @@ impl Made {
     /// The row for the customer to look at.
     pub fn statement(&self, endpoint: WebhookEndpointId) -> Statement {
         Statement::insert(
-            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer)",
+            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer, \
+             stream, event)",
             "ON CONFLICT DO NOTHING",
             vec![
                 format!("dlv_{}", self.delivery).into(),
@@ -177,6 +182,8 @@ impl Made {
                 self.outcome.status.map(u32::from).into(),
                 self.outcome.failure.map_or("delivered", Failure::as_str).into(),
                 self.answer.as_ref().map(Sealed::bytes).into(),
+                self.stream.as_str().into(),
+                self.event_type.as_str().into(),
             ],
         )
     }
@@ -188,6 +195,10 @@ pub struct Skipped {
     pub delivery: Ulid,
     /// The event.
     pub event_id: EventId,
+    /// Which webhook it is.
+    pub event_type: WebhookEventType,
+    /// The event's stream.
+    pub stream: StreamId,
     /// The event's place.
     pub position: Position,
     /// Which attempt it would have been, from 1.
@@ -200,7 +211,7 @@ impl Skipped {
     /// The row for the customer to look at.
     pub fn statement(&self, endpoint: WebhookEndpointId) -> Statement {
         Statement::insert(
-            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, outcome)",
+            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, outcome, stream, event)",
             "ON CONFLICT DO NOTHING",
             vec![
                 format!("dlv_{}", self.delivery).into(),
@@ -211,6 +222,8 @@ impl Skipped {
                 self.at.micros().into(),
                 0_u32.into(),
                 "erased".into(),
+                self.stream.as_str().into(),
+                self.event_type.as_str().into(),
             ],
         )
     }
@@ -253,6 +266,7 @@ pub fn forget(endpoint: WebhookEndpointId) -> Vec<Statement> {
         "DELETE FROM webhook_cursor WHERE endpoint = $1",
         "DELETE FROM webhook_retry WHERE endpoint = $1",
         "DELETE FROM webhook_attempt WHERE endpoint = $1",
+        "DELETE FROM webhook_resend WHERE endpoint = $1",
     ]
     .map(|text| Statement::sql(text, vec![endpoint.to_string().into()]))
     .into()

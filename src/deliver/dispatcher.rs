@@ -106,6 +106,8 @@ async fn caught_up(deliveries: &Deliveries, shutdown: &Shutdown) -> anyhow::Resu
 /// A worker that runs.
 struct Running {
     account: AccountId,
+    /// The endpoint as it was then.
+    changed_at: Position,
     task: Id,
     nudge: Arc<Notify>,
     stop: watch::Sender<bool>,
@@ -201,8 +203,13 @@ impl Dispatcher {
             .await
             .context("list the webhook endpoints")?;
         active.retain(|endpoint| self.share.has(&lease_of(endpoint.endpoint_id)));
-        let ids: HashSet<WebhookEndpointId> = active.iter().map(|endpoint| endpoint.endpoint_id).collect();
-        for (_, worker) in self.workers.iter().filter(|(id, _)| !ids.contains(id)) {
+        let today: HashMap<WebhookEndpointId, Position> = active
+            .iter()
+            .map(|endpoint| (endpoint.endpoint_id, endpoint.changed_at))
+            .collect();
+        // A worker whose endpoint is another by now ends too, and is started again with it.
+        let outdated = |(id, worker): &(&WebhookEndpointId, &Running)| today.get(id) != Some(&worker.changed_at);
+        for (_, worker) in self.workers.iter().filter(outdated) {
             worker.stop.send_replace(true);
         }
         for endpoint in active {
@@ -214,7 +221,7 @@ impl Dispatcher {
     }
 
     fn start(&mut self, endpoint: WebhookEndpointRow) {
-        let (id, account) = (endpoint.endpoint_id, endpoint.account);
+        let (id, account, changed_at) = (endpoint.endpoint_id, endpoint.account, endpoint.changed_at);
         let (stop, stopped) = Shutdown::channel();
         let nudge = Arc::new(Notify::new());
         let told = Told {
@@ -228,6 +235,7 @@ impl Dispatcher {
             .id();
         let running = Running {
             account,
+            changed_at,
             task,
             nudge,
             stop,

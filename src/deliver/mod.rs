@@ -1,7 +1,8 @@
 //! Outgoing webhooks: an endpoint is a cursor over the log, and a worker of its own posts what follows the cursor.
 //!
 //! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), then `attempt` (one turn).
-//! [`guard`] and [`sign`] also serve those who add endpoints. A rebuild of read models reaches nothing here.
+//! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`] those who look at deliveries, [`probe`] those who
+//! try an endpoint. A rebuild of read models reaches nothing here.
 
 mod attempt;
 mod body;
@@ -9,9 +10,13 @@ pub mod connector;
 mod cursor;
 mod dispatcher;
 pub mod guard;
+pub mod journal;
 mod lane;
+pub mod probe;
+pub mod relay;
 pub mod request;
 mod schedule;
+pub mod secrets;
 pub mod sign;
 mod tls;
 mod worker;

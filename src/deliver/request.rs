@@ -15,7 +15,7 @@ use ulid::Ulid;
 
 use super::connector::{ConnectError, Connector};
 use super::schedule::asked_to_wait;
-use super::sign::Secret;
+use super::sign::Secrets;
 use super::tls::Tls;
 
 /// The time that a receiver has for everything, from the look-up of its name to the end of its answer.
@@ -127,7 +127,7 @@ impl Sender {
     }
 
     /// Makes the attempt. Never errs: whatever happens is an outcome.
-    pub async fn send(&self, attempt: Attempt, secret: &Secret) -> Outcome {
+    pub async fn send(&self, attempt: Attempt, secrets: &Secrets) -> Outcome {
         let began = Instant::now();
         let at = attempt.at;
         let mut outcome = Outcome {
@@ -137,7 +137,7 @@ impl Sender {
             answer: Vec::new(),
             asked_to_wait: None,
         };
-        outcome.failure = match self.exchange(attempt, secret, began + self.deadline).await {
+        outcome.failure = match self.exchange(attempt, secrets, began + self.deadline).await {
             Err(failure) => Some(failure),
             Ok(response) => {
                 let status = response.status();
@@ -158,10 +158,10 @@ impl Sender {
     async fn exchange(
         &self,
         attempt: Attempt,
-        secret: &Secret,
+        secrets: &Secrets,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Failure> {
-        let request = request(attempt, secret).map_err(|_| Failure::Broken)?;
+        let request = request(attempt, secrets).map_err(|_| Failure::Broken)?;
         match timeout_at(deadline, self.client.request(request)).await {
             Err(_) => Err(Failure::Timeout),
             Ok(Err(error)) => Err(classify(&error)),
@@ -170,11 +170,15 @@ impl Sender {
     }
 }
 
-fn request(attempt: Attempt, secret: &Secret) -> Result<Request<Full<Bytes>>, http::Error> {
+fn request(attempt: Attempt, secrets: &Secrets) -> Result<Request<Full<Bytes>>, http::Error> {
     let id = attempt.event_id.to_string();
     let timestamp = attempt.at.secs();
-    let signatures = secret.sign(&id, timestamp, &attempt.body);
-    Request::post(attempt.uri)
+    let signatures = secrets.sign(&id, attempt.at, &attempt.body);
+    let mut request = Request::post(attempt.uri);
+    if let Some(next) = signatures.gitleads_next {
+        request = request.header("x-gitleads-signature-next", next);
+    }
+    request
         .header("content-type", "application/json")
         .header("user-agent", USER_AGENT)
         .header("x-gitleads-signature", signatures.gitleads)

@@ -8,8 +8,8 @@ use database::migrate::{MIGRATIONS, migrate};
 use database::{Database, Row, Statement};
 use database::{Durability, Sqlite};
 use domain::{
-    AccountId, Collector, LeadStatus, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId,
-    WebhookEventType,
+    AccountId, Collector, LeadStatus, PersonRef, Profile, SignalKind, SignalPerson, StartFrom, Timestamp,
+    WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
 };
 use event_log::SqliteLog;
 use projections::runner::Runner;
@@ -135,6 +135,9 @@ impl Sandbox {
 
     pub async fn add_endpoint(&self, url: &str, events: &[WebhookEventType]) -> WebhookEndpointRow {
         let new = NewEndpoint {
+            kind: WebhookKind::Webhook,
+            filters: WebhookFilters::default(),
+            start_from: StartFrom::Now,
             url: url.to_owned(),
             events: events.to_vec(),
             description: None,

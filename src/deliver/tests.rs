@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use axum::http::Response;
-use domain::{DisabledReason, WebhookEventType};
+use domain::{DisabledReason, Timestamp, WebhookEventType};
 use projections::webhook_endpoints::EndpointStatus;
 
 use super::receiver::{Heard, Receiver, status};
 use super::sandbox::{BOTH, Sandbox, account};
+use super::sign::Secrets;
 use super::worker::Ended;
 use crate::commands;
 
@@ -81,7 +82,7 @@ async fn a_receiver_that_fails_for_a_while_loses_nothing_and_hears_each_lead_in_
             .rows("SELECT due_at FROM webhook_retry WHERE attempts > 0 ORDER BY due_at")
             .await;
         if let Some(due) = waiting.first() {
-            let due = domain::Timestamp::from_micros(due.int(0).unwrap());
+            let due = Timestamp::from_micros(due.int(0).unwrap());
             sandbox
                 .clock
                 .advance(due.since(crate::clock::Clock::now(&*sandbox.clock)));
@@ -97,11 +98,9 @@ async fn a_receiver_that_fails_for_a_while_loses_nothing_and_hears_each_lead_in_
     let ids: BTreeSet<&str> = heard.iter().map(|request| request.header("webhook-id")).collect();
     assert_eq!(ids.len(), 60);
     for request in &heard {
-        let signatures = Sandbox::secret().sign(
-            request.header("webhook-id"),
-            request.header("webhook-timestamp").parse().unwrap(),
-            request.body.as_bytes(),
-        );
+        let at = Timestamp::from_secs(request.header("webhook-timestamp").parse().unwrap());
+        let signatures =
+            Secrets::from(Sandbox::secret()).sign(request.header("webhook-id"), at, request.body.as_bytes());
         assert_eq!(request.header("x-gitleads-signature"), signatures.gitleads);
         assert_eq!(request.header("webhook-signature"), signatures.standard);
     }

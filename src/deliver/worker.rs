@@ -252,6 +252,7 @@ impl Worker {
         self.moved = true;
         match turn {
             Turn::NotOurs => {}
+            Turn::Filtered => self.settle(&item.stream),
             Turn::Erased(skipped) => {
                 self.pending.push(skipped.statement(self.endpoint.endpoint_id));
                 self.settle(&item.stream);

@@ -38,7 +38,7 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 8] = [
+pub(super) const PROGRESS: [Table; 9] = [
     table!(
         "webhook_cursor",
         1,
@@ -52,8 +52,9 @@ pub(super) const PROGRESS: [Table; 8] = [
     table!(
         "webhook_attempt",
         1,
-        "id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer"
+        "id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer, stream, event"
     ),
+    table!("webhook_resend", 2, "endpoint, position, stream, requested_at"),
     table!(
         "poll_cursor",
         1,

@@ -52,6 +52,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "idempotency",
         sql: include_str!("../../../migrations/0007_idempotency.sql"),
     },
+    Migration {
+        number: 9,
+        name: "webhook_deliveries",
+        sql: include_str!("../../../migrations/0009_webhook_deliveries.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.
