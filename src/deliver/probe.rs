@@ -35,6 +35,7 @@ pub async fn test(writer: &Writer, sender: &Sender, endpoint: &WebhookEndpointRo
         uri: target.uri().clone(),
         event_type: WebhookEventType::WebhookTest,
         event_id: id,
+        sequence: None,
         delivery: writer.clock.ulid(),
         number: 1,
         at,

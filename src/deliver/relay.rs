@@ -71,6 +71,7 @@ impl Relay {
             uri: self.uri.clone(),
             event_type: event,
             event_id: recorded.id,
+            sequence: Some(recorded.position),
             delivery: self.writer.clock.ulid(),
             number: 1,
             at: self.writer.clock.now(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{EventId, Timestamp, WebhookEventType};
+use event_log::Position;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -41,6 +42,9 @@ pub struct Attempt {
     pub event_type: WebhookEventType,
     /// The event: `webhook-id`, the same on every attempt.
     pub event_id: EventId,
+    /// The event's place in the log, which grows from each event of an endpoint to the next: `X-GitLeads-Sequence`. None: no
+    /// event of the log stands behind it.
+    pub sequence: Option<Position>,
     /// This attempt: `X-GitLeads-Delivery`, after `dlv_`.
     pub delivery: Ulid,
     /// Which attempt it is, from 1.
@@ -177,6 +181,9 @@ fn request(attempt: Attempt, secrets: &Secrets) -> Result<Request<Full<Bytes>>, 
     let mut request = Request::post(attempt.uri);
     if let Some(next) = signatures.gitleads_next {
         request = request.header("x-gitleads-signature-next", next);
+    }
+    if let Some(sequence) = attempt.sequence {
+        request = request.header("x-gitleads-sequence", sequence.get());
     }
     request
         .header("content-type", "application/json")

@@ -24,7 +24,9 @@ use super::connector::Connector;
 use super::guard::Policy;
 use super::request::Sender;
 use super::sign::Secret;
-use super::worker::{Ended, Worker};
+use super::slots::Slots;
+use super::tail::Tail;
+use super::worker::{Ended, Means, Told, Worker};
 use super::{Deliveries, run};
 use crate::clock::Clock;
 use crate::commands::{self, Allowance, NewEndpoint, Sighting, Writer};
@@ -69,6 +71,7 @@ pub struct Sandbox {
 /// A worker under test.
 pub struct Job {
     pub nudge: Arc<Notify>,
+    pub resend: Arc<Notify>,
     pub stop: watch::Sender<bool>,
     pub task: JoinHandle<anyhow::Result<Ended>>,
 }
@@ -211,20 +214,32 @@ impl Sandbox {
     }
 
     pub async fn work_under(&self, lease: Lease, endpoint: &WebhookEndpointRow) -> Job {
-        let worker = Worker::open(
-            self.writer.clone(),
-            self.store.clone(),
-            self.sender.clone(),
-            endpoint.clone(),
-            lease,
-        )
-        .await
-        .unwrap();
-        let nudge = Arc::new(Notify::new());
+        let means = Means {
+            writer: self.writer.clone(),
+            store: self.store.clone(),
+            sender: self.sender.clone(),
+            slots: Slots::new(),
+            tail: Arc::new(Tail::new()),
+        };
+        let worker = Worker::open(&means, endpoint.clone(), lease).await.unwrap();
+        let (nudge, resend) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (stop, shutdown) = Shutdown::channel();
-        let nudged = nudge.clone();
-        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown, &shutdown).await });
-        Job { nudge, stop, task }
+        let (nudged, asked) = (nudge.clone(), resend.clone());
+        let task = tokio::spawn(async move {
+            let told = Told {
+                nudge: &nudged,
+                resend: &asked,
+                stop: &shutdown,
+                end: &shutdown,
+            };
+            worker.run(told).await
+        });
+        Job {
+            nudge,
+            resend,
+            stop,
+            task,
+        }
     }
 
     /// A dispatcher and a runner of the read models, until the sender is dropped.

@@ -38,11 +38,12 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 9] = [
+pub(super) const PROGRESS: [Table; 10] = [
     table!(
         "webhook_cursor",
         1,
-        "endpoint, account, position, seen, unsettled, silent_until, failing_since, failures"
+        "endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, \
+         added_at"
     ),
     table!(
         "webhook_retry",
@@ -54,6 +55,7 @@ pub(super) const PROGRESS: [Table; 9] = [
         1,
         "id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer, stream, event"
     ),
+    table!("webhook_replay", 2, "endpoint, replay, place, since, until, position"),
     table!("webhook_resend", 2, "endpoint, position, stream, requested_at"),
     table!(
         "poll_cursor",

@@ -29,6 +29,7 @@ fn attempt(url: &str) -> Attempt {
         uri: url.parse().unwrap(),
         event_type: WebhookEventType::LeadCreated,
         event_id: EventId::new(Ulid::from_parts(1, 2)),
+        sequence: Some(Position::new(40_213)),
         delivery: Ulid::from_parts(3, 4),
         number: 2,
         at: SystemClock.now(),
@@ -57,6 +58,7 @@ async fn a_delivery_carries_its_headers_and_verifies_both_ways() {
     assert_eq!(heard.header("user-agent"), "GitLeads-Webhooks/0.1.0");
     assert_eq!(heard.header("x-gitleads-event"), "lead.created");
     assert_eq!(heard.header("x-gitleads-attempt"), "2");
+    assert_eq!(heard.header("x-gitleads-sequence"), "40213");
     assert_eq!(
         heard.header("x-gitleads-delivery"),
         format!("dlv_{}", Ulid::from_parts(3, 4))
