@@ -13,7 +13,7 @@ use event_log::{Position, Recorded};
 use serde::Serialize;
 use vault::{Keyring, OpenError};
 
-pub use chat::shaped;
+pub use chat::{MOST, shaped};
 
 /// Why a stored event cannot be told; a fault of the program or of the store, and no reason to try again.
 #[derive(Debug, thiserror::Error)]
