@@ -241,7 +241,7 @@ mod tests {
     fn up_to_a_fifth_is_added() {
         for entropy in [0, 6_000, 6_001, u64::MAX] {
             let mut breaker = Breaker::default();
-            (0..10).for_each(|_| drop(breaker.note(true, at(0), entropy)));
+            (0..10).for_each(|_| _ = breaker.note(true, at(0), entropy));
             let (until, _) = breaker.to_keep();
             let pause = until.unwrap().since(at(0));
             assert!((30_000..=36_000).contains(&pause.as_millis()), "{pause:?}");

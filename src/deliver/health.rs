@@ -134,7 +134,7 @@ mod tests {
 
     fn well() -> Health {
         let mut health = Health::left(Kept::default());
-        (0..7).for_each(|_| drop(health.note(&outcome(200, None), at(0), 0)));
+        (0..7).for_each(|_| _ = health.note(&outcome(200, None), at(0), 0));
         assert_eq!(health.gate(at(0)).slots, 8);
         health
     }
@@ -154,16 +154,16 @@ mod tests {
     #[test]
     fn many_answers_of_429_do_not_open_the_breaker_and_many_of_503_do() {
         let mut health = well();
-        (0..40).for_each(|_| drop(health.note(&outcome(429, None), at(0), 0)));
+        (0..40).for_each(|_| _ = health.note(&outcome(429, None), at(0), 0));
         assert!(!health.is_broken());
-        (0..10).for_each(|_| drop(health.note(&outcome(503, None), at(0), 0)));
+        (0..10).for_each(|_| _ = health.note(&outcome(503, None), at(0), 0));
         assert_eq!(health.gate(at(10)).not_before, Some(at(30)));
     }
 
     #[test]
     fn after_the_breaker_has_closed_it_begins_with_one_slot_and_doubles_them() {
         let mut health = well();
-        (0..10).for_each(|_| drop(health.note(&outcome(500, None), at(0), 0)));
+        (0..10).for_each(|_| _ = health.note(&outcome(500, None), at(0), 0));
         health.sent(at(30));
         assert_eq!(health.gate(at(30)).slots, 0);
         health.note(&outcome(200, None), at(30), 0);

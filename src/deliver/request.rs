@@ -117,17 +117,21 @@ pub struct Sender {
 impl Sender {
     /// A sender that connects through `connector`.
     pub fn new(connector: Connector) -> anyhow::Result<Self> {
+        Ok(Self::over(Tls::new(connector)?))
+    }
+
+    fn over(tls: Tls) -> Self {
         let client = Client::builder(TokioExecutor::new())
             // Some receivers read header names letter by letter.
             .http1_title_case_headers(true)
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
-            .build(Tls::new(connector)?);
-        Ok(Self {
+            .build(tls);
+        Self {
             client,
             deadline: DEADLINE,
-        })
+        }
     }
 
     /// Makes the attempt. Never errs: whatever happens is an outcome.

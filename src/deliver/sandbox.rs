@@ -11,7 +11,7 @@ use domain::{
     AccountId, Collector, LeadStatus, PersonRef, Profile, SignalKind, SignalPerson, StartFrom, Timestamp,
     WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
 };
-use event_log::SqliteLog;
+use event_log::{EventLog, SqliteLog};
 use projections::runner::Runner;
 use projections::webhook_endpoints::{self, WebhookEndpointRow};
 use tempfile::TempDir;
@@ -132,12 +132,26 @@ impl Sandbox {
         });
     }
 
+    /// Has the log read through another one.
+    pub fn read_through(&mut self, log: Arc<dyn EventLog>) {
+        self.writer = Arc::new(Writer {
+            log,
+            vault: self.writer.vault.clone(),
+            clock: self.clock.clone(),
+        });
+    }
+
     pub fn secret() -> Secret {
         Secret::generate([9; 32])
     }
 
     pub async fn add_endpoint(&self, url: &str, events: &[WebhookEventType]) -> WebhookEndpointRow {
-        let new = NewEndpoint {
+        self.add(Self::new_endpoint(url, events)).await
+    }
+
+    /// An endpoint as it is added if nothing is asked for.
+    pub fn new_endpoint(url: &str, events: &[WebhookEventType]) -> NewEndpoint {
+        NewEndpoint {
             kind: WebhookKind::Webhook,
             filters: WebhookFilters::default(),
             start_from: StartFrom::Now,
@@ -145,7 +159,10 @@ impl Sandbox {
             events: events.to_vec(),
             description: None,
             secret: Self::secret().as_str().to_owned(),
-        };
+        }
+    }
+
+    pub async fn add(&self, new: NewEndpoint) -> WebhookEndpointRow {
         let added = commands::add_webhook_endpoint(&self.writer, account(), new)
             .await
             .unwrap();

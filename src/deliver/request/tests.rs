@@ -13,6 +13,8 @@ use crate::deliver::guard::Policy;
 use crate::deliver::receiver::{Receiver, status};
 use crate::deliver::sign::Secret;
 
+mod hostile;
+
 const LAX: Policy = Policy {
     allow_private: true,
     allow_http: true,

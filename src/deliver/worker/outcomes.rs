@@ -20,7 +20,7 @@ use crate::deliver::schedule;
 use crate::metrics;
 
 /// How much time goes by from one write of outcomes to the next, so that several go with one.
-const FLUSH_EVERY: Duration = Duration::from_millis(20);
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
 
 /// What is to be written with the next flush.
 #[derive(Default)]
