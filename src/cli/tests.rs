@@ -146,7 +146,8 @@ fn every_command_on_webhooks_is_read_as_it_is_documented() {
         "--start-from",
         "beginning",
     ];
-    let arguments = [&["add", &url(), "--description", "sales"][..], &more].concat();
+    let there = url();
+    let arguments = [&["add", &there, "--description", "sales"][..], &more].concat();
     assert_eq!(webhooks(&arguments), told(whole));
     for (word, asked) in [
         ("test", Webhooks::Test(id)),

@@ -1,5 +1,7 @@
 //! `gitleads webhooks`: adds, tries and looks after webhook endpoints.
 
+use std::fmt::Write as _;
+
 use anyhow::{Context as _, bail, ensure};
 use clap::Subcommand;
 use domain::{AccountId, StartFrom, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind};
@@ -266,10 +268,11 @@ fn delivery_line(delivery: &Delivery) -> String {
         let status = last
             .status
             .map_or_else(|| last.outcome.clone(), |status| status.to_string());
-        line.push_str(&format!("  attempt {} at {}: {status}", last.number, last.at));
+        // Writing to a string cannot fail.
+        let _ = write!(line, "  attempt {} at {}: {status}", last.number, last.at);
     }
     if let Some(next) = delivery.next_attempt_at {
-        line.push_str(&format!(", next at {next}"));
+        let _ = write!(line, ", next at {next}");
     }
     line.trim_end().to_owned()
 }

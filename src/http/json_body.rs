@@ -49,7 +49,9 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for JsonIfAny<T> {
         if is_empty && !request.headers().contains_key(CONTENT_TYPE) {
             return Ok(Self(T::default()));
         }
-        JsonBody::from_request(request, state).await.map(|JsonBody(body)| Self(body))
+        JsonBody::from_request(request, state)
+            .await
+            .map(|JsonBody(body)| Self(body))
     }
 }
 

@@ -94,6 +94,7 @@ pub(super) struct Edit {
     /// Null takes it away.
     #[serde(default, deserialize_with = "described")]
     #[schema(value_type = Option<String>, max_length = 512)]
+    #[expect(clippy::option_option, reason = "left out, null and a text are three things")]
     description: Option<Option<String>>,
 }
 

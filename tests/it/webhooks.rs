@@ -188,7 +188,10 @@ async fn deliveries_around_a_rotation_verify_with_the_old_secret_and_the_new_one
         verify(&received, &old, &old);
         let next = received.header("x-gitleads-signature-next").to_owned();
         let library = standardwebhooks::Webhook::new(&new).unwrap();
-        assert_eq!(library.verify(&received.body, &received.headers).is_ok(), !next.is_empty());
+        assert_eq!(
+            library.verify(&received.body, &received.headers).is_ok(),
+            !next.is_empty()
+        );
         with_both += usize::from(!next.is_empty());
     }
     assert!(with_both >= hour.stargazers.len() / 2, "{with_both}");

@@ -26,8 +26,8 @@ pub mod webhook_endpoint;
 pub use aggregate::Decide;
 pub use event::Event;
 pub use ids::{
-    AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey, WebhookEndpointId,
-    WebhookReplayId,
+    AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey,
+    WebhookEndpointId, WebhookReplayId,
 };
 pub use keyword::Keyword;
 pub use lead::LeadStatus;

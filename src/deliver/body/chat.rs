@@ -72,9 +72,7 @@ const SLACK: Style = Style {
 
 const DISCORD: Style = Style {
     escape: |character, to| match character {
-        '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' | ':' => {
-            to.extend(['\\', character])
-        }
+        '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' => to.extend(['\\', character]),
         // An at sign that no name follows is none.
         '@' => to.push_str("@\u{200b}"),
         other => to.push(other),
@@ -129,18 +127,19 @@ fn discord(briefs: &[Brief]) -> Value {
             let title = within(&title(brief), DISCORD_TITLE.min(share / 2), &DISCORD);
             let room = share.saturating_sub(title.chars().count());
             let details = details(brief, room, &DISCORD);
-            let mut embed = json!({"title": title, "description": details.trim_start()});
-            if let Some(url) = link(&brief.data) {
-                embed["url"] = url.into();
+            let description = details.trim_start();
+            match link(&brief.data) {
+                Some(url) => json!({"title": title, "url": url, "description": description}),
+                None => json!({"title": title, "description": description}),
             }
-            embed
         })
         .collect();
-    let mut message = json!({"embeds": embeds, "allowed_mentions": {"parse": []}});
-    if !others.is_empty() {
-        message["content"] = format!("… and {} more", others.len()).into();
+    let allowed_mentions = json!({"parse": []});
+    if others.is_empty() {
+        return json!({"embeds": embeds, "allowed_mentions": allowed_mentions});
     }
-    message
+    let content = format!("… and {} more", others.len());
+    json!({"content": content, "embeds": embeds, "allowed_mentions": allowed_mentions})
 }
 
 /// What a notification says of all of them.

@@ -2,9 +2,7 @@
 
 use std::borrow::Cow;
 
-use domain::{
-    Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus,
-};
+use domain::{Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};

@@ -40,8 +40,8 @@ use vault::{RootKey, Vault};
 
 use super::*;
 use crate::clock::Clock;
-use crate::deliver::connector::Connector;
 use crate::commands::{Allowance, IssuedKey, Sighting, issue_key, open_account, record_signals};
+use crate::deliver::connector::Connector;
 use crate::ingest::Ingest;
 use crate::lease::Leases;
 

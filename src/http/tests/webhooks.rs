@@ -220,7 +220,7 @@ async fn an_endpoint_is_paused_and_resumed_and_a_disabled_one_is_enabled_by_that
     let house = house().await;
     let (record, path) = endpoint(&house, json!({})).await;
     let post = async |what: &str| house.call("POST", &format!("{path}/{what}"), None).await;
-    house.pass(std::time::Duration::from_secs(60));
+    house.pass(std::time::Duration::from_mins(1));
     let paused = post("pause").await;
     assert_eq!(
         (paused.status.as_u16(), &paused.json()["status"]),

@@ -340,7 +340,7 @@ async fn without_key(stranger: &Client<'_>, things: &Things, dice: &mut Dice) ->
     let (method, prefix, kind) = dice.pick(BY_ID);
     let path = match dice.roll(3) {
         0 => (*dice.pick(LISTS)).to_owned(),
-        _ => with_id(prefix, dice.pick(&things.ids[*kind as usize])),
+        _ => with_id(prefix, dice.pick::<String>(&things.ids[*kind as usize])),
     };
     let key = match dice.roll(4) {
         0 => None,

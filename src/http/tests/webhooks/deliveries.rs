@@ -7,7 +7,8 @@ use event_log::{Position, Scope};
 use serde_json::{Value, json};
 
 use super::endpoint;
-use crate::http::tests::{House, house, sighting};
+use crate::http::tests::past::server;
+use crate::http::tests::{House, house, house_above, sighting};
 
 /// What one captured lead leaves in the log.
 struct Captured {
@@ -80,7 +81,10 @@ async fn kept(house: &House, endpoint: &str, captured: &Captured, state: &str) {
 
 /// A house with an endpoint and four events: taken, tried again, failed for good, and waiting for its turn.
 async fn four() -> (House, String, String, Vec<Captured>) {
-    let house = house().await;
+    four_in(house().await).await
+}
+
+async fn four_in(house: House) -> (House, String, String, Vec<Captured>) {
     let (record, path) = endpoint(&house, json!({})).await;
     let id = record["id"].as_str().unwrap().to_owned();
     let leads = captured(&house, 4).await;
@@ -137,8 +141,20 @@ async fn a_delivery_shows_how_it_stands_and_every_attempt() {
 }
 
 #[tokio::test]
-async fn deliveries_are_found_by_status_and_time_and_paged() {
-    let (house, _, path, leads) = four().await;
+async fn deliveries_are_found_by_status_and_time_and_paged_on_files() {
+    deliveries_are_found_by_status_and_time_and_paged(four().await).await;
+}
+
+#[tokio::test]
+async fn deliveries_are_found_by_status_and_time_and_paged_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    deliveries_are_found_by_status_and_time_and_paged(four).await;
+}
+
+async fn deliveries_are_found_by_status_and_time_and_paged(
+    (house, _, path, leads): (House, String, String, Vec<Captured>),
+) {
     let listed = async |query: &str| house.get(&format!("{path}/deliveries?{query}")).await.json();
     let named =
         |indexes: &[usize]| -> Vec<String> { indexes.iter().map(|index| leads[*index].id.to_string()).collect() };
@@ -183,8 +199,18 @@ async fn an_erased_persons_answers_are_shown_no_more() {
 }
 
 #[tokio::test]
-async fn a_delivery_is_asked_for_again_by_its_id() {
-    let (house, id, path, leads) = four().await;
+async fn a_delivery_is_asked_for_again_by_its_id_on_files() {
+    a_delivery_is_asked_for_again_by_its_id(four().await).await;
+}
+
+#[tokio::test]
+async fn a_delivery_is_asked_for_again_by_its_id_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    a_delivery_is_asked_for_again_by_its_id(four).await;
+}
+
+async fn a_delivery_is_asked_for_again_by_its_id((house, id, path, leads): (House, String, String, Vec<Captured>)) {
     let resend = async |event: &str| {
         house
             .call("POST", &format!("{path}/deliveries/{event}/resend"), None)

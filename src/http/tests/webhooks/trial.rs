@@ -107,6 +107,10 @@ async fn nothing_is_sent_where_the_policy_forbids_it_even_if_it_was_allowed_once
     let (_end, shutdown) = Shutdown::channel();
     house.router = router(Api {
         shutdown,
+        sender: sender(Policy {
+            allow_private: false,
+            allow_http: true,
+        }),
         ..house.api(Leases::sole())
     });
     let outcome = house.call("POST", &format!("{path}/test"), None).await.json();
