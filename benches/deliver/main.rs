@@ -162,8 +162,8 @@ async fn latency(on_postgres: bool, seconds: u32) {
         "{PER_SECOND} events/s for {seconds} s, {} deliveries",
         acknowledged.len()
     );
-    println!("  from the acknowledgement {}", quantiles(acknowledged));
-    println!("  from the call            {}", quantiles(called));
+    println!("  from the acknowledgement {}", quantiles(&acknowledged));
+    println!("  from the call            {}", quantiles(&called));
 }
 
 /// The healthy endpoints of a crowd, first among healthy ones only, then among some that hang.
@@ -196,7 +196,7 @@ async fn crowd(on_postgres: bool, seconds: u32) {
             acknowledged.len()
         );
         ends.push(quantile(&acknowledged, 0.99));
-        println!("  from the acknowledgement {}", quantiles(acknowledged));
+        println!("  from the acknowledgement {}", quantiles(&acknowledged));
         running.abandon();
     }
     println!(
@@ -252,8 +252,8 @@ fn quantile(sorted: &[Duration], part: f64) -> Duration {
     sorted[place]
 }
 
-fn quantiles(sorted: Vec<Duration>) -> String {
-    let millis = |part| quantile(&sorted, part).as_secs_f64() * 1e3;
+fn quantiles(sorted: &[Duration]) -> String {
+    let millis = |part| quantile(sorted, part).as_secs_f64() * 1e3;
     format!(
         "p50 {:.2} ms, p99 {:.2} ms, longest {:.2} ms",
         millis(0.5),

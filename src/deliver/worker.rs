@@ -43,7 +43,7 @@ use crate::metrics;
 use crate::serve::Shutdown;
 use mark::Mark;
 use outcomes::Pending;
-use reading::{Looking, Reading};
+use reading::{Looking, Reading, Unlooked};
 
 /// How long requests under way may go on once the process is to end.
 const WIND_DOWN: Duration = Duration::from_secs(5);
@@ -110,9 +110,7 @@ pub struct Worker {
     read_to: Position,
     /// Whether the log may hold more after that.
     more: bool,
-    /// Whether the store may hold deliveries that are to be sent again, or replays.
-    resends: bool,
-    replays: bool,
+    unlooked: Unlooked,
     /// The replay that is under way.
     replay: Option<Replay>,
     pending: Pending,
@@ -178,8 +176,10 @@ impl Worker {
             read_to: cursor.position,
             cursor,
             more: true,
-            resends: true,
-            replays: true,
+            unlooked: Unlooked {
+                resends: true,
+                replays: true,
+            },
             replay: None,
             pending: Pending::default(),
             moved,
@@ -225,14 +225,14 @@ impl Worker {
                 () = &mut lost => break,
                 written = finished(&mut flushing) => {
                     written.context("write the outcomes")?;
-                    self.replays |= self.pending.take_written();
+                    self.unlooked.replays |= self.pending.take_written();
                 }
                 stretch = finished(&mut reading) => self.take_in(stretch.context("read the log")?),
                 found = finished(&mut looking) => self.take_found(found?),
                 slot = finished(&mut taking) => spare = slot,
                 Some(turns) = sending.next() => self.note_all(turns?),
                 () = told.nudge.notified() => self.more = true,
-                () = told.resend.notified() => self.resends = true,
+                () = told.resend.notified() => self.unlooked.resends = true,
                 () = sleep(wake.unwrap_or_default()), if wake.is_some() => {}
             }
         }

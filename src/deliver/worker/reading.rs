@@ -28,6 +28,14 @@ const WAITING: usize = 1_000;
 pub(super) type Reading = BoxFuture<'static, Result<Stretch, ReadError>>;
 pub(super) type Looking = BoxFuture<'static, anyhow::Result<Found>>;
 
+/// What the store may hold that nobody has looked for yet.
+pub(super) struct Unlooked {
+    /// Deliveries that are to be sent again.
+    pub(super) resends: bool,
+    /// Replays.
+    pub(super) replays: bool,
+}
+
 /// What was found beside the newest events.
 pub(super) enum Found {
     /// Deliveries that are to be sent again.
@@ -116,8 +124,8 @@ impl Worker {
     /// Begins to look for what else there is to send.
     pub(super) fn look(&mut self) -> Option<Looking> {
         let endpoint = self.endpoint.endpoint_id;
-        if self.resends && self.has_room() {
-            self.resends = false;
+        if self.unlooked.resends && self.has_room() {
+            self.unlooked.resends = false;
             let (store, now) = (self.store.clone(), self.now());
             return Some(Box::pin(async move {
                 let resends = resend::of(&*store, endpoint, now).await;
@@ -126,8 +134,8 @@ impl Worker {
         }
         let (log, scope) = (self.writer.log.clone(), self.scope());
         match &self.replay {
-            None if self.replays => {
-                self.replays = false;
+            None if self.unlooked.replays => {
+                self.unlooked.replays = false;
                 let store = self.store.clone();
                 Some(Box::pin(async move {
                     let asked = replay::next(&*store, endpoint).await.context("look for replays")?;

@@ -123,11 +123,11 @@ async fn of_an_answer_of_a_gib_no_more_is_taken_than_lies_on_the_way() {
             let _ = stream.read(&mut [0; 4_096]).await;
             let head = format!("HTTP/1.1 200 OK\r\ncontent-length: {}\r\n\r\n", 1 << 30);
             stream.write_all(head.as_bytes()).await.unwrap();
-            for _ in 0..1 << 14 {
-                if stream.write_all(&[b'x'; 1 << 16]).await.is_err() {
+            for _ in 0..1 << 16 {
+                if stream.write_all(&[b'x'; 1 << 14]).await.is_err() {
                     break;
                 }
-                seen.fetch_add(1 << 16, Ordering::SeqCst);
+                seen.fetch_add(1 << 14, Ordering::SeqCst);
             }
             ended.send(()).unwrap();
         }
