@@ -16,7 +16,9 @@ use domain::{Collector, Plan, Plans, SignalKind, SignalPerson, Timestamp};
 use event_log::{MemoryLog, Position};
 use gitleads::clock::{Clock as _, SystemClock};
 use gitleads::commands::{Allowance, Sighting, Writer, issue_key, open_account, record_signals};
+use gitleads::deliver::connector::Connector;
 use gitleads::deliver::guard::Policy;
+use gitleads::deliver::request::Sender;
 use gitleads::http::{Api, NodeReport, router};
 use gitleads::lease::Leases;
 use gitleads::serve::Shutdown;
@@ -92,6 +94,7 @@ async fn main() {
         freshness: freshness.clone(),
         plans: Arc::new(Plans::new([(PLAN.parse().unwrap(), plan)].into())),
         endpoint_policy: Policy::default(),
+        sender: Sender::new(Connector::system(Policy::default()).unwrap()).unwrap(),
         github_webhook: None,
         tasks: Arc::new(Vec::new),
         node: NodeReport {

@@ -8,12 +8,14 @@ use database::{Database, Durability, Row, Sqlite, Statement};
 use domain::event::{
     AccountOpened, ApiKeyIssued, ApiKeyRevoked, KeywordRetargeted, KeywordTracked, KeywordUntracked, LeadCaptured,
     LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked,
-    RepoUntracked, SignalRecorded, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved,
+    RepoUntracked, SignalRecorded, WebhookEndpointAdded, WebhookEndpointChanged, WebhookEndpointDisabled,
+    WebhookEndpointPaused, WebhookEndpointRemoved, WebhookEndpointResumed, WebhookReplayRequested,
+    WebhookSecretRotated,
 };
 use domain::{
     AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, LeadStatus, LoginKey, PersonRef,
-    RepoId, RepoKey, RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StreamId, Timestamp,
-    WebhookEndpointId, WebhookEventType,
+    RepoId, RepoKey, RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StartFrom, StreamId, Timestamp,
+    WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind, WebhookReplayId,
 };
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
@@ -274,6 +276,9 @@ pub fn account_events(number: u64) -> Vec<(StreamId, Event)> {
         KeywordUntracked { keyword_id }.into(),
     ));
     let endpoint_id = WebhookEndpointId::new(first);
+    for event in endpoint_events(endpoint_id) {
+        events.push((StreamId::webhook_endpoint(account, endpoint_id), event));
+    }
     let reason = DisabledReason::Gone;
     let disabled = WebhookEndpointDisabled {
         endpoint_id,
@@ -285,6 +290,39 @@ pub fn account_events(number: u64) -> Vec<(StreamId, Event)> {
     let removed = WebhookEndpointRemoved { endpoint_id };
     events.push((StreamId::webhook_endpoint(account, endpoint_id), removed.into()));
     events
+}
+
+/// All that a customer may do with an endpoint once.
+fn endpoint_events(endpoint_id: WebhookEndpointId) -> Vec<Event> {
+    let changed = WebhookEndpointChanged {
+        endpoint_id,
+        url: "https://hooks.example/people".into(),
+        events: vec![WebhookEventType::LeadCreated, WebhookEventType::LeadErased],
+        filters: WebhookFilters {
+            signal_types: vec![SignalKind::Stargazer],
+            repos: vec![repo("acme/sdk")],
+            keywords: Vec::new(),
+        },
+        description: Some("CRM".into()),
+    };
+    let rotated = WebhookSecretRotated {
+        endpoint_id,
+        secret: Sealed::new(vec![4, 5, 6]),
+        previous_valid_until: Timestamp::from_secs(2_000_000_000),
+    };
+    let replay = WebhookReplayRequested {
+        endpoint_id,
+        replay_id: WebhookReplayId::new(endpoint_id.ulid()),
+        since: Timestamp::from_secs(1_000_000),
+        until: Timestamp::from_secs(2_000_000),
+    };
+    vec![
+        changed.into(),
+        rotated.into(),
+        WebhookEndpointPaused { endpoint_id }.into(),
+        replay.into(),
+        WebhookEndpointResumed { endpoint_id }.into(),
+    ]
 }
 
 fn opened(plan: &str) -> Event {
@@ -339,8 +377,11 @@ fn keyword_tracked(id: Ulid, item: u64) -> Event {
 fn endpoint(id: Ulid) -> Event {
     WebhookEndpointAdded {
         endpoint_id: WebhookEndpointId::new(id),
+        kind: WebhookKind::Webhook,
         url: "https://hooks.example/leads".into(),
         events: vec![WebhookEventType::LeadCreated, WebhookEventType::LeadEnriched],
+        filters: WebhookFilters::default(),
+        start_from: StartFrom::Beginning,
         description: None,
         secret: Sealed::new(vec![1, 2, 3]),
     }

@@ -40,6 +40,14 @@ names! {
     WEBHOOK_ATTEMPTS = "gitleads_webhook_attempts_total", counter Count;
     /// How long attempts of webhook deliveries took.
     WEBHOOK_SECONDS = "gitleads_webhook_attempt_duration_seconds", histogram Seconds;
+    /// Requests of webhook deliveries that are under way.
+    WEBHOOK_IN_FLIGHT = "gitleads_webhook_in_flight", gauge Count;
+    /// Webhook endpoints that are left alone since they fail, until one message shows that they are well again.
+    WEBHOOK_BREAKERS = "gitleads_webhook_breakers_open", gauge Count;
+    /// Times that a webhook endpoint began to be left alone since it failed.
+    WEBHOOK_OPENINGS = "gitleads_webhook_breaker_openings_total", counter Count;
+    /// Webhook endpoints that were disabled, by reason: gone, failing.
+    WEBHOOK_STOPS = "gitleads_webhook_stops_total", counter Count;
     /// Requests to GitHub, by what the answer was.
     GITHUB_REQUESTS = "gitleads_github_requests_total", counter Count;
     /// Position at which the log ends.

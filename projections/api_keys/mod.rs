@@ -19,7 +19,7 @@ impl Projection for ApiKeys {
     }
 
     fn indexes(&self) -> &'static str {
-        include_str!("indexes.sql")
+        ""
     }
 
     fn apply(&self, recorded: &Recorded) -> Vec<Statement> {
@@ -64,11 +64,14 @@ pub struct ApiKeyRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// The key whose secret has that hash (SHA-256, lower-case hexadecimal), revoked or not.
-pub async fn find_by_hash(views: &dyn Database, hash: &str) -> Result<Option<ApiKeyRow>, DatabaseError> {
-    let text = "SELECT account, key_id, label, hint, created_at, revoked_at FROM api_keys WHERE hash = $1";
-    let rows = views.read(Statement::sql(text, vec![hash.into()])).await?;
-    Ok(rows.first().map(api_key_row).transpose()?)
+/// Every key that was not revoked: the hash of its secret (SHA-256, lower-case hexadecimal), and its account.
+pub async fn valid(views: &dyn Database) -> Result<Vec<(String, AccountId)>, DatabaseError> {
+    let text = "SELECT hash, account FROM api_keys WHERE revoked_at IS NULL";
+    let rows = views.read(Statement::sql(text, Vec::new())).await?;
+    let valid = rows
+        .iter()
+        .map(|row| Ok::<_, ColumnError>((row.text(0)?.to_owned(), AccountId::new(columns::ulid(row, 1)?))));
+    Ok(valid.collect::<Result<_, _>>()?)
 }
 
 /// The account's key of that id, revoked or not.

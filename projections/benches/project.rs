@@ -1,5 +1,5 @@
-//! How fast the log becomes leads: projecting and rebuilding, next to a bare insert of the same rows, in one run; and what
-//! those who capture and read leads notice of a rebuild.
+//! How fast the log becomes leads: projecting and rebuilding, next to a bare insert of the same rows and to
+//! `INSERT … SELECT`, in one run; and what those who capture and read leads notice of a rebuild.
 //!
 //! `cargo bench -p projections --bench project -- 1000000` (leads; 100,000 if left out). With `postgres` the read models are
 //! on PostgreSQL: `scripts/postgres cargo bench …`. Only the ratios travel.
@@ -58,6 +58,8 @@ async fn main() {
     let rebuilt = rebuild(&log, &views, 1).await;
     report("rebuild leads, alone", leads, rebuilt);
     sweep(&*views, &Leads).await.unwrap();
+    let plain = insert_select(&*views).await;
+    report("INSERT … SELECT of the rows of leads, then indexes", leads, plain);
 
     let company = Company::start(log.clone(), &views, runner, leads);
     let mut quiet = tokio::time::interval(QUIET);
@@ -75,6 +77,8 @@ async fn main() {
 
     println!("projecting ran at {:.2} of the bare insert", ratio(ceiling, projected));
     println!("rebuilding ran at {:.2} of the bare insert", ratio(ceiling, rebuilt));
+    println!("projecting ran at {:.2} of INSERT … SELECT", ratio(plain, projected));
+    println!("rebuilding ran at {:.2} of INSERT … SELECT", ratio(plain, rebuilt));
 }
 
 /// Makes the leads anew, compared with those that are read.
@@ -176,6 +180,29 @@ fn captured(number: u64) -> StreamAppend {
 fn ulid(number: u64) -> Ulid {
     let random = u128::from(number).wrapping_mul(0xD6E8_FEB8_6659_FD93_C6A4_A793_5BD1_E995);
     Ulid::from_parts(1_777_000_000_000 + number, random)
+}
+
+/// What the database alone needs to make the tables of `leads` from those that are there, by plain SQL: no log is read, no
+/// event is folded.
+async fn insert_select(views: &dyn Database) -> Duration {
+    let run = async |text: String| views.write(vec![Statement::sql(text, Vec::new())]).await.unwrap();
+    let schema = Leads.schema().replace("CREATE TABLE ", "CREATE TABLE plain_");
+    let tables: Vec<&str> = schema.split("CREATE TABLE plain_").skip(1).collect();
+    let names = tables.iter().map(|body| body.split_whitespace().next().unwrap());
+    run(schema.clone()).await;
+    let start = Instant::now();
+    let copies = names
+        .clone()
+        .map(|name| format!("INSERT INTO plain_{name} SELECT * FROM {name}"));
+    let copies = copies.map(|text| Statement::sql(text, Vec::new())).collect();
+    views.write(copies).await.unwrap();
+    let indexes = Leads.indexes().replace("CREATE INDEX ", "CREATE INDEX plain_");
+    run(indexes.replace(" ON ", " ON plain_")).await;
+    let took = start.elapsed();
+    for name in names {
+        run(format!("DROP TABLE plain_{name}")).await;
+    }
+    took
 }
 
 /// What SQLite alone needs for the rows of `leads`: prepared inserts, a transaction a batch, and the indexes at the end.

@@ -26,16 +26,19 @@ use crate::{Projection, parked};
 pub use verify::{Compared, Difference};
 
 /// Events in one transaction at most.
-const STRETCH: usize = 1_000;
+const STRETCH: usize = 2_000;
 
-/// Where one thread does all writing, the live rows wait behind a transaction of the rebuild: it is to take about so
-/// long, however fast the machine is, and has at least so many events.
+/// A transaction of the rebuild takes about so long, however fast the machine is, and has at least so many events: the
+/// live rows wait behind it where one thread does all writing, and share processors and disk with it elsewhere.
 const HOLD_UP: Duration = Duration::from_millis(20);
 const SHORTEST: usize = 50;
 
 /// The same while nobody appends, so that only the first who does may have to wait so long. Longer transactions write the
 /// pages that are written to over and over less often.
 const HOLD_UP_NOBODY: Duration = Duration::from_millis(80);
+
+/// The same where every writer has a connection of its own, and waits for no other.
+const HOLD_UP_BESIDE: Duration = Duration::from_millis(250);
 
 /// How often something is tried that the live rows or a busy database got in the way of.
 const TRIES: u32 = 1_000;
@@ -95,7 +98,6 @@ impl Rebuild {
         projections: Vec<Box<dyn Projection>>,
         token: u32,
     ) -> Result<Self, RebuildError> {
-        let one_writer = views.has_one_writer();
         let mut followers = Vec::with_capacity(projections.len());
         for projection in projections {
             followers.push(begin(&*views, projection, token).await?);
@@ -104,7 +106,7 @@ impl Rebuild {
             log,
             views,
             followers,
-            stretch: if one_writer { STRETCH / 4 } else { STRETCH },
+            stretch: STRETCH / 4,
         })
     }
 
@@ -172,23 +174,30 @@ impl Rebuild {
                 applied.map(|()| start.elapsed())
             };
             let (took, read) = tokio::join!(applying, reading);
-            self.pace(took?, stretch.head > head);
+            let took = took?;
+            let somebody_appends = stretch.head > head && head > Position::START;
+            self.pace(took, somebody_appends);
             head = stretch.head;
             progress(Progress {
                 position: stretch.end,
                 head: stretch.head,
             });
             next = read?;
+            if somebody_appends {
+                // So that whoever does finds the disk and the processors free for as long as they were taken.
+                tokio::time::sleep(took).await;
+            }
         }
         Ok(())
     }
 
     /// Makes the next stretches shorter or longer, by how long one took.
     fn pace(&mut self, took: Duration, somebody_appends: bool) {
-        if !self.views.has_one_writer() {
-            return;
-        }
-        let hold_up = if somebody_appends { HOLD_UP } else { HOLD_UP_NOBODY };
+        let hold_up = match (somebody_appends, self.views.has_one_writer()) {
+            (true, _) => HOLD_UP,
+            (false, true) => HOLD_UP_NOBODY,
+            (false, false) => HOLD_UP_BESIDE,
+        };
         if took > hold_up {
             self.stretch = (self.stretch * 2 / 3).max(SHORTEST.min(self.stretch));
         } else if took < hold_up / 2 {

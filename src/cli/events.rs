@@ -110,7 +110,7 @@ fn data(event: &Event) -> serde_json::Result<Value> {
         Event::LeadCaptured(_) | Event::LeadWithheld(_) | Event::SignalRecorded(_) => &["/signal/person"],
         Event::LeadEnriched(_) => &["/profile"],
         Event::LeadUpdated(updated) if updated.notes.is_some() => &["/notes"],
-        Event::WebhookEndpointAdded(_) => &["/secret"],
+        Event::WebhookEndpointAdded(_) | Event::WebhookSecretRotated(_) => &["/secret"],
         Event::AccountOpened(_)
         | Event::PlanChanged(_)
         | Event::ApiKeyIssued(_)
@@ -124,6 +124,10 @@ fn data(event: &Event) -> serde_json::Result<Value> {
         | Event::LeadReleased(_)
         | Event::LeadUpdated(_)
         | Event::LeadErased(_)
+        | Event::WebhookEndpointChanged(_)
+        | Event::WebhookEndpointPaused(_)
+        | Event::WebhookEndpointResumed(_)
+        | Event::WebhookReplayRequested(_)
         | Event::WebhookEndpointDisabled(_)
         | Event::WebhookEndpointRemoved(_) => &[],
     };

@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{backfill, backfill_hours, events, forget, keys, log, plan, projections, replay, track};
+use super::{
+    backfill, backfill_hours, events, forget, keys, listen, log, plan, projections, replay, track, webhooks,
+};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 
@@ -32,6 +34,8 @@ impl Execute for App {
             Command::Replay { projection, verify } => replay::replay(self, projection, verify, output).await,
             Command::Projections(asked) => projections::execute(self, asked, output).await,
             Command::Events(asked) => events::events(self, asked, output).await,
+            Command::Webhooks(asked) => webhooks::execute(self, account, asked, output).await,
+            Command::Listen { forward_to } => listen::listen(self, account, &forward_to, output).await,
             Command::Forget { username } => forget::forget(self, account, &username, output).await,
         }
     }

@@ -7,6 +7,7 @@ pub mod events;
 pub mod execute;
 pub mod forget;
 pub mod keys;
+pub mod listen;
 pub mod log;
 pub mod plan;
 pub mod print;
@@ -15,6 +16,7 @@ pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod track;
+pub mod webhooks;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -62,6 +64,11 @@ enum Task {
     /// Show how the read models are, and what to do with those that have a fault
     #[command(subcommand)]
     Projections(projections::Task),
+    /// Add, try and look after webhook endpoints
+    #[command(subcommand)]
+    Webhooks(webhooks::Task),
+    /// Post what happens from now on to a server under development, as deliveries are
+    Listen(listen::Arguments),
     /// Show the event log
     Events(events::Arguments),
     /// Erase a person: destroy the key of all that was recorded of them, and record nothing more
@@ -105,6 +112,8 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Log(log::Task::Copy { from, to }) => log::copy(&config, &from, &to).await,
             Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
             Task::Projections(task) => run::commands(config, vec![task.command()]).await,
+            Task::Webhooks(task) => run::commands(config, vec![task.command()]).await,
+            Task::Listen(arguments) => run::commands(config, vec![arguments.command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
             Task::Forget(arguments) => run::commands(config, vec![arguments.command()]).await,
         }

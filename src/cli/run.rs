@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep};
 use super::print;
 use crate::app::App;
 use crate::config::{Config, Engine, Role, Roles};
+use crate::control::wire::Webhooks;
 use crate::control::{self, Command, Execute, Frame, Input};
 use crate::project;
 use crate::serve::{Tasks, stop_signal};
@@ -101,10 +102,22 @@ const fn needs_data(command: &Command) -> bool {
         | Command::BackfillGaps
         | Command::Projections(_)
         | Command::Events(_)
+        | Command::Webhooks(
+            Webhooks::List
+            | Webhooks::Test(_)
+            | Webhooks::Pause(_)
+            | Webhooks::Resume(_)
+            | Webhooks::RotateSecret(_)
+            | Webhooks::Remove(_)
+            | Webhooks::Replay { .. }
+            | Webhooks::Deliveries { .. },
+        )
+        | Command::Listen { .. }
         | Command::Forget { .. } => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }
         | Command::TrackKeyword { .. }
+        | Command::Webhooks(Webhooks::Add { .. })
         | Command::Backfill { .. }
         | Command::BackfillHours { .. } => false,
     }

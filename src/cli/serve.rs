@@ -120,7 +120,7 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
             async move { control::server::serve(&data_dir, execute, shutdown).await }
         });
     }
-    let api = api(app, tasks);
+    let api = api(app, tasks)?;
     let router = if roles.has(Role::Api) {
         router(api)
     } else {
@@ -169,7 +169,8 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn policy(app: &App) -> Policy {
+/// Where deliveries may go.
+pub(super) fn policy(app: &App) -> Policy {
     let webhooks = app.config.webhooks;
     Policy {
         allow_private: webhooks.allow_private,
@@ -189,16 +190,17 @@ fn deliveries(app: &App) -> anyhow::Result<deliver::Deliveries> {
     })
 }
 
-fn api(app: &App, tasks: &Tasks) -> Api {
+fn api(app: &App, tasks: &Tasks) -> anyhow::Result<Api> {
     let states = tasks.states();
     let secret = app.config.github.webhook_secret.as_ref();
-    Api {
+    Ok(Api {
         writer: app.writer.clone(),
         views: app.storage.views.clone(),
         store: app.storage.store.clone(),
         freshness: app.freshness.clone(),
         plans: app.plans.clone(),
         endpoint_policy: policy(app),
+        sender: Sender::new(Connector::system(policy(app))?)?,
         github_webhook: secret.map(|secret| GithubWebhook {
             ingest: app.ingest.clone(),
             secret: secret.expose().to_owned(),
@@ -211,7 +213,7 @@ fn api(app: &App, tasks: &Tasks) -> Api {
         shared_limits: app.storage.shared_limits(),
         answer_within: Api::ANSWER_WITHIN,
         shutdown: tasks.told(),
-    }
+    })
 }
 
 fn report((name, state): (&'static str, TaskState)) -> TaskReport {

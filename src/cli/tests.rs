@@ -1,10 +1,11 @@
 //! What the arguments are read as.
 
 use clap::CommandFactory as _;
+use domain::{StartFrom, WebhookEventType, WebhookKind};
 
 use super::*;
 use crate::control::Command;
-use crate::control::wire::{self, Projections};
+use crate::control::wire::{self, Projections, Webhooks};
 
 fn asked(arguments: &[&str]) -> Result<Command, String> {
     let line = Line::try_parse_from([&["gitleads"], arguments].concat()).map_err(|error| error.to_string())?;
@@ -16,6 +17,8 @@ fn asked(arguments: &[&str]) -> Result<Command, String> {
         Some(Task::Projections(task)) => task.command(),
         Some(Task::Events(arguments)) => arguments.command(),
         Some(Task::Forget(arguments)) => arguments.command(),
+        Some(Task::Webhooks(task)) => task.command(),
+        Some(Task::Listen(arguments)) => arguments.command(),
         Some(Task::Backfill(arguments)) => arguments.commands().unwrap().remove(0),
         Some(Task::Log(log::Task::Verify)) => log::Task::verify(),
         Some(Task::Log(log::Task::Copy { .. })) => return Err("copy".into()),
@@ -112,6 +115,64 @@ fn every_command_is_read_as_it_is_documented() {
     assert_eq!(asked(&["backfill", "-"]), Ok(stdin));
 }
 
+#[test]
+fn every_command_on_webhooks_is_read_as_it_is_documented() {
+    let webhooks = |arguments: &[&str]| asked(&[&["webhooks"], arguments].concat());
+    let told = |asked| Ok(Command::Webhooks(asked));
+    let text = "wh_01J8ZQ4N3M8YV7T6S5R4Q3P2N1";
+    let id = text.parse().unwrap();
+    let url = || "https://hooks.example.com/in".to_owned();
+    assert_eq!(webhooks(&["list"]), told(Webhooks::List));
+    let plain = Webhooks::Add {
+        url: url(),
+        kind: WebhookKind::Webhook,
+        events: Vec::new(),
+        start_from: StartFrom::Now,
+        description: None,
+    };
+    assert_eq!(webhooks(&["add", &url()]), told(plain));
+    let whole = Webhooks::Add {
+        url: url(),
+        kind: WebhookKind::Slack,
+        events: vec![WebhookEventType::LeadCreated, WebhookEventType::LeadErased],
+        start_from: StartFrom::Beginning,
+        description: Some("sales".into()),
+    };
+    let more = [
+        "--kind",
+        "slack",
+        "--events",
+        "lead.created,lead.erased",
+        "--start-from",
+        "beginning",
+    ];
+    let there = url();
+    let arguments = [&["add", &there, "--description", "sales"][..], &more].concat();
+    assert_eq!(webhooks(&arguments), told(whole));
+    for (word, asked) in [
+        ("test", Webhooks::Test(id)),
+        ("pause", Webhooks::Pause(id)),
+        ("resume", Webhooks::Resume(id)),
+        ("rotate-secret", Webhooks::RotateSecret(id)),
+        ("remove", Webhooks::Remove(id)),
+        ("deliveries", Webhooks::Deliveries { id, limit: 20 }),
+    ] {
+        assert_eq!(webhooks(&[word, text]), told(asked));
+    }
+    let since = "2026-04-24T10:31:00Z";
+    let replay = Webhooks::Replay {
+        id,
+        since: since.parse().unwrap(),
+        until: None,
+    };
+    assert_eq!(webhooks(&["replay", text, "--since", since]), told(replay));
+    let forward_to = "http://localhost:3000/hook".to_owned();
+    assert_eq!(
+        asked(&["listen", "--forward-to", &forward_to.clone()]),
+        Ok(Command::Listen { forward_to })
+    );
+}
+
 #[tokio::test]
 async fn a_command_that_needs_data_makes_no_new_installation() {
     let folder = tempfile::tempdir().unwrap();
@@ -123,6 +184,8 @@ async fn a_command_that_needs_data_makes_no_new_installation() {
         &["replay", "--all"],
         &["projections", "list"],
         &["events"],
+        &["webhooks", "list"],
+        &["listen", "--forward-to", "http://localhost:3000/"],
     ] {
         let data_dir = data.to_str().unwrap();
         let line = Line::try_parse_from(["gitleads", "--data-dir", data_dir]).unwrap();

@@ -2,7 +2,11 @@
 
 use domain::event::WebhookEndpointAdded;
 use domain::webhook_endpoint::{WebhookEndpoint, WebhookEndpointCommand, WebhookEndpointRefusal};
-use domain::{AccountId, EventId, StreamId, Timestamp, WebhookEndpointId, WebhookEventType};
+use domain::{
+    AccountId, EventId, StartFrom, StreamId, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters,
+    WebhookKind,
+};
+use event_log::Position;
 
 use super::execute::execute;
 use super::{CommandError, Committed, Writer};
@@ -10,10 +14,16 @@ use super::{CommandError, Committed, Writer};
 /// What a customer asks for. The caller has checked the URL and the secret.
 #[derive(Clone)]
 pub struct NewEndpoint {
+    /// What reads it.
+    pub kind: WebhookKind,
     /// Where deliveries go.
     pub url: String,
     /// Which events it hears of.
     pub events: Vec<WebhookEventType>,
+    /// Which leads it hears of.
+    pub filters: WebhookFilters,
+    /// Where in the log it begins.
+    pub start_from: StartFrom,
     /// What the customer says of it.
     pub description: Option<String>,
     /// The signing secret.
@@ -25,11 +35,11 @@ pub struct NewEndpoint {
 pub struct AddedEndpoint {
     /// The endpoint.
     pub endpoint_id: WebhookEndpointId,
-    /// Since when it hears of events.
+    /// When it was added.
     pub created_at: Timestamp,
 }
 
-/// Adds the endpoint; it hears of what is recorded from now on.
+/// Adds the endpoint.
 pub async fn add_webhook_endpoint(
     writer: &Writer,
     account: AccountId,
@@ -39,8 +49,11 @@ pub async fn add_webhook_endpoint(
     let event_id = EventId::new(writer.clock.ulid());
     let added = WebhookEndpointAdded {
         endpoint_id,
+        kind: new.kind,
         url: new.url,
         events: new.events,
+        filters: new.filters,
+        start_from: new.start_from,
         description: new.description,
         secret: writer.vault.seal_for_account(account, event_id, new.secret.as_bytes()),
     };
@@ -67,7 +80,7 @@ pub(super) async fn change_endpoint(
     account: AccountId,
     endpoint_id: WebhookEndpointId,
     command: WebhookEndpointCommand,
-) -> Result<event_log::Position, CommandError<WebhookEndpointRefusal>> {
+) -> Result<Position, CommandError<WebhookEndpointRefusal>> {
     let stream = StreamId::webhook_endpoint(account, endpoint_id);
     let event_id = EventId::new(writer.clock.ulid());
     Ok(execute::<WebhookEndpoint>(writer, stream, event_id, command)

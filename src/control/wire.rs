@@ -1,6 +1,9 @@
 //! What goes over the control socket: a command as the first line, its input behind it; frames back, one JSON a line.
 
-use domain::{ApiKeyId, Keyword, PlanName, RepoName, RepoRelation, ScanTargets};
+use domain::{
+    ApiKeyId, Keyword, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom, Timestamp, WebhookEndpointId,
+    WebhookEventType, WebhookKind,
+};
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -76,6 +79,60 @@ pub enum Command {
     Forget {
         /// What the person is called.
         username: String,
+    },
+    /// Shows, tries and changes the webhook endpoints.
+    Webhooks(Webhooks),
+    /// Tells a developer's own server of what happens from now on.
+    Listen {
+        /// Its URL.
+        forward_to: String,
+    },
+}
+
+/// What to do with webhook endpoints.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Webhooks {
+    /// Lists them.
+    List,
+    /// Adds one.
+    Add {
+        /// Where deliveries go.
+        url: String,
+        /// What reads it.
+        kind: WebhookKind,
+        /// Which events it hears of; empty: the usual ones.
+        events: Vec<WebhookEventType>,
+        /// Where in the log it begins.
+        start_from: StartFrom,
+        /// What the customer says of it.
+        description: Option<String>,
+    },
+    /// Sends a test.
+    Test(WebhookEndpointId),
+    /// Sends nothing more for the time being.
+    Pause(WebhookEndpointId),
+    /// Goes on from where it stopped.
+    Resume(WebhookEndpointId),
+    /// Gives it another secret.
+    RotateSecret(WebhookEndpointId),
+    /// Removes it.
+    Remove(WebhookEndpointId),
+    /// Sends again what happened in a span of time.
+    Replay {
+        /// The endpoint.
+        id: WebhookEndpointId,
+        /// Events recorded at this time or later.
+        since: Timestamp,
+        /// Events recorded before this time; none: now.
+        until: Option<Timestamp>,
+    },
+    /// Shows the newest deliveries with their last attempt.
+    Deliveries {
+        /// The endpoint.
+        id: WebhookEndpointId,
+        /// How many.
+        limit: u32,
     },
 }
 

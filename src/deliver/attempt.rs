@@ -1,9 +1,10 @@
-//! From an event to an attempt: reads what the body needs, renders it, sends it. One call for each attempt a worker makes.
+//! From an event to an attempt: reads what the body needs, renders it, sends it. One call for each request a worker makes.
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use domain::{Event, EventId, PersonRef, Sealed};
+use bytes::Bytes;
+use domain::{EventId, PersonRef, Sealed, WebhookEventType, WebhookFilters, WebhookKind};
 use event_log::Recorded;
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
@@ -15,7 +16,8 @@ use super::body::{self, Unrenderable};
 use super::cursor::{Made, Skipped};
 use super::lane::Item;
 use super::request::{Attempt, Sender};
-use super::sign::Secret;
+use super::secrets::secrets;
+use super::sign::Secrets;
 use crate::commands::Writer;
 use crate::lease::Lease;
 use crate::telemetry::TRACE;
@@ -23,23 +25,32 @@ use crate::telemetry::TRACE;
 /// Where one endpoint's deliveries go and how they are signed.
 pub struct Target {
     uri: Uri,
-    secret: Secret,
+    secrets: Secrets,
+    kind: WebhookKind,
+    filters: WebhookFilters,
 }
 
 impl Target {
-    /// The target of an endpoint; its secret is opened here.
+    /// The target of an endpoint; its secrets are opened here.
     pub fn open(writer: &Writer, endpoint: &WebhookEndpointRow) -> anyhow::Result<Self> {
-        let secret = writer
-            .vault
-            .open_for_account(endpoint.account, endpoint.secret_event, &endpoint.secret)
-            .context("open the endpoint's secret")?;
-        let secret = std::str::from_utf8(&secret).context("read the endpoint's secret")?;
         // Through the parser that judged it: the customer's spelling may not be a URI's.
         let url = Url::parse(&endpoint.url).context("read the endpoint's URL")?;
         Ok(Self {
             uri: url.as_str().parse().context("read the endpoint's URL")?,
-            secret: Secret::try_new(secret).context("read the endpoint's secret")?,
+            secrets: secrets(writer, endpoint)?,
+            kind: endpoint.kind,
+            filters: endpoint.filters.clone(),
         })
+    }
+
+    /// Where they go.
+    pub const fn uri(&self) -> &Uri {
+        &self.uri
+    }
+
+    /// How they are signed.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
     }
 }
 
@@ -49,96 +60,181 @@ pub enum Turn {
     Made(Box<Made>),
     /// The person was erased: nothing of them is sent any more.
     Erased(Skipped),
+    /// The endpoint does not want to hear of this lead.
+    Filtered,
     /// The event cannot be told.
     Unrenderable(Unrenderable),
     /// The endpoint is another node's by now: nothing was sent.
     NotOurs,
 }
 
-/// Takes the event's turn. Errs only if the log or the vault cannot be read; then nothing was sent.
-pub async fn take_turn(
-    writer: Arc<Writer>,
-    sender: Sender,
-    target: Arc<Target>,
-    lease: Lease,
-    item: Item,
-) -> (Item, anyhow::Result<Turn>) {
-    let span = info_span!(target: TRACE, "deliver", otel.kind = "producer", position = item.position.get());
-    let turn = turn(&writer, &sender, &target, &lease, &item).instrument(span).await;
-    (item, turn)
+/// What an endpoint's turns need.
+pub struct Way {
+    /// The log, the vault and the clock.
+    pub writer: Arc<Writer>,
+    /// Makes the requests.
+    pub sender: Sender,
+    /// Where they go.
+    pub target: Target,
+    /// Without which no request is made.
+    pub lease: Lease,
 }
 
-async fn turn(writer: &Writer, sender: &Sender, target: &Target, lease: &Lease, item: &Item) -> anyhow::Result<Turn> {
+/// An event whose body is ready to be sent.
+struct Ready {
+    item: Item,
+    person: PersonRef,
+    keys: Keyring,
+    event_id: EventId,
+    event_type: WebhookEventType,
+    body: Bytes,
+}
+
+/// How far an event came without a request.
+enum Prepared {
+    Ready(Ready),
+    Over(Item, Turn),
+}
+
+/// Takes the turn of these events, each of another lead, with one request: of several as one message, where the endpoint's kind
+/// takes such. Errs only if the log or the vault cannot be read; then nothing was sent.
+pub async fn take_turns(way: Arc<Way>, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>> {
+    let position = items.first().map(|item| item.position.get());
+    let span = info_span!(target: TRACE, "deliver", otel.kind = "producer", position);
+    turns(&way, items).instrument(span).await
+}
+
+async fn turns(way: &Way, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>> {
+    let (mut ready, mut over) = (Vec::new(), Vec::new());
+    for item in items {
+        match prepare(way, item).await? {
+            Prepared::Ready(one) => ready.push(one),
+            Prepared::Over(item, turn) => over.push((item, turn)),
+        }
+    }
+    if !ready.is_empty() {
+        over.extend(send(way, ready).await);
+    }
+    Ok(over)
+}
+
+async fn prepare(way: &Way, item: Item) -> anyhow::Result<Prepared> {
+    let over = |item, turn| Ok(Prepared::Over(item, turn));
     let Some(person) = item.stream.person() else {
-        return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
+        return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
     };
-    let history = history(writer, item).await?;
-    let keys = writer
-        .vault
-        .keys(item.stream.account(), &[person])
-        .await
-        .context("get the person's key")?;
-    let rendered = match body::render(&history, item.position, person, &keys) {
+    let read = history(&way.writer, &item).await?;
+    let history = read.events();
+    let keys = way.writer.vault.keys(item.stream.account(), &[person]).await;
+    let keys = keys.context("get the person's key")?;
+    match body::fits(&way.target.filters, history, item.position, person, &keys) {
+        Ok(true) => {}
+        Ok(false) => return over(item, Turn::Filtered),
+        Err(reason) => return over(item, Turn::Unrenderable(reason)),
+    }
+    let rendered = match body::render(history, item.position, person, &keys) {
         Ok(rendered) => rendered,
-        Err(reason) => return Ok(Turn::Unrenderable(reason)),
+        Err(reason) => return over(item, Turn::Unrenderable(reason)),
     };
-    let Some((event_id, event)) = find(&history, item) else {
-        return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
+    let Some((event_id, event_type)) = find(history, &item) else {
+        return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
     };
-    let Some(event_type) = body::event_type(event) else {
-        return Ok(Turn::Unrenderable(Unrenderable::Incomplete));
-    };
-    let (delivery, number, at) = (writer.clock.ulid(), item.attempts + 1, writer.clock.now());
-    let Some(rendered) = rendered else {
-        return Ok(Turn::Erased(Skipped {
-            delivery,
+    let Some(body) = rendered else {
+        let skipped = Skipped {
+            delivery: way.writer.clock.ulid(),
             event_id,
+            event_type,
+            stream: item.stream.clone(),
             position: item.position,
-            number,
-            at,
-        }));
+            number: item.attempts + 1,
+            at: way.writer.clock.now(),
+        };
+        return over(item, Turn::Erased(skipped));
     };
-    let attempt = Attempt {
-        uri: target.uri.clone(),
-        event_type,
+    Ok(Prepared::Ready(Ready {
+        item,
+        person,
+        keys,
         event_id,
-        delivery,
-        number,
-        at,
-        body: rendered,
+        event_type,
+        body,
+    }))
+}
+
+async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
+    let bodies: Vec<Bytes> = ready.iter().map(|one| one.body.clone()).collect();
+    let (Some(first), Ok(message)) = (ready.first(), body::shaped(way.target.kind, &bodies)) else {
+        let unrenderable = || Turn::Unrenderable(Unrenderable::Incomplete);
+        return ready.into_iter().map(|one| (one.item, unrenderable())).collect();
     };
     // However long the reading took.
-    if !lease.is_held() {
-        return Ok(Turn::NotOurs);
+    if !way.lease.is_held() {
+        return ready.into_iter().map(|one| (one.item, Turn::NotOurs)).collect();
     }
-    let outcome = sender.send(attempt, &target.secret).await;
-    Ok(Turn::Made(Box::new(Made {
+    let (mut delivery, at) = (way.writer.clock.ulid(), way.writer.clock.now());
+    let attempt = Attempt {
+        uri: way.target.uri.clone(),
+        event_type: first.event_type,
+        event_id: first.event_id,
+        sequence: Some(first.item.position),
         delivery,
-        event_id,
-        position: item.position,
-        number,
+        number: first.item.attempts + 1,
         at,
-        answer: seal(&keys, person, event_id, &outcome.answer),
-        outcome,
-    })))
+        body: message,
+    };
+    let outcome = way.sender.send(attempt, &way.target.secrets).await;
+    let mut turns = Vec::with_capacity(ready.len());
+    for one in ready {
+        let made = Made {
+            delivery,
+            event_id: one.event_id,
+            event_type: one.event_type,
+            stream: one.item.stream.clone(),
+            position: one.item.position,
+            number: one.item.attempts + 1,
+            at,
+            answer: seal(&one.keys, one.person, one.event_id, &outcome.answer),
+            outcome: outcome.clone(),
+        };
+        turns.push((one.item, Turn::Made(Box::new(made))));
+        // The others of a message were told by the same request, and have rows of their own.
+        delivery = way.writer.clock.ulid();
+    }
+    turns
 }
 
-/// What the body needs: the event alone, or its lead's whole stream.
-async fn history(writer: &Writer, item: &Item) -> anyhow::Result<Vec<Recorded>> {
+/// What a body is made from.
+enum History {
+    /// The event alone.
+    One(Arc<Recorded>),
+    /// Its lead's whole stream.
+    Whole(Vec<Recorded>),
+}
+
+impl History {
+    fn events(&self) -> &[Recorded] {
+        match self {
+            Self::One(recorded) => std::slice::from_ref(recorded),
+            Self::Whole(events) => events,
+        }
+    }
+}
+
+async fn history(writer: &Writer, item: &Item) -> anyhow::Result<History> {
     if let Some(recorded) = item.recorded.as_ref().filter(|recorded| body::stands_alone(recorded)) {
-        return Ok(vec![recorded.clone()]);
+        return Ok(History::One(recorded.clone()));
     }
     let mut streams = writer
         .log
         .read_streams(std::slice::from_ref(&item.stream))
         .await
         .context("read the lead's stream")?;
-    Ok(streams.pop().unwrap_or_default())
+    Ok(History::Whole(streams.pop().unwrap_or_default()))
 }
 
-fn find<'a>(history: &'a [Recorded], item: &Item) -> Option<(EventId, &'a Event)> {
+fn find(history: &[Recorded], item: &Item) -> Option<(EventId, WebhookEventType)> {
     let recorded = history.iter().find(|recorded| recorded.position == item.position)?;
-    Some((recorded.id, &recorded.event))
+    Some((recorded.id, body::event_type(&recorded.event)?))
 }
 
 /// An answer can repeat what was sent, so it is kept as what it may hold: the person's data.

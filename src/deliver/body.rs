@@ -1,15 +1,19 @@
 //! What a subscriber is told: the body of each webhook, rendered from the log alone, so that every attempt and every
 //! replay sends the same bytes. These types are the "sent" set; the API has its own.
 
+mod chat;
+
 use bytes::Bytes;
 use domain::event::LeadUpdated;
 use domain::{
     Event, EventId, Keyword, LeadId, LeadStatus, PersonRef, Profile, RepoName, Sealed, Signal, SignalKind,
-    SignalPerson, Timestamp, WebhookEventType,
+    SignalPerson, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters,
 };
 use event_log::{Position, Recorded};
 use serde::Serialize;
 use vault::{Keyring, OpenError};
+
+pub use chat::{MOST, shaped};
 
 /// Why a stored event cannot be told; a fault of the program or of the store, and no reason to try again.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +85,12 @@ struct Erased {
     erased_at: Timestamp,
 }
 
+/// All that is told by a test.
+#[derive(Serialize)]
+struct Test {
+    endpoint_id: WebhookEndpointId,
+}
+
 /// What was known of a lead when an event was recorded.
 struct Known<'a> {
     lead_id: LeadId,
@@ -94,6 +104,7 @@ pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
     match event {
         Event::LeadCaptured(_) | Event::LeadReleased(_) => Some(WebhookEventType::LeadCreated),
         Event::LeadEnriched(enriched) if !enriched.withheld => Some(WebhookEventType::LeadEnriched),
+        Event::SignalRecorded(recorded) if !recorded.withheld => Some(WebhookEventType::LeadSignalAdded),
         Event::LeadUpdated(updated) if !updated.withheld => Some(WebhookEventType::LeadUpdated),
         Event::LeadErased(erased) if !erased.withheld => Some(WebhookEventType::LeadErased),
         _ => None,
@@ -151,13 +162,40 @@ pub fn render(
     body(event, data).map(Some)
 }
 
+/// The body of a test of the endpoint, which no event of the log stands behind.
+pub fn test(endpoint_id: WebhookEndpointId, id: EventId, at: Timestamp) -> Result<Bytes, Unrenderable> {
+    written(WebhookEventType::WebhookTest, id, at, Test { endpoint_id })
+}
+
+/// Whether an endpoint with these filters hears of the event at `position`. Of an erased person nothing is known that a filter
+/// could look at: their erasure passes all, and whatever else there was is for [`render`] to leave out.
+pub fn fits(
+    filters: &WebhookFilters,
+    history: &[Recorded],
+    position: Position,
+    person: PersonRef,
+    keys: &Keyring,
+) -> Result<bool, Unrenderable> {
+    let is_erasure = |recorded: &Recorded| matches!(recorded.event, Event::LeadErased(_));
+    if filters.is_empty() || history.iter().any(is_erasure) {
+        return Ok(true);
+    }
+    let (signal_event, signal) = known_at(history, position).ok_or(Unrenderable::Incomplete)?.signal;
+    let opened = unless_erased(keys.open::<SignalPerson>(person, signal_event, &signal.person))?;
+    Ok(opened.is_none_or(|told| filters.fit(signal.kind, &told.repo, signal.keyword.as_ref())))
+}
+
 fn body(event: &Recorded, data: impl Serialize) -> Result<Bytes, Unrenderable> {
     let event_type = event_type(&event.event).ok_or(Unrenderable::Incomplete)?;
+    written(event_type, event.id, event.recorded_at, data)
+}
+
+fn written(event: WebhookEventType, id: EventId, at: Timestamp, data: impl Serialize) -> Result<Bytes, Unrenderable> {
     let body = Body {
-        event: event_type,
-        r#type: event_type,
-        id: event.id,
-        timestamp: event.recorded_at,
+        event,
+        r#type: event,
+        id,
+        timestamp: at,
         data,
     };
     serde_json::to_vec(&body).map(Into::into).map_err(Unrenderable::Json)
@@ -187,6 +225,10 @@ fn known_at(history: &[Recorded], position: Position) -> Option<Known<'_>> {
             }
             // A released lead enters the lists at the moment of its release.
             Event::LeadReleased(_) => captured_at = Some(recorded.recorded_at),
+            // A further signal is what its own webhook is about, and no other's.
+            Event::SignalRecorded(further) if recorded.position == position => {
+                signal = Some((recorded.id, &further.signal));
+            }
             Event::LeadEnriched(enriched) => profile = Some((recorded.id, &enriched.profile)),
             _ => {}
         }

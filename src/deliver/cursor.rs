@@ -2,11 +2,12 @@
 //! `gitleads.db`; every statement can be run twice.
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
-use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId};
+use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType};
 use event_log::Position;
 use ulid::Ulid;
 
-use super::lane::Item;
+use super::health::Kept;
+use super::lane::{Item, Track};
 use super::request::{Failure, Outcome};
 
 /// How far an endpoint has come, and how it fares.
@@ -18,44 +19,59 @@ pub struct Cursor {
     pub seen: Position,
     /// … but for these.
     pub unsettled: Vec<Position>,
-    /// Until when the receiver asked to be left alone.
-    pub silent_until: Option<Timestamp>,
+    /// The place of the event that added the endpoint.
+    pub added_at: Position,
     /// The first failed attempt since the last successful one.
     pub failing_since: Option<Timestamp>,
     /// How many failed since.
     pub failures: u32,
+    /// What else is kept of how it fares.
+    pub health: Kept,
 }
 
 impl Cursor {
-    /// The cursor of an endpoint that has heard nothing yet and hears of what follows `position`.
-    pub const fn new(position: Position) -> Self {
+    /// The cursor of an endpoint that was added at `added_at`, has heard nothing yet and hears of what follows `position`.
+    pub fn new(position: Position, added_at: Position) -> Self {
         Self {
             position,
             seen: position,
             unsettled: Vec::new(),
-            silent_until: None,
+            added_at,
             failing_since: None,
             failures: 0,
+            health: Kept::default(),
         }
+    }
+
+    /// Whatever has failed before counts no more.
+    pub fn forgive(&mut self) {
+        self.failing_since = None;
+        self.failures = 0;
+        self.health = Kept::default();
     }
 
     /// The row as it is to stand from now on.
     pub fn statement(&self, account: AccountId, endpoint: WebhookEndpointId) -> Statement {
         let unsettled: Vec<String> = self.unsettled.iter().map(ToString::to_string).collect();
         Statement::insert(
-            "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures)",
+            "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, \
+             open_until, openings, added_at)",
             "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
              unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
-             failing_since = excluded.failing_since, failures = excluded.failures",
+             failing_since = excluded.failing_since, failures = excluded.failures, open_until = excluded.open_until, \
+             openings = excluded.openings, added_at = excluded.added_at",
             vec![
                 endpoint.to_string().into(),
                 account.to_string().into(),
                 self.position.get().into(),
                 self.seen.get().into(),
                 unsettled.join(",").into(),
-                self.silent_until.map(Timestamp::micros).into(),
+                self.health.silent_until.map(Timestamp::micros).into(),
                 self.failing_since.map(Timestamp::micros).into(),
                 self.failures.into(),
+                self.health.open_until.map(Timestamp::micros).into(),
+                self.health.openings.into(),
+                self.added_at.get().into(),
             ],
         )
     }
@@ -64,8 +80,8 @@ impl Cursor {
 /// The endpoint's cursor, if it ever had one.
 pub async fn load(store: &dyn Database, endpoint: WebhookEndpointId) -> Result<Option<Cursor>, DatabaseError> {
     let query = Statement::sql(
-        "SELECT position, seen, unsettled, silent_until, failing_since, failures FROM webhook_cursor \
-         WHERE endpoint = $1",
+        "SELECT position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, added_at \
+         FROM webhook_cursor WHERE endpoint = $1",
         vec![endpoint.to_string().into()],
     );
     let rows = store.read(query).await?;
@@ -84,9 +100,14 @@ fn cursor(row: &Row) -> Result<Cursor, ColumnError> {
         unsettled: unsettled
             .map(|number| number.parse().map(Position::new).map_err(malformed))
             .collect::<Result<_, _>>()?,
-        silent_until: row.find_int(3)?.map(Timestamp::from_micros),
+        added_at: position(row, 8)?,
         failing_since: row.find_int(4)?.map(Timestamp::from_micros),
         failures: count(row, 5)?,
+        health: Kept {
+            silent_until: row.find_int(3)?.map(Timestamp::from_micros),
+            open_until: row.find_int(6)?.map(Timestamp::from_micros),
+            openings: count(row, 7)?,
+        },
     })
 }
 
@@ -112,6 +133,7 @@ fn item(row: &Row) -> Result<Item, ColumnError> {
         attempts: count(row, 2)?,
         due_at: Timestamp::from_micros(row.int(3)?),
         stored: true,
+        track: Track::Live,
         recorded: None,
     })
 }
@@ -148,6 +170,10 @@ pub struct Made {
     pub delivery: Ulid,
     /// The event.
     pub event_id: EventId,
+    /// Which webhook it is.
+    pub event_type: WebhookEventType,
+    /// The event's stream.
+    pub stream: StreamId,
     /// The event's place.
     pub position: Position,
     /// Which attempt it was, from 1.
@@ -162,23 +188,21 @@ pub struct Made {
 
 impl Made {
     /// The row for the customer to look at.
-    pub fn statement(&self, endpoint: WebhookEndpointId) -> Statement {
-        Statement::insert(
-            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer)",
-            "ON CONFLICT DO NOTHING",
-            vec![
-                format!("dlv_{}", self.delivery).into(),
-                endpoint.to_string().into(),
-                self.position.get().into(),
-                self.event_id.to_string().into(),
-                self.number.into(),
-                self.at.micros().into(),
-                u64::try_from(self.outcome.took.as_micros()).unwrap_or(u64::MAX).into(),
-                self.outcome.status.map(u32::from).into(),
-                self.outcome.failure.map_or("delivered", Failure::as_str).into(),
-                self.answer.as_ref().map(Sealed::bytes).into(),
-            ],
-        )
+    pub fn row(&self, endpoint: WebhookEndpointId) -> Vec<Value> {
+        vec![
+            format!("dlv_{}", self.delivery).into(),
+            endpoint.to_string().into(),
+            self.position.get().into(),
+            self.event_id.to_string().into(),
+            self.number.into(),
+            self.at.micros().into(),
+            u64::try_from(self.outcome.took.as_micros()).unwrap_or(u64::MAX).into(),
+            self.outcome.status.map(u32::from).into(),
+            self.outcome.failure.map_or("delivered", Failure::as_str).into(),
+            self.answer.as_ref().map(Sealed::bytes).into(),
+            self.stream.as_str().into(),
+            self.event_type.as_str().into(),
+        ]
     }
 }
 
@@ -188,6 +212,10 @@ pub struct Skipped {
     pub delivery: Ulid,
     /// The event.
     pub event_id: EventId,
+    /// Which webhook it is.
+    pub event_type: WebhookEventType,
+    /// The event's stream.
+    pub stream: StreamId,
     /// The event's place.
     pub position: Position,
     /// Which attempt it would have been, from 1.
@@ -198,21 +226,31 @@ pub struct Skipped {
 
 impl Skipped {
     /// The row for the customer to look at.
-    pub fn statement(&self, endpoint: WebhookEndpointId) -> Statement {
-        Statement::insert(
-            "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, outcome)",
-            "ON CONFLICT DO NOTHING",
-            vec![
-                format!("dlv_{}", self.delivery).into(),
-                endpoint.to_string().into(),
-                self.position.get().into(),
-                self.event_id.to_string().into(),
-                self.number.into(),
-                self.at.micros().into(),
-                0_u32.into(),
-                "erased".into(),
-            ],
-        )
+    pub fn row(&self, endpoint: WebhookEndpointId) -> Vec<Value> {
+        vec![
+            format!("dlv_{}", self.delivery).into(),
+            endpoint.to_string().into(),
+            self.position.get().into(),
+            self.event_id.to_string().into(),
+            self.number.into(),
+            self.at.micros().into(),
+            0_u32.into(),
+            Value::Null,
+            "erased".into(),
+            Value::Null,
+            self.stream.as_str().into(),
+            self.event_type.as_str().into(),
+        ]
+    }
+}
+
+/// Keeps these rows of attempts.
+pub const fn attempts(rows: Vec<Vec<Value>>) -> Statement {
+    Statement::Insert {
+        into: "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer, \
+               stream, event)",
+        on_conflict: "ON CONFLICT DO NOTHING",
+        rows,
     }
 }
 
@@ -228,7 +266,7 @@ pub struct Known {
 
 /// Every endpoint that has a cursor.
 pub async fn all(store: &dyn Database) -> Result<Vec<Known>, DatabaseError> {
-    let text = "SELECT endpoint, account, position FROM webhook_cursor ORDER BY endpoint";
+    let text = "SELECT endpoint, account, position, added_at FROM webhook_cursor ORDER BY endpoint";
     let rows = store.read(Statement::sql(text, Vec::new())).await?;
     Ok(rows.iter().map(known).collect::<Result<_, _>>()?)
 }
@@ -243,7 +281,7 @@ fn known(row: &Row) -> Result<Known, ColumnError> {
     Ok(Known {
         endpoint: row.text(0)?.parse().map_err(malformed(0))?,
         account: row.text(1)?.parse().map_err(malformed(1))?,
-        existed_at: position(row, 2)?,
+        existed_at: position(row, 2)?.max(position(row, 3)?),
     })
 }
 
@@ -253,6 +291,8 @@ pub fn forget(endpoint: WebhookEndpointId) -> Vec<Statement> {
         "DELETE FROM webhook_cursor WHERE endpoint = $1",
         "DELETE FROM webhook_retry WHERE endpoint = $1",
         "DELETE FROM webhook_attempt WHERE endpoint = $1",
+        "DELETE FROM webhook_resend WHERE endpoint = $1",
+        "DELETE FROM webhook_replay WHERE endpoint = $1",
     ]
     .map(|text| Statement::sql(text, vec![endpoint.to_string().into()]))
     .into()
@@ -265,7 +305,7 @@ pub fn prune(time: Timestamp) -> Statement {
     Statement::sql("DELETE FROM webhook_attempt WHERE id < $1", vec![first_kept])
 }
 
-fn position(row: &Row, index: usize) -> Result<Position, ColumnError> {
+pub(super) fn position(row: &Row, index: usize) -> Result<Position, ColumnError> {
     let position = u64::try_from(row.int(index)?).map_err(|_| ColumnError {
         index,
         expected: "position",

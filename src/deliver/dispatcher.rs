@@ -1,6 +1,8 @@
 //! Keeps one worker going for every active endpoint that is this node's: starts and stops them as endpoints and nodes come
 //! and go, starts them again after a failure, and nudges those whose account has news. Kept running by `serve`.
 //!
+//! It reads the newest part of the log once, for all of them.
+//!
 //! Endpoints are divided among the nodes that deliver. Which node one belongs to is a matter of speed: that no two
 //! deliver to it is the matter of its lease, which the new node waits for until the old one has given it back.
 
@@ -20,7 +22,10 @@ use tokio::time::{Instant, sleep};
 
 use super::cursor;
 use super::request::Sender;
-use super::worker::{Ended, Worker};
+use super::resend;
+use super::slots::Slots;
+use super::tail::Tail;
+use super::worker::{self, Ended, Means, Worker};
 use crate::commands::Writer;
 use crate::lease::{Leases, Role, Share};
 use crate::serve::Shutdown;
@@ -67,14 +72,24 @@ pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<(
     let Some(head) = caught_up(&deliveries, &shutdown).await? else {
         return Ok(());
     };
+    let tail = Arc::new(Tail::new());
+    tail.extend(head, Vec::new(), head);
     let mut dispatcher = Dispatcher {
         share: deliveries.leases.share(Role::Deliver),
+        means: Means {
+            writer: deliveries.writer.clone(),
+            store: deliveries.store.clone(),
+            sender: deliveries.sender.clone(),
+            slots: Slots::new(),
+            tail,
+        },
         deliveries,
         end: shutdown.clone(),
         workers: HashMap::new(),
         tasks: JoinSet::new(),
         looked_to: head,
         listed_at: Position::START,
+        asked_at: Instant::now(),
         pruned_at: Timestamp::default(),
     };
     dispatcher.reconcile().await?;
@@ -106,8 +121,11 @@ async fn caught_up(deliveries: &Deliveries, shutdown: &Shutdown) -> anyhow::Resu
 /// A worker that runs.
 struct Running {
     account: AccountId,
+    /// The endpoint as it was then.
+    changed_at: Position,
     task: Id,
     nudge: Arc<Notify>,
+    resend: Arc<Notify>,
     stop: watch::Sender<bool>,
 }
 
@@ -115,6 +133,8 @@ struct Running {
 struct Told {
     /// There are news.
     nudge: Arc<Notify>,
+    /// Something is to be sent again.
+    resend: Arc<Notify>,
     /// The endpoint is to be left.
     stop: Shutdown,
     /// The process is to end.
@@ -123,6 +143,7 @@ struct Told {
 
 struct Dispatcher {
     deliveries: Deliveries,
+    means: Means,
     /// The endpoints that are this node's.
     share: Share,
     end: Shutdown,
@@ -131,6 +152,8 @@ struct Dispatcher {
     looked_to: Position,
     /// The last change of the endpoints that the workers follow.
     listed_at: Position,
+    /// When was last looked for what is to be sent again.
+    asked_at: Instant,
     pruned_at: Timestamp,
 }
 
@@ -157,6 +180,7 @@ impl Dispatcher {
         if divided_anew || ended.is_some() || self.deliveries.freshness.changed_at(ENDPOINTS) != self.listed_at {
             self.reconcile().await?;
         }
+        self.pass_on_resends().await?;
         self.prune().await
     }
 
@@ -173,22 +197,40 @@ impl Dispatcher {
                 .await
                 .context("read the log")?;
             let accounts: HashSet<AccountId> = page.events.iter().map(event_log::Recorded::account).collect();
+            endpoints_changed |= page
+                .events
+                .iter()
+                .any(|recorded| recorded.stream.category() == domain::stream::Category::WebhookEndpoint);
+            let read_from = self.looked_to;
+            self.looked_to = page.looked_to.max(read_from);
+            self.means.tail.extend(read_from, page.events, self.looked_to);
+            // Only now, so that they find it there.
             let concerned = self
                 .workers
                 .values()
                 .filter(|worker| accounts.contains(&worker.account));
             concerned.for_each(|worker| worker.nudge.notify_one());
-            endpoints_changed |= page
-                .events
-                .iter()
-                .any(|recorded| recorded.stream.category() == domain::stream::Category::WebhookEndpoint);
-            self.looked_to = page.looked_to.max(self.looked_to);
             if self.looked_to >= page.head {
                 break;
             }
         }
         if endpoints_changed {
             self.deliveries.freshness.reached(self.looked_to, TICK).await;
+        }
+        Ok(())
+    }
+
+    /// Tells the workers for whose endpoints somebody wants something sent again.
+    async fn pass_on_resends(&mut self) -> anyhow::Result<()> {
+        if self.asked_at.elapsed() < TICK {
+            return Ok(());
+        }
+        self.asked_at = Instant::now();
+        let asked = resend::asked(&*self.deliveries.store).await;
+        for endpoint in asked.context("look for what is to be sent again")? {
+            if let Some(worker) = self.workers.get(&endpoint) {
+                worker.resend.notify_one();
+            }
         }
         Ok(())
     }
@@ -201,8 +243,13 @@ impl Dispatcher {
             .await
             .context("list the webhook endpoints")?;
         active.retain(|endpoint| self.share.has(&lease_of(endpoint.endpoint_id)));
-        let ids: HashSet<WebhookEndpointId> = active.iter().map(|endpoint| endpoint.endpoint_id).collect();
-        for (_, worker) in self.workers.iter().filter(|(id, _)| !ids.contains(id)) {
+        let today: HashMap<WebhookEndpointId, Position> = active
+            .iter()
+            .map(|endpoint| (endpoint.endpoint_id, endpoint.changed_at))
+            .collect();
+        // A worker whose endpoint is another by now ends too, and is started again with it.
+        let outdated = |(id, worker): &(&WebhookEndpointId, &Running)| today.get(id) != Some(&worker.changed_at);
+        for (_, worker) in self.workers.iter().filter(outdated) {
             worker.stop.send_replace(true);
         }
         for endpoint in active {
@@ -214,22 +261,25 @@ impl Dispatcher {
     }
 
     fn start(&mut self, endpoint: WebhookEndpointRow) {
-        let (id, account) = (endpoint.endpoint_id, endpoint.account);
+        let (id, account, changed_at) = (endpoint.endpoint_id, endpoint.account, endpoint.changed_at);
         let (stop, stopped) = Shutdown::channel();
-        let nudge = Arc::new(Notify::new());
+        let (nudge, resend) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let told = Told {
             nudge: nudge.clone(),
+            resend: resend.clone(),
             stop: stopped,
             end: self.end.clone(),
         };
         let task = self
             .tasks
-            .spawn(keep_going(self.deliveries.clone(), endpoint, told))
+            .spawn(keep_going(self.deliveries.clone(), self.means.clone(), endpoint, told))
             .id();
         let running = Running {
             account,
+            changed_at,
             task,
             nudge,
+            resend,
             stop,
         };
         self.workers.insert(id, running);
@@ -302,11 +352,11 @@ fn lease_of(endpoint: WebhookEndpointId) -> String {
 
 /// Runs an endpoint's worker whenever this node has the lease, and after a failure another one, until it is stopped or
 /// has disabled its endpoint.
-async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, told: Told) {
+async fn keep_going(deliveries: Deliveries, means: Means, endpoint: WebhookEndpointRow, told: Told) {
     let mut pause = FIRST_PAUSE;
     loop {
         let began = Instant::now();
-        let error = match work(&deliveries, &endpoint, &told).await {
+        let error = match work(&deliveries, &means, &endpoint, &told).await {
             Ok(Ended::Stopped) => return,
             Ok(Ended::Disabled(position)) => return until_known(&deliveries, position, &told.stop).await,
             Ok(Ended::Lost) => continue,
@@ -328,17 +378,25 @@ async fn keep_going(deliveries: Deliveries, endpoint: WebhookEndpointRow, told: 
 }
 
 /// Waits for the lease and works until it is lost or something else comes to its end.
-async fn work(deliveries: &Deliveries, endpoint: &WebhookEndpointRow, told: &Told) -> anyhow::Result<Ended> {
-    let Deliveries {
-        writer, store, sender, ..
-    } = deliveries.clone();
+async fn work(
+    deliveries: &Deliveries,
+    means: &Means,
+    endpoint: &WebhookEndpointRow,
+    told: &Told,
+) -> anyhow::Result<Ended> {
     let name = lease_of(endpoint.endpoint_id);
     let lease = tokio::select! {
         () = told.stop.requested() => return Ok(Ended::Stopped),
         acquired = deliveries.leases.acquire(&name) => acquired.context("take a lease")?,
     };
-    let worker = Worker::open(writer, store, sender, endpoint.clone(), lease.clone()).await?;
-    let ended = worker.run(&told.nudge, &told.stop, &told.end).await;
+    let worker = Worker::open(means, endpoint.clone(), lease.clone()).await?;
+    let told = worker::Told {
+        nudge: &told.nudge,
+        resend: &told.resend,
+        stop: &told.stop,
+        end: &told.end,
+    };
+    let ended = worker.run(told).await;
     // Now, so that the node that waits for it has it before this one looks around anew.
     lease.release().await;
     ended

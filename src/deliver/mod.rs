@@ -1,23 +1,39 @@
 //! Outgoing webhooks: an endpoint is a cursor over the log, and a worker of its own posts what follows the cursor.
 //!
-//! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), then `attempt` (one turn).
-//! [`guard`] and [`sign`] also serve those who add endpoints. A rebuild of read models reaches nothing here.
+//! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), `health` (what may go at all), then
+//! `attempt` (one turn).
+//! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`] those who look at deliveries, [`probe`] those who
+//! try an endpoint. A rebuild of read models reaches nothing here.
 
 mod attempt;
 mod body;
+mod breaker;
 pub mod connector;
 mod cursor;
 mod dispatcher;
 pub mod guard;
+mod health;
+pub mod journal;
 mod lane;
+mod pace;
+pub mod probe;
+pub mod relay;
+mod replay;
 pub mod request;
+mod resend;
+mod room;
 mod schedule;
+pub mod secrets;
 pub mod sign;
+mod slots;
+mod tail;
 mod tls;
 mod worker;
 
 pub use dispatcher::{Deliveries, run};
 
+#[cfg(test)]
+mod engine_tests;
 #[cfg(test)]
 mod node_tests;
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use domain::{EventId, Timestamp, WebhookEventType};
+use event_log::Position;
 use http::{Request, Response, StatusCode, Uri};
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -15,7 +16,7 @@ use ulid::Ulid;
 
 use super::connector::{ConnectError, Connector};
 use super::schedule::asked_to_wait;
-use super::sign::Secret;
+use super::sign::Secrets;
 use super::tls::Tls;
 
 /// The time that a receiver has for everything, from the look-up of its name to the end of its answer.
@@ -41,6 +42,9 @@ pub struct Attempt {
     pub event_type: WebhookEventType,
     /// The event: `webhook-id`, the same on every attempt.
     pub event_id: EventId,
+    /// The event's place in the log, which grows from each event of an endpoint to the next: `X-GitLeads-Sequence`. None: no
+    /// event of the log stands behind it.
+    pub sequence: Option<Position>,
     /// This attempt: `X-GitLeads-Delivery`, after `dlv_`.
     pub delivery: Ulid,
     /// Which attempt it is, from 1.
@@ -113,21 +117,25 @@ pub struct Sender {
 impl Sender {
     /// A sender that connects through `connector`.
     pub fn new(connector: Connector) -> anyhow::Result<Self> {
+        Ok(Self::over(Tls::new(connector)?))
+    }
+
+    fn over(tls: Tls) -> Self {
         let client = Client::builder(TokioExecutor::new())
             // Some receivers read header names letter by letter.
             .http1_title_case_headers(true)
             .pool_idle_timeout(IDLE)
             .pool_timer(TokioTimer::new())
             .timer(TokioTimer::new())
-            .build(Tls::new(connector)?);
-        Ok(Self {
+            .build(tls);
+        Self {
             client,
             deadline: DEADLINE,
-        })
+        }
     }
 
     /// Makes the attempt. Never errs: whatever happens is an outcome.
-    pub async fn send(&self, attempt: Attempt, secret: &Secret) -> Outcome {
+    pub async fn send(&self, attempt: Attempt, secrets: &Secrets) -> Outcome {
         let began = Instant::now();
         let at = attempt.at;
         let mut outcome = Outcome {
@@ -137,7 +145,7 @@ impl Sender {
             answer: Vec::new(),
             asked_to_wait: None,
         };
-        outcome.failure = match self.exchange(attempt, secret, began + self.deadline).await {
+        outcome.failure = match self.exchange(attempt, secrets, began + self.deadline).await {
             Err(failure) => Some(failure),
             Ok(response) => {
                 let status = response.status();
@@ -158,10 +166,10 @@ impl Sender {
     async fn exchange(
         &self,
         attempt: Attempt,
-        secret: &Secret,
+        secrets: &Secrets,
         deadline: Instant,
     ) -> Result<Response<Incoming>, Failure> {
-        let request = request(attempt, secret).map_err(|_| Failure::Broken)?;
+        let request = request(attempt, secrets).map_err(|_| Failure::Broken)?;
         match timeout_at(deadline, self.client.request(request)).await {
             Err(_) => Err(Failure::Timeout),
             Ok(Err(error)) => Err(classify(&error)),
@@ -170,11 +178,18 @@ impl Sender {
     }
 }
 
-fn request(attempt: Attempt, secret: &Secret) -> Result<Request<Full<Bytes>>, http::Error> {
+fn request(attempt: Attempt, secrets: &Secrets) -> Result<Request<Full<Bytes>>, http::Error> {
     let id = attempt.event_id.to_string();
     let timestamp = attempt.at.secs();
-    let signatures = secret.sign(&id, timestamp, &attempt.body);
-    Request::post(attempt.uri)
+    let signatures = secrets.sign(&id, attempt.at, &attempt.body);
+    let mut request = Request::post(attempt.uri);
+    if let Some(next) = signatures.gitleads_next {
+        request = request.header("x-gitleads-signature-next", next);
+    }
+    if let Some(sequence) = attempt.sequence {
+        request = request.header("x-gitleads-sequence", sequence.get());
+    }
+    request
         .header("content-type", "application/json")
         .header("user-agent", USER_AGENT)
         .header("x-gitleads-signature", signatures.gitleads)

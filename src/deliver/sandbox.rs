@@ -8,10 +8,10 @@ use database::migrate::{MIGRATIONS, migrate};
 use database::{Database, Row, Statement};
 use database::{Durability, Sqlite};
 use domain::{
-    AccountId, Collector, LeadStatus, PersonRef, Profile, SignalKind, SignalPerson, Timestamp, WebhookEndpointId,
-    WebhookEventType,
+    AccountId, Collector, LeadStatus, PersonRef, Profile, SignalKind, SignalPerson, StartFrom, Timestamp,
+    WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
 };
-use event_log::SqliteLog;
+use event_log::{EventLog, SqliteLog};
 use projections::runner::Runner;
 use projections::webhook_endpoints::{self, WebhookEndpointRow};
 use tempfile::TempDir;
@@ -24,7 +24,9 @@ use super::connector::Connector;
 use super::guard::Policy;
 use super::request::Sender;
 use super::sign::Secret;
-use super::worker::{Ended, Worker};
+use super::slots::Slots;
+use super::tail::Tail;
+use super::worker::{Ended, Means, Told, Worker};
 use super::{Deliveries, run};
 use crate::clock::Clock;
 use crate::commands::{self, Allowance, NewEndpoint, Sighting, Writer};
@@ -69,6 +71,7 @@ pub struct Sandbox {
 /// A worker under test.
 pub struct Job {
     pub nudge: Arc<Notify>,
+    pub resend: Arc<Notify>,
     pub stop: watch::Sender<bool>,
     pub task: JoinHandle<anyhow::Result<Ended>>,
 }
@@ -129,17 +132,37 @@ impl Sandbox {
         });
     }
 
+    /// Has the log read through another one.
+    pub fn read_through(&mut self, log: Arc<dyn EventLog>) {
+        self.writer = Arc::new(Writer {
+            log,
+            vault: self.writer.vault.clone(),
+            clock: self.clock.clone(),
+        });
+    }
+
     pub fn secret() -> Secret {
         Secret::generate([9; 32])
     }
 
     pub async fn add_endpoint(&self, url: &str, events: &[WebhookEventType]) -> WebhookEndpointRow {
-        let new = NewEndpoint {
+        self.add(Self::new_endpoint(url, events)).await
+    }
+
+    /// An endpoint as it is added if nothing is asked for.
+    pub fn new_endpoint(url: &str, events: &[WebhookEventType]) -> NewEndpoint {
+        NewEndpoint {
+            kind: WebhookKind::Webhook,
+            filters: WebhookFilters::default(),
+            start_from: StartFrom::Now,
             url: url.to_owned(),
             events: events.to_vec(),
             description: None,
             secret: Self::secret().as_str().to_owned(),
-        };
+        }
+    }
+
+    pub async fn add(&self, new: NewEndpoint) -> WebhookEndpointRow {
         let added = commands::add_webhook_endpoint(&self.writer, account(), new)
             .await
             .unwrap();
@@ -208,20 +231,32 @@ impl Sandbox {
     }
 
     pub async fn work_under(&self, lease: Lease, endpoint: &WebhookEndpointRow) -> Job {
-        let worker = Worker::open(
-            self.writer.clone(),
-            self.store.clone(),
-            self.sender.clone(),
-            endpoint.clone(),
-            lease,
-        )
-        .await
-        .unwrap();
-        let nudge = Arc::new(Notify::new());
+        let means = Means {
+            writer: self.writer.clone(),
+            store: self.store.clone(),
+            sender: self.sender.clone(),
+            slots: Slots::new(),
+            tail: Arc::new(Tail::new()),
+        };
+        let worker = Worker::open(&means, endpoint.clone(), lease).await.unwrap();
+        let (nudge, resend) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (stop, shutdown) = Shutdown::channel();
-        let nudged = nudge.clone();
-        let task = tokio::spawn(async move { worker.run(&nudged, &shutdown, &shutdown).await });
-        Job { nudge, stop, task }
+        let (nudged, asked) = (nudge.clone(), resend.clone());
+        let task = tokio::spawn(async move {
+            let told = Told {
+                nudge: &nudged,
+                resend: &asked,
+                stop: &shutdown,
+                end: &shutdown,
+            };
+            worker.run(told).await
+        });
+        Job {
+            nudge,
+            resend,
+            stop,
+            task,
+        }
     }
 
     /// A dispatcher and a runner of the read models, until the sender is dropped.

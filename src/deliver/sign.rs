@@ -4,8 +4,11 @@ use std::fmt;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use domain::Timestamp;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
+
+use crate::clock::Clock;
 
 /// What a Standard Webhooks secret begins with.
 const PREFIX: &str = "whsec_";
@@ -22,19 +25,82 @@ pub struct Secret(String);
 #[error("must have 16 to 128 printable ASCII characters")]
 pub struct InvalidSecret;
 
+/// An endpoint's signing secret, and the one before for as long as it is valid too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Secrets {
+    current: Secret,
+    previous: Option<(Secret, Timestamp)>,
+}
+
 /// The values of the signature headers of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Signatures {
-    /// `X-GitLeads-Signature`: `sha256=` and lower-case hexadecimal.
+    /// `X-GitLeads-Signature`: `sha256=` and lower-case hexadecimal. After a rotation it stays with the secret before until
+    /// that one is valid no more, since it has room for one alone.
     pub gitleads: String,
-    /// `webhook-signature`: `v1,` and padded standard base64.
+    /// `X-GitLeads-Signature-Next`: the same with the secret that comes after it.
+    pub gitleads_next: Option<String>,
+    /// `webhook-signature`: `v1,` and padded standard base64; of two secrets, the current one's first, with a space between.
     pub standard: String,
+}
+
+impl Secrets {
+    /// The current secret, and the one before with the time up to which it is valid.
+    pub const fn new(current: Secret, previous: Option<(Secret, Timestamp)>) -> Self {
+        Self { current, previous }
+    }
+
+    /// The secret that stays.
+    pub const fn current(&self) -> &Secret {
+        &self.current
+    }
+
+    /// The secret before, if it is valid at `at`, and until when.
+    pub fn previous(&self, at: Timestamp) -> Option<(&Secret, Timestamp)> {
+        let previous = self.previous.as_ref().filter(|(_, until)| at < *until);
+        previous.map(|(secret, until)| (secret, *until))
+    }
+
+    /// Signs one attempt: `id` is the `webhook-id`, `at` becomes the `webhook-timestamp`, `body` is the raw body.
+    pub fn sign(&self, id: &str, at: Timestamp, body: &[u8]) -> Signatures {
+        let (gitleads, standard) = self.current.sign(id, at.secs(), body);
+        let Some((previous, _)) = self.previous(at) else {
+            return Signatures {
+                gitleads,
+                gitleads_next: None,
+                standard,
+            };
+        };
+        let (before, standard_before) = previous.sign(id, at.secs(), body);
+        Signatures {
+            gitleads: before,
+            gitleads_next: Some(gitleads),
+            standard: format!("{standard} {standard_before}"),
+        }
+    }
+}
+
+/// A secret that was never rotated.
+impl From<Secret> for Secrets {
+    fn from(current: Secret) -> Self {
+        Self::new(current, None)
+    }
 }
 
 impl Secret {
     /// A secret of our own making from 32 bytes that nobody can guess.
     pub fn generate(entropy: [u8; 32]) -> Self {
         Self(format!("{PREFIX}{}", STANDARD.encode(entropy)))
+    }
+
+    /// A new secret, from draws of 80 random bits: 8 bytes of each.
+    pub fn random(clock: &dyn Clock) -> Self {
+        let mut bytes = [0; 32];
+        for part in bytes.chunks_exact_mut(8) {
+            let draw = clock.entropy().to_le_bytes();
+            part.iter_mut().zip(draw).for_each(|(to, from)| *to = from);
+        }
+        Self::generate(bytes)
     }
 
     /// A secret that the subscriber chose: 16 to 128 printable ASCII characters.
@@ -60,8 +126,9 @@ impl Secret {
         }
     }
 
-    /// Signs one attempt: `id` is the `webhook-id`, `timestamp` the `webhook-timestamp` in seconds, `body` the raw body.
-    pub fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> Signatures {
+    /// The values of `X-GitLeads-Signature` and `webhook-signature`: `id` is the `webhook-id`, `timestamp` the
+    /// `webhook-timestamp` in seconds, `body` the raw body.
+    fn sign(&self, id: &str, timestamp: i64, body: &[u8]) -> (String, String) {
         let gitleads = hmac(self.0.as_bytes(), &[body]);
         let head = format!("{id}.{timestamp}.");
         let standard = match self.decoded() {
@@ -69,10 +136,7 @@ impl Secret {
             None => hmac(self.0.as_bytes(), &[head.as_bytes(), body]),
         };
         let hex: String = gitleads.iter().map(|byte| format!("{byte:02x}")).collect();
-        Signatures {
-            gitleads: format!("sha256={hex}"),
-            standard: format!("v1,{}", STANDARD.encode(standard)),
-        }
+        (format!("sha256={hex}"), format!("v1,{}", STANDARD.encode(standard)))
     }
 
     /// The bytes that a well-formed `whsec_` secret stands for.
@@ -106,7 +170,7 @@ mod tests {
     use standardwebhooks::Webhook;
 
     use super::*;
-    use crate::clock::{Clock, SystemClock};
+    use crate::clock::SystemClock;
 
     const ID: &str = "evt_01J8ZQ4N3M8YV7T6S5R4Q3P2N1";
     const BODY: &[u8] = br#"{"event":"lead.created","data":{"name":"Ada Example"}}"#;
@@ -117,10 +181,7 @@ mod tests {
         let mut headers = HeaderMap::new();
         headers.insert("webhook-id", ID.parse().unwrap());
         headers.insert("webhook-timestamp", now.to_string().parse().unwrap());
-        headers.insert(
-            "webhook-signature",
-            secret.sign(ID, now, BODY).standard.parse().unwrap(),
-        );
+        headers.insert("webhook-signature", secret.sign(ID, now, BODY).1.parse().unwrap());
         webhook.verify(BODY, &headers).unwrap();
         assert!(webhook.verify(b"{}", &headers).is_err());
     }
@@ -169,7 +230,7 @@ mod tests {
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect();
-        assert_eq!(secret.sign(ID, 1, BODY).gitleads, format!("sha256={expected}"));
+        assert_eq!(secret.sign(ID, 1, BODY).0, format!("sha256={expected}"));
     }
 
     #[test]
@@ -198,6 +259,31 @@ mod tests {
         ] {
             assert_eq!(Secret::try_new(&wrong), Err(InvalidSecret), "{wrong}");
         }
+    }
+
+    #[test]
+    fn of_two_secrets_both_verify_until_the_older_one_ends_and_our_own_header_moves_only_then() {
+        let (old, new) = (Secret::generate([1; 32]), Secret::generate([2; 32]));
+        let now = SystemClock.now();
+        let secrets = |until| Secrets::new(new.clone(), Some((old.clone(), until)));
+        let headers = |signatures: &Signatures| {
+            let mut headers = HeaderMap::new();
+            headers.insert("webhook-id", ID.parse().unwrap());
+            headers.insert("webhook-timestamp", now.secs().to_string().parse().unwrap());
+            headers.insert("webhook-signature", signatures.standard.parse().unwrap());
+            headers
+        };
+        let verifies = |secret: &Secret, signatures: &Signatures| {
+            let webhook = Webhook::new(secret.as_str()).unwrap();
+            webhook.verify(BODY, &headers(signatures)).is_ok()
+        };
+        let both = secrets(Timestamp::from_micros(now.micros() + 1)).sign(ID, now, BODY);
+        assert!(verifies(&old, &both) && verifies(&new, &both));
+        assert_eq!(both.gitleads, old.sign(ID, 0, BODY).0);
+        assert_eq!(both.gitleads_next, Some(new.sign(ID, 0, BODY).0));
+        let after = secrets(now).sign(ID, now, BODY);
+        assert!(verifies(&new, &after) && !verifies(&old, &after));
+        assert_eq!((after.gitleads, after.gitleads_next), (new.sign(ID, 0, BODY).0, None));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use http::Uri;
+use hyper_rustls::builderstates::WantsSchemes;
 use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
@@ -31,12 +32,30 @@ impl Tls {
         let builder = HttpsConnectorBuilder::new()
             .with_provider_and_webpki_roots(rustls::crypto::ring::default_provider())
             .context("set up TLS")?;
+        Ok(Self::on(builder, connector))
+    }
+
+    /// TLS that trusts these roots only.
+    #[cfg(test)]
+    pub fn trusting(connector: Connector, roots: rustls::RootCertStore) -> anyhow::Result<Self> {
+        let provider = std::sync::Arc::new(rustls::crypto::ring::default_provider());
+        let config = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        Ok(Self::on(
+            HttpsConnectorBuilder::new().with_tls_config(config),
+            connector,
+        ))
+    }
+
+    fn on(builder: HttpsConnectorBuilder<WantsSchemes>, connector: Connector) -> Self {
         let builder = if connector.policy().allow_http {
             builder.https_or_http()
         } else {
             builder.https_only()
         };
-        Ok(Self(builder.enable_http1().enable_http2().wrap_connector(connector)))
+        Self(builder.enable_http1().enable_http2().wrap_connector(connector))
     }
 }
 

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use database::Database;
 use domain::{AccountId, Plan, PlanName};
 use event_log::Position;
 use http::HeaderMap;
@@ -59,14 +60,8 @@ const fn has_api(plan: &Plan) -> bool {
 
 async fn identify(room: &Room, headers: &HeaderMap) -> Result<Known, ApiError> {
     let hash = bearer(headers).and_then(api_key::hash).ok_or(ApiError::Unauthorized)?;
-    // Read before the rows: a change that comes in between makes the entry stale at once, never lastingly wrong.
-    let as_of = as_of(&room.api.freshness);
-    if let Some(known) = room.keys.find(as_of, &hash) {
-        return Ok(known);
-    }
-    let known = look_up(room, &hash).await?.ok_or(ApiError::Unauthorized)?;
-    room.keys.keep(as_of, hash, known.clone());
-    Ok(known)
+    let keys = room.keys.current(room).await?;
+    keys.get(&hash).cloned().ok_or(ApiError::Unauthorized)
 }
 
 /// The key of a request whose answer goes on for as long as the key is valid.
@@ -84,14 +79,14 @@ impl AskingKey {
         Ok(Self { hash, as_of: None })
     }
 
-    /// Whether it lets in now. The read models are asked only if something changed since the last time.
+    /// Whether it lets in now.
     pub async fn is_valid(&mut self, room: &Room) -> Result<bool, ApiError> {
         let as_of = as_of(&room.api.freshness);
         if self.as_of == Some(as_of) {
             return Ok(true);
         }
-        let known = look_up(room, &self.hash).await?;
-        let plan = known.as_ref().and_then(|known| room.api.plans.find(&known.plan));
+        let keys = room.keys.current(room).await?;
+        let plan = keys.get(&self.hash).and_then(|known| room.api.plans.find(&known.plan));
         let is_valid = plan.is_some_and(has_api);
         self.as_of = is_valid.then_some(as_of);
         Ok(is_valid)
@@ -111,21 +106,6 @@ fn as_of(freshness: &Freshness) -> AsOf {
     (freshness.changed_at("api_keys"), freshness.changed_at("accounts"))
 }
 
-async fn look_up(room: &Room, hash: &str) -> Result<Option<Known>, ApiError> {
-    let views = room.api.views.as_ref();
-    let Some(key) = api_keys::find_by_hash(views, hash).await? else {
-        return Ok(None);
-    };
-    if key.revoked_at.is_some() {
-        return Ok(None);
-    }
-    let account = accounts::find(views, key.account).await?;
-    Ok(account.map(|account| Known {
-        account: account.account,
-        plan: account.plan,
-    }))
-}
-
 /// The token of the one `Authorization` header (RFC 6750; the scheme's letter case does not matter, RFC 9110).
 fn bearer(headers: &HeaderMap) -> Option<&str> {
     let mut given = headers.get_all(AUTHORIZATION).iter();
@@ -139,26 +119,67 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
 /// The positions at which keys and accounts last changed.
 type AsOf = (Position, Position);
 
-/// Valid keys by their hash, as of one state of the read models; only valid ones, so no more than were issued.
+/// All valid keys by their hash, as of one state of the read models: a key that is none of them is refused without asking
+/// the database, and without being remembered.
 #[derive(Debug, Default)]
-pub struct KnownKeys(Mutex<(AsOf, HashMap<String, Known>)>);
+pub struct KnownKeys {
+    held: Mutex<Held>,
+    /// One request reads them anew; the others wait for it.
+    reading: tokio::sync::Mutex<()>,
+}
+
+type Keys = Arc<HashMap<String, Known>>;
+
+#[derive(Debug, Default)]
+struct Held {
+    /// None: they were never read.
+    as_of: Option<AsOf>,
+    keys: Keys,
+}
 
 impl KnownKeys {
-    fn find(&self, as_of: AsOf, hash: &str) -> Option<Known> {
-        let held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (held_as_of, keys) = &*held;
-        (*held_as_of == as_of).then(|| keys.get(hash).cloned()).flatten()
+    /// The keys as the read models have them now.
+    async fn current(&self, room: &Room) -> Result<Keys, ApiError> {
+        if let Some(keys) = self.find(as_of(&room.api.freshness)) {
+            return Ok(keys);
+        }
+        let _turn = self.reading.lock().await;
+        // Read before the rows: a change that comes in between makes them stale at once, never lastingly wrong.
+        let as_of = as_of(&room.api.freshness);
+        if let Some(keys) = self.find(as_of) {
+            return Ok(keys);
+        }
+        let keys = Arc::new(read(&*room.api.views).await?);
+        self.keep(as_of, keys.clone());
+        Ok(keys)
     }
 
-    fn keep(&self, as_of: AsOf, hash: String, known: Known) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let (held_as_of, keys) = &mut *held;
-        if *held_as_of != as_of {
-            keys.clear();
-            *held_as_of = as_of;
-        }
-        keys.insert(hash, known);
+    fn find(&self, as_of: AsOf) -> Option<Keys> {
+        let held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        (held.as_of == Some(as_of)).then(|| held.keys.clone())
     }
+
+    fn keep(&self, as_of: AsOf, keys: Keys) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        *held = Held {
+            as_of: Some(as_of),
+            keys,
+        };
+    }
+}
+
+async fn read(views: &dyn Database) -> Result<HashMap<String, Known>, ApiError> {
+    let plans: HashMap<AccountId, PlanName> = accounts::all(views)
+        .await?
+        .into_iter()
+        .map(|row| (row.account, row.plan))
+        .collect();
+    let valid = api_keys::valid(views).await?.into_iter();
+    let known = valid.filter_map(|(hash, account)| {
+        let plan = plans.get(&account)?.clone();
+        Some((hash, Known { account, plan }))
+    });
+    Ok(known.collect())
 }
 
 #[cfg(test)]
@@ -190,18 +211,17 @@ mod tests {
     }
 
     #[test]
-    fn a_remembered_key_is_forgotten_once_keys_or_accounts_change() {
+    fn keys_are_read_anew_once_keys_or_accounts_change() {
         let keys = KnownKeys::default();
+        let at = |keys, accounts| (Position::new(keys), Position::new(accounts));
+        assert!(keys.find(at(0, 0)).is_none(), "they were never read");
         let known = Known {
             account: AccountId::default(),
             plan: "pro".parse().unwrap(),
         };
-        let at = |keys, accounts| (Position::new(keys), Position::new(accounts));
-        keys.keep(at(1, 1), "hash".into(), known.clone());
-        assert_eq!(keys.find(at(1, 1), "hash"), Some(known.clone()));
-        assert_eq!(keys.find(at(2, 1), "hash"), None);
-        assert_eq!(keys.find(at(1, 2), "hash"), None);
-        keys.keep(at(2, 1), "other".into(), known);
-        assert_eq!(keys.find(at(2, 1), "hash"), None);
+        keys.keep(at(1, 1), Arc::new([("hash".to_owned(), known)].into()));
+        assert!(keys.find(at(1, 1)).is_some_and(|keys| keys.contains_key("hash")));
+        assert!(keys.find(at(2, 1)).is_none());
+        assert!(keys.find(at(1, 2)).is_none());
     }
 }

@@ -25,6 +25,8 @@ pub async fn tagged(request: Request, next: Next) -> Response {
     let response = next.run(request).await;
     if response.status() == StatusCode::OK
         && is_json(response.headers())
+        // What must not be kept needs no name.
+        && !response.headers().contains_key(CACHE_CONTROL)
         && response.body().size_hint().exact().is_some()
     {
         tag(response, known).await

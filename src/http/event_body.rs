@@ -132,7 +132,7 @@ fn data(recorded: &Recorded, keys: &Keyring) -> Result<Value, ApiError> {
 const fn left_out(event: &Event) -> &'static [(&'static str, &'static str)] {
     match event {
         Event::ApiKeyIssued(_) => &[("", "hash")],
-        Event::WebhookEndpointAdded(_) => &[("", "secret")],
+        Event::WebhookEndpointAdded(_) | Event::WebhookSecretRotated(_) => &[("", "secret")],
         Event::LeadCaptured(_) | Event::LeadWithheld(_) | Event::SignalRecorded(_) => {
             &[("", "login"), ("/signal", "key"), ("/signal", "repo")]
         }
@@ -150,6 +150,10 @@ const fn left_out(event: &Event) -> &'static [(&'static str, &'static str)] {
         | Event::LeadReleased(_)
         | Event::LeadUpdated(_)
         | Event::LeadErased(_)
+        | Event::WebhookEndpointChanged(_)
+        | Event::WebhookEndpointPaused(_)
+        | Event::WebhookEndpointResumed(_)
+        | Event::WebhookReplayRequested(_)
         | Event::WebhookEndpointDisabled(_)
         | Event::WebhookEndpointRemoved(_) => &[],
     }
@@ -179,6 +183,11 @@ const fn personal(event: &Event) -> Option<(&'static str, Personal<'_>)> {
         | Event::LeadUpdated(_)
         | Event::LeadErased(_)
         | Event::WebhookEndpointAdded(_)
+        | Event::WebhookEndpointChanged(_)
+        | Event::WebhookEndpointPaused(_)
+        | Event::WebhookEndpointResumed(_)
+        | Event::WebhookSecretRotated(_)
+        | Event::WebhookReplayRequested(_)
         | Event::WebhookEndpointDisabled(_)
         | Event::WebhookEndpointRemoved(_) => None,
     }

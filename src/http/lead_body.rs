@@ -7,8 +7,8 @@ use domain::{
     SignalPerson, Timestamp,
 };
 use projections::leads::{ErasedRow, LeadDetail, LeadRow, SignalRow};
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use vault::{Keyring, OpenError};
 
@@ -166,6 +166,35 @@ fn of_signal(person: &SignalPerson, signal: &SignalRow) -> Profile {
     }
 }
 
+/// What a row of the list shows of a [`Profile`]: most of one is where its values come from, which is not read for it.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Shown {
+    login: String,
+    name: Option<String>,
+    email: Option<String>,
+    bio: Option<String>,
+    company: Option<String>,
+    location: Option<String>,
+    followers: Option<u64>,
+    top_languages: Vec<String>,
+}
+
+impl From<Profile> for Shown {
+    fn from(profile: Profile) -> Self {
+        Self {
+            login: profile.login,
+            name: profile.name,
+            email: profile.email,
+            bio: profile.bio,
+            company: profile.company,
+            location: profile.location,
+            followers: profile.followers,
+            top_languages: profile.top_languages,
+        }
+    }
+}
+
 const fn opener<'a>(keys: &'a Keyring, row: &LeadRow) -> Opener<'a> {
     Opener {
         keys,
@@ -179,18 +208,26 @@ impl Summary {
     pub(super) fn open(keys: &Keyring, row: &LeadRow) -> Self {
         let opener = opener(keys, row);
         let seen = opener.signal(&row.signal);
-        let profile = opener.profile(row, seen.as_ref());
-        Self::new(row, seen.map(|person| person.repo), profile)
+        let enriched = row.profile.as_ref();
+        let enriched = enriched.and_then(|(event, sealed)| opener.open(*event, sealed));
+        let (signal_source, login) = seen.map(|person| (person.repo, person.login)).unzip();
+        let shown = enriched.or_else(|| {
+            Some(Shown {
+                login: login?,
+                ..Shown::default()
+            })
+        });
+        Self::new(row, signal_source, shown)
     }
 
-    fn new(row: &LeadRow, signal_source: Option<RepoName>, profile: Option<Profile>) -> Self {
-        let github_username = profile.as_ref().map(|profile| profile.login.clone());
+    fn new(row: &LeadRow, signal_source: Option<RepoName>, profile: Option<Shown>) -> Self {
+        let is_known = profile.is_some();
         let profile = profile.unwrap_or_default();
         Self {
             id: row.lead_id,
             signal_type: row.signal.kind,
             signal_source,
-            github_username,
+            github_username: is_known.then_some(profile.login),
             name: profile.name,
             email: profile.email,
             bio: profile.bio,
@@ -266,7 +303,7 @@ impl Detail {
             signals,
             provenance: provenance(known),
             updated_at: detail.updated_at,
-            summary: Summary::new(&row, signal_source, profile),
+            summary: Summary::new(&row, signal_source, profile.map(Shown::from)),
         }
     }
 }

@@ -36,7 +36,12 @@ async fn look_up(room: &Room) -> Result<(), ApiError> {
         gauge!(names::REBUILD_POSITION, &name).set(one.rebuilt_to.map_or(f64::NAN, |to| number(to.get())));
     }
     let endpoints = webhook_endpoints::count(&*room.api.views).await?;
-    for (status, count) in [("active", endpoints.active), ("disabled", endpoints.disabled)] {
+    let counts = [
+        ("active", endpoints.active),
+        ("paused", endpoints.paused),
+        ("disabled", endpoints.disabled),
+    ];
+    for (status, count) in counts {
         gauge!(names::WEBHOOK_ENDPOINTS, "status" => status).set(number(count));
     }
     for task in (room.api.tasks)() {

@@ -39,6 +39,12 @@ mod sources;
 mod tracked_keywords;
 mod tracked_repos;
 mod usage;
+mod webhook_again;
+mod webhook_body;
+mod webhook_deliveries;
+mod webhook_secret;
+mod webhook_status;
+mod webhook_trial;
 mod webhooks;
 
 use std::sync::Arc;
@@ -58,6 +64,7 @@ use utoipa_axum::routes;
 
 use crate::commands::Writer;
 use crate::deliver::guard::Policy;
+use crate::deliver::request::Sender;
 use crate::serve::Shutdown;
 
 pub use github_webhook::GithubWebhook;
@@ -70,7 +77,7 @@ pub struct Api {
     pub writer: Arc<Writer>,
     /// The read models.
     pub views: Arc<dyn Database>,
-    /// What polls know of their sources.
+    /// What polls know of their sources, and deliveries of theirs.
     pub store: Arc<dyn Database>,
     /// How far the read models are.
     pub freshness: Freshness,
@@ -78,6 +85,8 @@ pub struct Api {
     pub plans: Arc<Plans>,
     /// Which URLs a webhook endpoint may have.
     pub endpoint_policy: Policy,
+    /// Makes the requests that try an endpoint.
+    pub sender: Sender,
     /// Where GitHub's own webhooks go; none: they are not configured.
     pub github_webhook: Option<GithubWebhook>,
     /// How the long-running tasks are.
@@ -151,7 +160,15 @@ fn v1_operations() -> OpenApiRouter<Arc<Room>> {
         .routes(routes!(keyword_dry_run::dry_run))
         .routes(routes!(tracked_keywords::show, tracked_keywords::untrack))
         .routes(routes!(webhooks::list, webhooks::add))
-        .routes(routes!(webhooks::show, webhooks::remove))
+        .routes(routes!(webhooks::show, webhooks::change, webhooks::remove))
+        .routes(routes!(webhook_secret::show))
+        .routes(routes!(webhook_secret::rotate))
+        .routes(routes!(webhook_status::pause))
+        .routes(routes!(webhook_status::resume))
+        .routes(routes!(webhook_trial::test))
+        .routes(routes!(webhook_deliveries::list))
+        .routes(routes!(webhook_again::resend))
+        .routes(routes!(webhook_again::replay))
         .routes(routes!(events::list))
         .routes(routes!(account::show))
         .routes(routes!(usage::show))

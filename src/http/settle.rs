@@ -39,6 +39,16 @@ pub async fn settled(room: &Room, position: Position, answer: impl IntoResponse)
     response
 }
 
+/// Waits until the read models show a write that is answered with what they hold; what was written stands all the same.
+pub async fn shown(room: &Room, position: Position) -> Result<(), ApiError> {
+    if room.api.freshness.reached(position, PATIENCE).await {
+        return Ok(());
+    }
+    Err(ApiError::Unavailable(
+        "It is done; the read models have not come to it yet",
+    ))
+}
+
 /// The layer that lets a request wait for the position that it names.
 pub async fn after_position(State(room): State<Arc<Room>>, request: Request, next: Next) -> Response {
     match position(request.headers()) {

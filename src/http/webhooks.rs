@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::{Extension, Json};
-use domain::webhook_endpoint::WebhookEndpointRefusal;
-use domain::{DisabledReason, Timestamp, WebhookEndpointId, WebhookEventType};
+use domain::webhook_endpoint::{EndpointEdit, WebhookEndpointRefusal};
+use domain::{StartFrom, WebhookEndpointId, WebhookEventType, WebhookKind, WebhookStatus};
+use event_log::Position;
 use http::StatusCode;
-use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
-use serde::{Deserialize, Serialize};
+use projections::webhook_endpoints;
+use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::Room;
@@ -18,49 +19,24 @@ use super::error::ApiError;
 use super::json_body::JsonBody;
 use super::openapi::words;
 use super::path_id::PathId;
-use super::query::NoQuery;
-use super::settle::{failed, settled};
-use crate::clock::Clock;
-use crate::commands::{NewEndpoint, add_webhook_endpoint, remove_webhook_endpoint};
-use crate::deliver::sign::Secret;
+use super::query::{NoQuery, Query};
+use super::settle::{failed, settled, shown};
+use super::webhook_body::{
+    Filters, Record, WHAT, checked_description, checked_events, checked_secret, checked_url, find, given,
+};
+use crate::commands::{NewEndpoint, add_webhook_endpoint, change_webhook_endpoint, remove_webhook_endpoint};
 
-/// What a 404 says is not there.
-const WHAT: &str = "webhook endpoint";
+const PARAMETERS: &[&str] = &["limit", "cursor", "status"];
 
-const ACTIVE: &str = "active";
-
-/// Enough for a sentence that tells endpoints apart.
-const DESCRIPTION: usize = 512;
-
-/// The record that clients read; no secret in it.
-#[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookEndpoint)]
-pub(super) struct Record {
-    #[schema(value_type = words::WebhookEndpointId)]
-    id: WebhookEndpointId,
-    #[schema(value_type = words::EndpointUrl)]
-    url: String,
-    #[schema(value_type = Vec<words::WebhookEvent>)]
-    events: Vec<WebhookEventType>,
-    #[schema(required)]
-    description: Option<String>,
-    /// `active` or `disabled`.
-    #[schema(example = "active")]
-    status: &'static str,
-    #[schema(value_type = Option<String>, required)]
-    disabled_reason: Option<DisabledReason>,
-    /// The word for what the last attempt failed with, of an endpoint that was disabled.
-    #[schema(required)]
-    last_failure: Option<String>,
-    #[schema(value_type = words::Time)]
-    created_at: Timestamp,
-}
-
-/// All webhook endpoints.
+/// A page of webhook endpoints.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookEndpoints)]
-pub(super) struct Records {
+pub(super) struct Page {
     data: Vec<Record>,
+    /// What to pass as `cursor` to get the next page; null when there is none.
+    #[schema(required, value_type = Option<words::WebhookEndpointId>)]
+    next_cursor: Option<WebhookEndpointId>,
+    has_more: bool,
 }
 
 /// What `POST` takes.
@@ -70,11 +46,19 @@ pub(super) struct Records {
 pub(super) struct NewRecord {
     #[schema(value_type = words::EndpointUrl)]
     url: String,
+    /// `webhook` if not given. The others get messages for people.
+    #[schema(value_type = Option<words::EndpointKind>)]
+    kind: Option<WebhookKind>,
     /// All published ones if not given.
     #[schema(value_type = Option<Vec<words::WebhookEvent>>, min_items = 1)]
     events: Option<Vec<WebhookEventType>>,
+    /// Every lead if not given.
+    filters: Option<Filters>,
+    /// `now` if not given; an earlier place feeds the endpoint from history first.
+    #[schema(value_type = Option<words::StartFrom>)]
+    start_from: Option<StartFrom>,
     /// 16 to 128 printable characters; generated if not given.
-    #[schema(min_length = 16, max_length = 128, pattern = "^[!-~]+$")]
+    #[schema(min_length = 16, max_length = 128, pattern = "^[ -~]+$")]
     secret: Option<String>,
     #[schema(max_length = 512)]
     description: Option<String>,
@@ -92,23 +76,71 @@ struct Created {
     signing_secret: Option<String>,
 }
 
+/// What `PATCH` takes: at least one of them.
+#[derive(Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = WebhookEndpointEdit)]
+pub(super) struct Edit {
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = words::EndpointUrl, required = false)]
+    url: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Vec<words::WebhookEvent>, required = false, min_items = 1)]
+    events: Option<Vec<WebhookEventType>>,
+    /// All of them, as they are to be.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Filters, required = false)]
+    filters: Option<Filters>,
+    /// Null takes it away.
+    #[serde(default, deserialize_with = "described")]
+    #[schema(value_type = Option<String>, max_length = 512)]
+    #[expect(clippy::option_option, reason = "left out, null and a text are three things")]
+    description: Option<Option<String>>,
+}
+
+/// A field that may be left out, and may be null.
+#[expect(clippy::option_option, reason = "left out, null and a text are three things")]
+fn described<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// `GET /v1/webhooks`
 #[utoipa::path(
     get,
     path = "/webhooks",
     tag = "webhooks",
     operation_id = "listWebhookEndpoints",
-    summary = "List webhook endpoints",
-    responses((status = 200, description = "All of them, oldest first", body = Records)),
+    summary = "List webhook endpoints, oldest first",
+    params(
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
+        ("cursor" = Option<words::WebhookEndpointId>, Query, description = "`next_cursor` of the page before"),
+        ("status" = Option<words::EndpointStatus>, Query, description = "Only endpoints of this status"),
+    ),
+    responses((status = 200, description = "A page", body = Page)),
 )]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
-    NoQuery: NoQuery,
-) -> Result<Json<Records>, ApiError> {
-    let rows = webhook_endpoints::list(room.api.views.as_ref(), account).await?;
-    Ok(Json(Records {
-        data: rows.into_iter().map(Record::from).collect(),
+    RawQuery(raw): RawQuery,
+) -> Result<Json<Page>, ApiError> {
+    let query = Query::read(raw.as_deref(), PARAMETERS)?;
+    let limit = query.limit()?;
+    let status: Option<WebhookStatus> = query.parse("status")?;
+    let after = query.text("cursor").map(|text| {
+        let fault = "must be the next_cursor of a page";
+        text.parse().map_err(|_| ApiError::field("cursor", fault))
+    });
+    // One more than is shown, to know whether there is more.
+    let views = room.api.views.as_ref();
+    let mut rows = webhook_endpoints::page(views, account, status, after.transpose()?, limit + 1).await?;
+    let has_more = rows.len() > limit as usize;
+    rows.truncate(limit as usize);
+    let last = rows.last().map(|row| row.endpoint_id);
+    let now = room.api.writer.clock.now();
+    Ok(Json(Page {
+        data: rows.into_iter().map(|row| Record::of(row, now)).collect(),
+        next_cursor: last.filter(|_| has_more),
+        has_more,
     }))
 }
 
@@ -128,9 +160,8 @@ pub(super) async fn show(
     NoQuery: NoQuery,
     id: PathId,
 ) -> Result<Json<Record>, ApiError> {
-    let id = id.of(WHAT)?;
-    let row = webhook_endpoints::find(room.api.views.as_ref(), account, id).await?;
-    Ok(Json(row.ok_or(ApiError::NotFound(WHAT))?.into()))
+    let row = find(&room, account, &id).await?;
+    Ok(Json(Record::of(row, room.api.writer.clock.now())))
 }
 
 /// `POST /v1/webhooks`
@@ -140,7 +171,8 @@ pub(super) async fn show(
     tag = "webhooks",
     operation_id = "addWebhookEndpoint",
     summary = "Add a webhook endpoint",
-    description = "It hears of what happens from now on. Its secret is shown this once.",
+    description = "It hears of what happens from now on, and of what happened before if `start_from` says so. The secret is \
+        shown here, and by `getWebhookSecret`.",
     request_body = NewRecord,
     responses((status = 201, description = "Added", body = Created)),
 )]
@@ -150,32 +182,97 @@ pub(super) async fn add(
     NoQuery: NoQuery,
     JsonBody(new): JsonBody<NewRecord>,
 ) -> Result<Response, ApiError> {
-    let (endpoint, secret) = check(&room, new)?;
-    let (url, events, description) = (
-        endpoint.url.clone(),
-        endpoint.events.clone(),
-        endpoint.description.clone(),
-    );
-    let committed = add_webhook_endpoint(&room.api.writer, account, endpoint)
+    let secret = checked_secret(&room, new.secret.as_deref())?;
+    let start_from = new.start_from.unwrap_or_default();
+    if matches!(start_from, StartFrom::Time(time) if time > room.api.writer.clock.now()) {
+        return Err(ApiError::field("start_from", "must not be to come"));
+    }
+    let endpoint = NewEndpoint {
+        kind: new.kind.unwrap_or(WebhookKind::Webhook),
+        url: checked_url(&room, &new.url)?,
+        events: checked_events(new.events.unwrap_or_else(|| WebhookEventType::USUAL.to_vec()))?,
+        filters: new.filters.unwrap_or_default().checked()?,
+        start_from,
+        description: checked_description(new.description)?,
+        secret: secret.as_str().to_owned(),
+    };
+    let committed = add_webhook_endpoint(&room.api.writer, account, endpoint.clone())
         .await
         .map_err(|error| failed(error, refused))?;
-    let record = Record {
-        id: committed.value.endpoint_id,
-        url,
-        events,
-        description,
-        status: ACTIVE,
-        disabled_reason: None,
-        last_failure: None,
-        created_at: committed.value.created_at,
-    };
     let standard_form = secret.standard_form();
     let created = Created {
-        record,
+        record: Record {
+            id: committed.value.endpoint_id,
+            kind: endpoint.kind,
+            url: endpoint.url,
+            events: endpoint.events,
+            filters: endpoint.filters.into(),
+            start_from,
+            description: endpoint.description,
+            status: WebhookStatus::Active,
+            status_since: committed.value.created_at,
+            disabled_reason: None,
+            last_failure: None,
+            previous_secret_valid_until: None,
+            created_at: committed.value.created_at,
+        },
         signing_secret: (standard_form != secret.as_str()).then_some(standard_form),
         secret: secret.as_str().to_owned(),
     };
     Ok(settled(&room, committed.position, (StatusCode::CREATED, Json(created))).await)
+}
+
+/// `PATCH /v1/webhooks/{id}`
+#[utoipa::path(
+    patch,
+    path = "/webhooks/{id}",
+    tag = "webhooks",
+    operation_id = "changeWebhookEndpoint",
+    summary = "Change a webhook endpoint",
+    description = "What is under way goes where the endpoint was. An endpoint that hears of more hears of it from now on.",
+    params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
+    request_body = Edit,
+    responses((status = 200, description = "The endpoint as it is now", body = Record)),
+)]
+pub(super) async fn change(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    NoQuery: NoQuery,
+    id: PathId,
+    JsonBody(edit): JsonBody<Edit>,
+) -> Result<Response, ApiError> {
+    let edit = checked(&room, edit)?;
+    let position = change_webhook_endpoint(&room.api.writer, account, id.of(WHAT)?, edit)
+        .await
+        .map_err(|error| failed(error, refused))?;
+    changed(&room, account, &id, position).await
+}
+
+fn checked(room: &Room, edit: Edit) -> Result<EndpointEdit, ApiError> {
+    let edit = EndpointEdit {
+        url: edit.url.map(|url| checked_url(room, &url)).transpose()?,
+        events: edit.events.map(checked_events).transpose()?,
+        filters: edit.filters.map(Filters::checked).transpose()?,
+        description: edit.description.map(checked_description).transpose()?,
+    };
+    if edit == EndpointEdit::default() {
+        let fault = "must have url, events, filters or description";
+        return Err(ApiError::field("body", fault));
+    }
+    Ok(edit)
+}
+
+/// The endpoint after a change to it.
+pub(super) async fn changed(
+    room: &Room,
+    account: domain::AccountId,
+    id: &PathId,
+    position: Position,
+) -> Result<Response, ApiError> {
+    shown(room, position).await?;
+    let row = find(room, account, id).await?;
+    let record = Record::of(row, room.api.writer.clock.now());
+    Ok(settled(room, position, Json(record)).await)
 }
 
 /// `DELETE /v1/webhooks/{id}`: 204, then 404.
@@ -201,77 +298,13 @@ pub(super) async fn remove(
     Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
 }
 
-fn check(room: &Room, new: NewRecord) -> Result<(NewEndpoint, Secret), ApiError> {
-    let url = room
-        .api
-        .endpoint_policy
-        .check_url(&new.url)
-        .map_err(|refusal| ApiError::field("url", refusal))?;
-    let mut events = new.events.unwrap_or_else(|| WebhookEventType::USUAL.to_vec());
-    events.sort_unstable();
-    events.dedup();
-    if events.is_empty() {
-        let names = WebhookEventType::ALL.iter().map(|event| event.as_str());
-        let names = names.collect::<Vec<_>>().join(", ");
-        return Err(ApiError::field(
-            "events",
-            format_args!("must name at least one of {names}"),
-        ));
-    }
-    let description = new.description.filter(|text| !text.trim().is_empty());
-    if description
-        .as_ref()
-        .is_some_and(|text| text.chars().count() > DESCRIPTION)
-    {
-        let fault = format_args!("must have {DESCRIPTION} characters at most");
-        return Err(ApiError::field("description", fault));
-    }
-    let secret = match &new.secret {
-        Some(text) => Secret::try_new(text).map_err(|fault| ApiError::field("secret", fault))?,
-        None => Secret::generate(entropy(room.api.writer.clock.as_ref())),
-    };
-    let endpoint = NewEndpoint {
-        url: url.into(),
-        events,
-        description,
-        secret: secret.as_str().to_owned(),
-    };
-    Ok((endpoint, secret))
-}
-
-/// 32 random bytes from draws of 80 bits: 8 of each.
-fn entropy(clock: &dyn Clock) -> [u8; 32] {
-    let mut bytes = [0; 32];
-    for part in bytes.chunks_exact_mut(8) {
-        let draw = clock.entropy().to_le_bytes();
-        part.iter_mut().zip(draw).for_each(|(to, from)| *to = from);
-    }
-    bytes
-}
-
-fn refused(refusal: &WebhookEndpointRefusal) -> ApiError {
+/// What an endpoint's refusal becomes.
+pub(super) fn refused(refusal: &WebhookEndpointRefusal) -> ApiError {
     match refusal {
         WebhookEndpointRefusal::Unknown => ApiError::NotFound(WHAT),
+        WebhookEndpointRefusal::Overlap { .. } => ApiError::Conflict(format!("secret: {refusal}")),
+        WebhookEndpointRefusal::EmptySpan => ApiError::field("until", "must be later than since"),
         // The id was made a moment ago: only a clock and a random source that both repeat themselves end here.
         WebhookEndpointRefusal::IdUsed => ApiError::internal(refusal.clone()),
-    }
-}
-
-impl From<WebhookEndpointRow> for Record {
-    fn from(row: WebhookEndpointRow) -> Self {
-        let (status, disabled_reason) = match row.status {
-            EndpointStatus::Active => (ACTIVE, None),
-            EndpointStatus::Disabled(reason) => ("disabled", Some(reason)),
-        };
-        Self {
-            id: row.endpoint_id,
-            url: row.url,
-            events: row.events,
-            description: row.description,
-            status,
-            disabled_reason,
-            last_failure: row.last_failure,
-            created_at: row.created_at,
-        }
     }
 }

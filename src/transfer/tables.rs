@@ -42,7 +42,8 @@ pub(super) const PROGRESS: [Table; 10] = [
     table!(
         "webhook_cursor",
         1,
-        "endpoint, account, position, seen, unsettled, silent_until, failing_since, failures"
+        "endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, \
+         added_at"
     ),
     table!(
         "webhook_retry",
@@ -52,8 +53,10 @@ pub(super) const PROGRESS: [Table; 10] = [
     table!(
         "webhook_attempt",
         1,
-        "id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer"
+        "id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer, stream, event"
     ),
+    table!("webhook_replay", 2, "endpoint, replay, place, since, until, position"),
+    table!("webhook_resend", 2, "endpoint, position, stream, requested_at"),
     table!(
         "poll_cursor",
         1,

@@ -16,7 +16,8 @@ use crate::harness::server::{Server, output};
 
 on_every_engine!(
     an_outage_of_the_receiver_and_a_crash_of_the_server_lose_no_delivery,
-    a_generated_secret_verifies_and_an_enriched_lead_is_announced
+    a_generated_secret_verifies_and_an_enriched_lead_is_announced,
+    deliveries_around_a_rotation_verify_with_the_old_secret_and_the_new_one
 );
 
 /// Checks a delivery as a subscriber would: with the Standard Webhooks library, and with a plain HMAC of the body.
@@ -150,5 +151,49 @@ async fn a_generated_secret_verifies_and_an_enriched_lead_is_announced(home: Hom
     for received in receiver.received() {
         verify(&received, &secret, &secret);
     }
+    assert!(server.terminate());
+}
+
+async fn deliveries_around_a_rotation_verify_with_the_old_secret_and_the_new_one(home: Home) {
+    let config = generous(home.folder(), None);
+    let arguments = ["--config", config.to_str().unwrap()];
+    let server = Server::start(&home, None, &arguments);
+    // Refused at first, so that deliveries are under way while the secret is rotated.
+    let receiver = Receiver::start(503).await;
+    let endpoint = json!({"url": receiver.url(), "events": ["lead.created"]});
+    let endpoint = server.post("/v1/webhooks", endpoint, 201).await;
+    let old = endpoint["secret"].as_str().unwrap().to_owned();
+    server
+        .post("/v1/tracked-repos", json!({"full_name": STARRED}), 201)
+        .await;
+    let hour = hour(40);
+    assert!(output(&home, &["backfill", "-"], hour.text.as_bytes()).status.success());
+    eventually("the receiver was tried", || async {
+        (receiver.received().len() >= 4).then_some(())
+    })
+    .await;
+    let path = format!("/v1/webhooks/{}/rotate-secret", endpoint["id"].as_str().unwrap());
+    let rotated = server.post(&path, json!({}), 200).await;
+    let new = rotated["secret"].as_str().unwrap().to_owned();
+    assert_eq!(rotated["previous"]["secret"].as_str(), Some(old.as_str()));
+    receiver.answer(200);
+    eventually("everybody was delivered", || async {
+        let logins: BTreeSet<String> = delivered(&receiver).into_values().collect();
+        (logins == hour.stargazers).then_some(())
+    })
+    .await;
+    let mut with_both = 0;
+    for received in receiver.received() {
+        // Our own header stays with the old secret for as long as it is valid.
+        verify(&received, &old, &old);
+        let next = received.header("x-gitleads-signature-next").to_owned();
+        let library = standardwebhooks::Webhook::new(&new).unwrap();
+        assert_eq!(
+            library.verify(&received.body, &received.headers).is_ok(),
+            !next.is_empty()
+        );
+        with_both += usize::from(!next.is_empty());
+    }
+    assert!(with_both >= hour.stargazers.len() / 2, "{with_both}");
     assert!(server.terminate());
 }

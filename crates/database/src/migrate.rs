@@ -53,6 +53,16 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0007_idempotency.sql"),
     },
     Migration {
+        number: 8,
+        name: "webhook_breakers",
+        sql: include_str!("../../../migrations/0008_webhook_breakers.sql"),
+    },
+    Migration {
+        number: 9,
+        name: "webhook_deliveries",
+        sql: include_str!("../../../migrations/0009_webhook_deliveries.sql"),
+    },
+    Migration {
         number: 11,
         name: "backfills",
         sql: include_str!("../../../migrations/0011_backfills.sql"),

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     ApiKeyId, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField, RepoId,
-    RepoName, RepoRelation, ScanTargets, Sealed, Signal, WebhookEndpointId, WebhookEventType, upcast,
+    RepoName, RepoRelation, ScanTargets, Sealed, Signal, StartFrom, Timestamp, WebhookEndpointId, WebhookEventType,
+    WebhookFilters, WebhookKind, WebhookReplayId, upcast,
 };
 
 /// Why stored bytes are no event.
@@ -220,18 +221,67 @@ events! {
         /// Whether the lead was withheld at the time.
         withheld: bool,
     }
-    /// A webhook endpoint was added; it hears of what follows this event.
-    WebhookEndpointAdded v 1 {
+    /// A webhook endpoint was added.
+    WebhookEndpointAdded v 2 {
+        /// The endpoint.
+        endpoint_id: WebhookEndpointId,
+        /// What reads it. In version 1, every endpoint was a program.
+        kind: WebhookKind,
+        /// Where deliveries go.
+        url: String,
+        /// Which events it hears of.
+        events: Vec<WebhookEventType>,
+        /// Which leads it hears of. Version 1 knew no filters.
+        filters: WebhookFilters,
+        /// Where in the log it begins. In version 1, every endpoint heard of what follows this event.
+        start_from: StartFrom,
+        /// What the customer says of it.
+        description: Option<String>,
+        /// The signing secret, sealed for the account.
+        secret: Sealed,
+    }
+    /// A webhook endpoint goes elsewhere, hears of other things or is described otherwise: all of it as it is from now on.
+    WebhookEndpointChanged v 1 {
         /// The endpoint.
         endpoint_id: WebhookEndpointId,
         /// Where deliveries go.
         url: String,
         /// Which events it hears of.
         events: Vec<WebhookEventType>,
+        /// Which leads it hears of.
+        filters: WebhookFilters,
         /// What the customer says of it.
         description: Option<String>,
-        /// The signing secret, sealed for the account.
+    }
+    /// The customer wants no more deliveries to a webhook endpoint for the time being.
+    WebhookEndpointPaused v 1 {
+        /// The endpoint.
+        endpoint_id: WebhookEndpointId,
+    }
+    /// A webhook endpoint that was paused or disabled gets deliveries again, from where it stopped.
+    WebhookEndpointResumed v 1 {
+        /// The endpoint.
+        endpoint_id: WebhookEndpointId,
+    }
+    /// A webhook endpoint has another secret; the one before stays valid for a while.
+    WebhookSecretRotated v 1 {
+        /// The endpoint.
+        endpoint_id: WebhookEndpointId,
+        /// The new signing secret, sealed for the account.
         secret: Sealed,
+        /// Until when the secret before is valid too.
+        previous_valid_until: Timestamp,
+    }
+    /// The customer wants to be sent again what happened in a span of time.
+    WebhookReplayRequested v 1 {
+        /// The endpoint.
+        endpoint_id: WebhookEndpointId,
+        /// The replay.
+        replay_id: WebhookReplayId,
+        /// Events recorded at this time or later …
+        since: Timestamp,
+        /// … and before this one.
+        until: Timestamp,
     }
     /// A webhook endpoint gets no more deliveries until somebody enables it.
     WebhookEndpointDisabled v 2 {

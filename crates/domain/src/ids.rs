@@ -108,6 +108,10 @@ prefixed_id!(
     /// A customer's URL that receives webhooks.
     WebhookEndpointId, "wh"
 );
+prefixed_id!(
+    /// A request to send again to an endpoint what happened in a span of time.
+    WebhookReplayId, "rpl"
+);
 
 macro_rules! keyed_hash {
     ($(#[$doc:meta])* $name:ident) => {

@@ -20,12 +20,14 @@ pub mod timestamp;
 pub mod tracked_keyword;
 pub mod tracked_repo;
 pub mod upcast;
+pub mod webhook;
 pub mod webhook_endpoint;
 
 pub use aggregate::Decide;
 pub use event::Event;
 pub use ids::{
-    AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey, WebhookEndpointId,
+    AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey,
+    WebhookEndpointId, WebhookReplayId,
 };
 pub use keyword::Keyword;
 pub use lead::LeadStatus;
@@ -37,4 +39,4 @@ pub use signal::{Collector, ScanTarget, ScanTargets, Signal, SignalKind};
 pub use stream::StreamId;
 pub use timestamp::{Month, Timestamp};
 pub use tracked_repo::RepoRelation;
-pub use webhook_endpoint::{DisabledReason, WebhookEventType};
+pub use webhook::{DisabledReason, StartFrom, WebhookEventType, WebhookFilters, WebhookKind, WebhookStatus};

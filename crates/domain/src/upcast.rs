@@ -1,6 +1,6 @@
 //! Raises stored data of an older version, step by step, to the shape that the program knows today.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// One step: data of `name` at version `from` becomes data of version `from + 1`.
 pub struct Step {
@@ -14,6 +14,19 @@ pub struct Step {
 
 /// Every step there is.
 pub const STEPS: &[Step] = &[
+    Step {
+        name: "WebhookEndpointAdded",
+        from: 1,
+        raise: |mut data| {
+            if let Some(fields) = data.as_object_mut() {
+                let filters = json!({"signal_types": [], "repos": [], "keywords": []});
+                fields.insert("kind".to_owned(), json!("webhook"));
+                fields.insert("filters".to_owned(), filters);
+                fields.insert("start_from".to_owned(), json!("now"));
+            }
+            data
+        },
+    },
     Step {
         name: "WebhookEndpointDisabled",
         from: 1,
@@ -62,8 +75,6 @@ pub fn raise(steps: &[Step], name: &str, from: u32, data: Value) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     fn rename_plan(mut data: Value) -> Value {

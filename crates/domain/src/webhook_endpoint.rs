@@ -1,48 +1,28 @@
-//! A webhook endpoint: a customer's URL that hears of leads, until it is removed or disabled.
+//! A webhook endpoint: a customer's URL that hears of leads, until it is paused, disabled or removed.
+
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::WebhookEndpointId;
 use crate::aggregate::{Decide, aggregate};
-use crate::event::{Event, WebhookEndpointAdded, WebhookEndpointDisabled, WebhookEndpointRemoved};
-use crate::signal::words;
+use crate::event::{
+    Event, WebhookEndpointAdded, WebhookEndpointChanged, WebhookEndpointDisabled, WebhookEndpointPaused,
+    WebhookEndpointRemoved, WebhookEndpointResumed, WebhookReplayRequested, WebhookSecretRotated,
+};
 use crate::stream::Category;
+use crate::{Sealed, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters};
 
-words!(
-    /// What an endpoint can hear of.
-    WebhookEventType {
-        /// A person was captured as a lead, or a withheld lead released.
-        LeadCreated = "lead.created",
-        /// More was found for a lead.
-        LeadEnriched = "lead.enriched",
-        /// A lead was edited by hand.
-        LeadUpdated = "lead.updated",
-        /// A person was erased.
-        LeadErased = "lead.erased",
-    }
-    all = "lead.created, lead.enriched, lead.updated, lead.erased"
-);
-
-impl WebhookEventType {
-    /// What an endpoint hears of that asks for nothing in particular.
-    pub const USUAL: &[Self] = &[Self::LeadCreated, Self::LeadEnriched, Self::LeadUpdated];
-}
-
-words!(
-    /// Why an endpoint was disabled.
-    DisabledReason {
-        /// It answered 410 Gone.
-        Gone = "gone",
-        /// Every attempt of the last five days failed.
-        Failing = "failing",
-    }
-    all = "gone, failing"
-);
+/// For how long the secret before stays valid after a rotation.
+pub const OVERLAP: Duration = Duration::from_hours(24);
 
 /// What the endpoint's events add up to.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct WebhookEndpoint {
     state: State,
+    /// What it is as long as it exists.
+    is: Wish,
+    /// Until when the secret before the current one is valid.
+    overlap_ends: Option<Timestamp>,
 }
 
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,8 +30,31 @@ enum State {
     #[default]
     Absent,
     Active,
+    Paused,
     Disabled,
     Removed,
+}
+
+/// What the customer can change.
+#[derive(Debug, Default, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Wish {
+    url: String,
+    events: Vec<WebhookEventType>,
+    filters: WebhookFilters,
+    description: Option<String>,
+}
+
+/// What is to change; none: it stays as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EndpointEdit {
+    /// Where deliveries go.
+    pub url: Option<String>,
+    /// Which events it hears of.
+    pub events: Option<Vec<WebhookEventType>>,
+    /// Which leads it hears of, whole.
+    pub filters: Option<WebhookFilters>,
+    /// What the customer says of it; an inner none takes it away.
+    pub description: Option<Option<String>>,
 }
 
 /// What may be asked of an endpoint.
@@ -59,8 +62,25 @@ enum State {
 pub enum WebhookEndpointCommand {
     /// Add it.
     Add(WebhookEndpointAdded),
-    /// Send nothing more for the time being.
+    /// Change what it is.
+    Change(WebhookEndpointId, EndpointEdit),
+    /// Send nothing more until it is resumed: the customer wants it so.
+    Pause(WebhookEndpointId),
+    /// Send again, from where it stopped, whether it was paused or disabled.
+    Resume(WebhookEndpointId),
+    /// Send nothing more until it is resumed: it does not take anything.
     Disable(WebhookEndpointDisabled),
+    /// Give it another secret.
+    RotateSecret {
+        /// The endpoint.
+        endpoint_id: WebhookEndpointId,
+        /// The new secret, sealed for the account.
+        secret: Sealed,
+        /// The time of the rotation.
+        at: Timestamp,
+    },
+    /// Send again what happened in a span of time.
+    RequestReplay(WebhookReplayRequested),
     /// Remove it.
     Remove(WebhookEndpointId),
 }
@@ -74,6 +94,15 @@ pub enum WebhookEndpointRefusal {
     /// An endpoint of that id was added before.
     #[error("a webhook endpoint of that id was added before")]
     IdUsed,
+    /// A further rotation would push out a secret that is still valid.
+    #[error("the secret before the current one is valid until {until}; rotate again after that")]
+    Overlap {
+        /// Until when it is valid.
+        until: Timestamp,
+    },
+    /// A replay that ends before it begins.
+    #[error("until must be later than since")]
+    EmptySpan,
 }
 
 aggregate!(
@@ -85,22 +114,98 @@ aggregate!(
 
 impl Decide for WebhookEndpoint {
     fn decide(&self, command: WebhookEndpointCommand) -> Result<Vec<Event>, WebhookEndpointRefusal> {
+        use WebhookEndpointCommand as Command;
         match (command, self.state) {
-            (WebhookEndpointCommand::Add(added), State::Absent) => Ok(vec![added.into()]),
-            (WebhookEndpointCommand::Add(_), _) => Err(WebhookEndpointRefusal::IdUsed),
+            (Command::Add(added), State::Absent) => Ok(vec![added.into()]),
+            (Command::Add(_), _) => Err(WebhookEndpointRefusal::IdUsed),
             (_, State::Absent | State::Removed) => Err(WebhookEndpointRefusal::Unknown),
-            (WebhookEndpointCommand::Disable(..), State::Disabled) => Ok(Vec::new()),
-            (WebhookEndpointCommand::Disable(disabled), State::Active) => Ok(vec![disabled.into()]),
-            (WebhookEndpointCommand::Remove(endpoint_id), _) => Ok(vec![WebhookEndpointRemoved { endpoint_id }.into()]),
+            (Command::Change(endpoint_id, edit), _) => Ok(self.change(endpoint_id, edit)),
+            (Command::Pause(endpoint_id), State::Active) => Ok(vec![WebhookEndpointPaused { endpoint_id }.into()]),
+            (Command::Resume(endpoint_id), State::Paused | State::Disabled) => {
+                Ok(vec![WebhookEndpointResumed { endpoint_id }.into()])
+            }
+            (Command::Disable(disabled), State::Active | State::Paused) => Ok(vec![disabled.into()]),
+            // What is disabled gets nothing already, and the reason stays to be seen.
+            (Command::Pause(_) | Command::Resume(_) | Command::Disable(_), _) => Ok(Vec::new()),
+            (
+                Command::RotateSecret {
+                    endpoint_id,
+                    secret,
+                    at,
+                },
+                _,
+            ) => self.rotate(endpoint_id, secret, at),
+            (Command::RequestReplay(replay), _) if replay.since >= replay.until => {
+                Err(WebhookEndpointRefusal::EmptySpan)
+            }
+            (Command::RequestReplay(replay), _) => Ok(vec![replay.into()]),
+            (Command::Remove(endpoint_id), _) => Ok(vec![WebhookEndpointRemoved { endpoint_id }.into()]),
         }
     }
 }
 
 impl WebhookEndpoint {
+    fn change(&self, endpoint_id: WebhookEndpointId, edit: EndpointEdit) -> Vec<Event> {
+        let is = self.is.clone();
+        let wish = Wish {
+            url: edit.url.unwrap_or(is.url),
+            events: edit.events.unwrap_or(is.events),
+            filters: edit.filters.unwrap_or(is.filters),
+            description: edit.description.unwrap_or(is.description),
+        };
+        if wish == self.is {
+            return Vec::new();
+        }
+        let changed = WebhookEndpointChanged {
+            endpoint_id,
+            url: wish.url,
+            events: wish.events,
+            filters: wish.filters,
+            description: wish.description,
+        };
+        vec![changed.into()]
+    }
+
+    fn rotate(
+        &self,
+        endpoint_id: WebhookEndpointId,
+        secret: Sealed,
+        at: Timestamp,
+    ) -> Result<Vec<Event>, WebhookEndpointRefusal> {
+        if let Some(until) = self.overlap_ends.filter(|until| at < *until) {
+            return Err(WebhookEndpointRefusal::Overlap { until });
+        }
+        let rotated = WebhookSecretRotated {
+            endpoint_id,
+            secret,
+            previous_valid_until: at.plus(OVERLAP),
+        };
+        Ok(vec![rotated.into()])
+    }
+
     fn evolve(&mut self, event: &Event) {
         match event {
-            Event::WebhookEndpointAdded(_) => self.state = State::Active,
+            Event::WebhookEndpointAdded(added) => {
+                self.state = State::Active;
+                self.is = Wish {
+                    url: added.url.clone(),
+                    events: added.events.clone(),
+                    filters: added.filters.clone(),
+                    description: added.description.clone(),
+                };
+            }
+            Event::WebhookEndpointChanged(changed) => {
+                self.is = Wish {
+                    url: changed.url.clone(),
+                    events: changed.events.clone(),
+                    filters: changed.filters.clone(),
+                    description: changed.description.clone(),
+                };
+            }
+            Event::WebhookEndpointPaused(_) => self.state = State::Paused,
+            Event::WebhookEndpointResumed(_) => self.state = State::Active,
             Event::WebhookEndpointDisabled(_) => self.state = State::Disabled,
+            Event::WebhookSecretRotated(rotated) => self.overlap_ends = Some(rotated.previous_valid_until),
             Event::WebhookEndpointRemoved(_) => self.state = State::Removed,
             _ => {}
         }
@@ -108,81 +213,4 @@ impl WebhookEndpoint {
 }
 
 #[cfg(test)]
-mod tests {
-    use cqrs_es::test::TestFramework;
-
-    use super::*;
-    use crate::Sealed;
-
-    fn id() -> WebhookEndpointId {
-        WebhookEndpointId::default()
-    }
-
-    fn add() -> WebhookEndpointAdded {
-        WebhookEndpointAdded {
-            endpoint_id: id(),
-            url: "https://hooks.example.com/leads".into(),
-            events: vec![WebhookEventType::LeadCreated],
-            description: None,
-            secret: Sealed::new(vec![1]),
-        }
-    }
-
-    fn disabled() -> WebhookEndpointDisabled {
-        WebhookEndpointDisabled {
-            endpoint_id: id(),
-            reason: DisabledReason::Gone,
-            last_failure: Some("status".into()),
-        }
-    }
-
-    fn removed() -> Event {
-        WebhookEndpointRemoved { endpoint_id: id() }.into()
-    }
-
-    fn endpoint() -> TestFramework<WebhookEndpoint> {
-        TestFramework::with(())
-    }
-
-    #[test]
-    fn an_endpoint_is_added_once() {
-        endpoint()
-            .given_no_previous_events()
-            .when(WebhookEndpointCommand::Add(add()))
-            .then_expect_events(vec![add().into()]);
-        endpoint()
-            .given(vec![add().into()])
-            .when(WebhookEndpointCommand::Add(add()))
-            .then_expect_error(WebhookEndpointRefusal::IdUsed);
-    }
-
-    #[test]
-    fn disabling_twice_is_one_fact() {
-        let disable = WebhookEndpointCommand::Disable(disabled());
-        endpoint()
-            .given(vec![add().into()])
-            .when(disable.clone())
-            .then_expect_events(vec![disabled().into()]);
-        endpoint()
-            .given(vec![add().into(), disabled().into()])
-            .when(disable.clone())
-            .then_expect_events(vec![]);
-        endpoint()
-            .given_no_previous_events()
-            .when(disable)
-            .then_expect_error(WebhookEndpointRefusal::Unknown);
-    }
-
-    #[test]
-    fn an_endpoint_is_removed_once_even_while_disabled() {
-        let remove = WebhookEndpointCommand::Remove(id());
-        endpoint()
-            .given(vec![add().into(), disabled().into()])
-            .when(remove.clone())
-            .then_expect_events(vec![removed()]);
-        endpoint()
-            .given(vec![add().into(), removed()])
-            .when(remove)
-            .then_expect_error(WebhookEndpointRefusal::Unknown);
-    }
-}
+mod tests;

@@ -1,36 +1,25 @@
 //! Pages of a list: `per_page`, `page` and the `Link` header. Used by the routes that answer lists.
 
-use serde::Deserialize;
-
 /// The most that GitHub puts on one page.
 const MAX_PER_PAGE: usize = 100;
-
-/// The query of a list; what is missing, or no number, is the default.
-#[derive(Debug, Deserialize)]
-pub(crate) struct PageQuery {
-    per_page: Option<String>,
-    page: Option<String>,
-}
 
 /// Which page of how many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Page {
-    per_page: usize,
-    page: usize,
-}
-
-impl PageQuery {
-    /// The page that is asked for, on a list that has `default` a page.
-    pub fn page(&self, default: usize) -> Page {
-        let number = |text: &Option<String>| text.as_deref().and_then(|text| text.parse().ok()).filter(|n| *n > 0);
-        Page {
-            per_page: number(&self.per_page).unwrap_or(default).min(MAX_PER_PAGE),
-            page: number(&self.page).unwrap_or(1),
-        }
-    }
+    pub per_page: usize,
+    pub page: usize,
 }
 
 impl Page {
+    /// As a list's query has it; what is missing, or no number, is the default.
+    pub fn new(per_page: Option<&str>, page: Option<&str>, default: usize) -> Self {
+        let number = |text: Option<&str>| text.and_then(|text| text.parse().ok()).filter(|n| *n > 0);
+        Self {
+            per_page: number(per_page).unwrap_or(default).min(MAX_PER_PAGE),
+            page: number(page).unwrap_or(1),
+        }
+    }
+
     /// How many entries come before this page.
     pub fn skipped(self) -> usize {
         self.per_page.saturating_mul(self.page - 1)
@@ -43,8 +32,13 @@ impl Page {
 
     /// The value of the `Link` header of a list of `total` entries; none if everything is on one page.
     pub fn link(self, url: &str, total: usize) -> Option<String> {
+        self.link_with(&format!("{url}?"), total)
+    }
+
+    /// The same for a URL that ends in a `?` or an `&`.
+    pub fn link_with(self, url: &str, total: usize) -> Option<String> {
         let last = total.div_ceil(self.per_page).max(1);
-        let link = |page: usize, rel: &str| format!("<{url}?per_page={}&page={page}>; rel=\"{rel}\"", self.per_page);
+        let link = |page: usize, rel: &str| format!("<{url}per_page={}&page={page}>; rel=\"{rel}\"", self.per_page);
         let mut links = Vec::new();
         if self.page > 1 {
             links.push(link((self.page - 1).min(last), "prev"));
@@ -64,13 +58,9 @@ impl Page {
 mod tests {
     use super::*;
 
-    fn page(per_page: &str, page: &str) -> Page {
-        let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
-        PageQuery {
-            per_page: text(per_page),
-            page: text(page),
-        }
-        .page(30)
+    fn page(per_page: &'static str, page: &'static str) -> Page {
+        let text = |text: &'static str| Some(text).filter(|text| !text.is_empty());
+        Page::new(text(per_page), text(page), 30)
     }
 
     #[test]

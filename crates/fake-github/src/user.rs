@@ -88,19 +88,38 @@ impl User {
     /// The short form, as `owner` and `user`.
     pub(crate) fn short(&self, base: &str) -> Value {
         let Self { id, login, .. } = self;
+        let url = format!("{base}/users/{login}");
         json!({
             "login": login,
             "id": id,
-            "node_id": format!("U_fake{id}"),
+            "node_id": self.node_id(),
             "avatar_url": self.avatar(),
             "gravatar_id": "",
-            "url": format!("{base}/users/{login}"),
-            "html_url": format!("https://github.com/{login}"),
-            "repos_url": format!("{base}/users/{login}/repos"),
+            "url": url,
+            "html_url": self.page(),
+            "followers_url": format!("{url}/followers"),
+            "following_url": format!("{url}/following{{/other_user}}"),
+            "gists_url": format!("{url}/gists{{/gist_id}}"),
+            "starred_url": format!("{url}/starred{{/owner}}{{/repo}}"),
+            "subscriptions_url": format!("{url}/subscriptions"),
+            "organizations_url": format!("{url}/orgs"),
+            "repos_url": format!("{url}/repos"),
+            "events_url": format!("{url}/events{{/privacy}}"),
+            "received_events_url": format!("{url}/received_events"),
             "type": self.kind.as_str(),
             "user_view_type": "public",
             "site_admin": false,
         })
+    }
+
+    /// The id of GraphQL, which REST tells as `node_id`.
+    pub(crate) fn node_id(&self) -> String {
+        format!("U_fake{}", self.id)
+    }
+
+    /// The page for people.
+    pub(crate) fn page(&self) -> String {
+        format!("https://github.com/{}", self.login)
     }
 
     /// The public profile.
@@ -128,7 +147,8 @@ impl User {
         profile
     }
 
-    fn avatar(&self) -> String {
+    /// The picture.
+    pub(crate) fn avatar(&self) -> String {
         format!("https://avatars.githubusercontent.com/u/{}?v=4", self.id)
     }
 }

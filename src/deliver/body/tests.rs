@@ -114,6 +114,78 @@ async fn a_keyword_lead_also_has_keyword_url_and_snippet() {
 }
 
 #[tokio::test]
+async fn a_further_signal_is_told_with_the_lead_as_it_was_captured() {
+    let sandbox = Sandbox::new().await;
+    sandbox.star(7).await;
+    sandbox.clock.advance(std::time::Duration::from_mins(1));
+    commands::record_signals(&sandbox.writer, account(), vec![comment()], Allowance::Unlimited)
+        .await
+        .unwrap();
+    sandbox.enrich(7, "Staff engineer").await;
+    let [captured, further, enriched] = bodies(&sandbox).await.try_into().unwrap();
+    let (captured, further, enriched) = (captured.unwrap(), further.unwrap(), enriched.unwrap());
+    assert_eq!(further["event"], "lead.signal_added");
+    assert_eq!(further["timestamp"], "2026-04-24T10:32:00Z");
+    let data = &further["data"];
+    assert_eq!(
+        (&data["id"], &data["captured_at"]),
+        (&captured["data"]["id"], &captured["data"]["captured_at"])
+    );
+    assert_eq!(
+        (&data["signal_type"], &data["keyword"]),
+        (&json!("keyword_issue"), &json!("event sourcing"))
+    );
+    // Everything else goes on about the signal that made the lead.
+    assert_eq!(enriched["data"]["signal_type"], "stargazer");
+}
+
+#[tokio::test]
+async fn a_filter_looks_at_the_signal_that_the_event_is_about_and_lets_every_erasure_through() {
+    let sandbox = Sandbox::new().await;
+    sandbox.star(7).await;
+    commands::record_signals(&sandbox.writer, account(), vec![comment()], Allowance::Unlimited)
+        .await
+        .unwrap();
+    let person = sandbox.person(7);
+    let filters = WebhookFilters {
+        signal_types: vec![SignalKind::KeywordIssue],
+        repos: vec!["Acme-Corp/rival-sdk".parse().unwrap()],
+        keywords: Vec::new(),
+    };
+    let other = WebhookFilters {
+        repos: vec!["acme-corp/other".parse().unwrap()],
+        ..WebhookFilters::default()
+    };
+    let fitting = async |filters: &WebhookFilters| {
+        let stream = domain::StreamId::lead(account(), person);
+        let mut read = sandbox.writer.log.read_streams(slice::from_ref(&stream)).await.unwrap();
+        let history = read.remove(0);
+        let keys = sandbox.writer.vault.keys(account(), &[person]).await.unwrap();
+        let fit = |recorded: &Recorded| fits(filters, &history, recorded.position, person, &keys).unwrap();
+        history.iter().map(fit).collect::<Vec<bool>>()
+    };
+    assert_eq!(fitting(&filters).await, [false, true]);
+    assert_eq!(fitting(&other).await, [false, false]);
+    assert_eq!(fitting(&WebhookFilters::default()).await, [true, true]);
+    commands::erase_person(&sandbox.writer, account(), person)
+        .await
+        .unwrap();
+    assert_eq!(fitting(&other).await.pop(), Some(true));
+}
+
+#[tokio::test]
+async fn a_test_names_the_endpoint_and_nobody() {
+    let at = "2026-04-24T10:31:00Z".parse().unwrap();
+    let told = test(WebhookEndpointId::default(), EventId::default(), at).unwrap();
+    let told: Value = serde_json::from_slice(&told).unwrap();
+    let expected = json!({
+        "event": "webhook.test", "type": "webhook.test", "id": EventId::default().to_string(),
+        "timestamp": "2026-04-24T10:31:00Z", "data": {"endpoint_id": WebhookEndpointId::default().to_string()},
+    });
+    assert_eq!(told, expected);
+}
+
+#[tokio::test]
 async fn an_enriched_lead_is_told_whole_and_earlier_bodies_stay_as_they_were() {
     let sandbox = Sandbox::new().await;
     sandbox.star(7).await;

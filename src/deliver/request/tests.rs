@@ -11,14 +11,19 @@ use super::*;
 use crate::clock::{Clock, SystemClock};
 use crate::deliver::guard::Policy;
 use crate::deliver::receiver::{Receiver, status};
+use crate::deliver::sign::Secret;
+
+mod hostile;
 
 const LAX: Policy = Policy {
     allow_private: true,
     allow_http: true,
 };
 
-fn secret() -> Secret {
-    Secret::generate([7; 32])
+const SECRET: [u8; 32] = [7; 32];
+
+fn secrets() -> Secrets {
+    Secret::generate(SECRET).into()
 }
 
 fn attempt(url: &str) -> Attempt {
@@ -26,6 +31,7 @@ fn attempt(url: &str) -> Attempt {
         uri: url.parse().unwrap(),
         event_type: WebhookEventType::LeadCreated,
         event_id: EventId::new(Ulid::from_parts(1, 2)),
+        sequence: Some(Position::new(40_213)),
         delivery: Ulid::from_parts(3, 4),
         number: 2,
         at: SystemClock.now(),
@@ -38,15 +44,15 @@ fn sender(policy: Policy) -> Sender {
 }
 
 async fn send(url: &str) -> Outcome {
-    sender(LAX).send(attempt(url), &secret()).await
+    sender(LAX).send(attempt(url), &secrets()).await
 }
 
 #[tokio::test]
 async fn a_delivery_carries_its_headers_and_verifies_both_ways() {
     let receiver = Receiver::start(|_| status(204)).await;
     let attempt = attempt(receiver.url());
-    let (id, at) = (attempt.event_id, attempt.at.secs());
-    let outcome = sender(LAX).send(attempt, &secret()).await;
+    let (id, at) = (attempt.event_id, attempt.at);
+    let outcome = sender(LAX).send(attempt, &secrets()).await;
     assert_eq!((outcome.status, outcome.failure), (Some(204), None));
     let heard = receiver.hears(1).await.remove(0);
     assert_eq!(heard.path, "/hook");
@@ -54,16 +60,39 @@ async fn a_delivery_carries_its_headers_and_verifies_both_ways() {
     assert_eq!(heard.header("user-agent"), "GitLeads-Webhooks/0.1.0");
     assert_eq!(heard.header("x-gitleads-event"), "lead.created");
     assert_eq!(heard.header("x-gitleads-attempt"), "2");
+    assert_eq!(heard.header("x-gitleads-sequence"), "40213");
     assert_eq!(
         heard.header("x-gitleads-delivery"),
         format!("dlv_{}", Ulid::from_parts(3, 4))
     );
     assert_eq!(heard.header("webhook-id"), id.to_string());
-    assert_eq!(heard.header("webhook-timestamp"), at.to_string());
-    let library = Webhook::new(secret().as_str()).unwrap();
+    assert_eq!(heard.header("webhook-timestamp"), at.secs().to_string());
+    let library = Webhook::new(Secret::generate(SECRET).as_str()).unwrap();
     library.verify(heard.body.as_bytes(), &heard.headers).unwrap();
-    let ours = secret().sign(&id.to_string(), at, heard.body.as_bytes()).gitleads;
-    assert_eq!(heard.header("x-gitleads-signature"), ours);
+    let ours = secrets().sign(&id.to_string(), at, heard.body.as_bytes());
+    assert_eq!(heard.header("x-gitleads-signature"), ours.gitleads);
+    assert!(!heard.headers.contains_key("x-gitleads-signature-next"));
+}
+
+#[tokio::test]
+async fn after_a_rotation_a_delivery_verifies_with_the_old_secret_and_the_new_one() {
+    let receiver = Receiver::start(|_| status(204)).await;
+    let attempt = attempt(receiver.url());
+    let (old, new) = (Secret::generate([1; 32]), Secret::generate([2; 32]));
+    let until = attempt.at.plus(Duration::from_secs(1));
+    let secrets = Secrets::new(new.clone(), Some((old.clone(), until)));
+    let expected = secrets.sign(&attempt.event_id.to_string(), attempt.at, &attempt.body);
+    sender(LAX).send(attempt, &secrets).await;
+    let heard = receiver.hears(1).await.remove(0);
+    for secret in [&old, &new] {
+        let library = Webhook::new(secret.as_str()).unwrap();
+        library.verify(heard.body.as_bytes(), &heard.headers).unwrap();
+    }
+    assert_eq!(heard.header("x-gitleads-signature"), expected.gitleads);
+    assert_eq!(
+        Some(heard.header("x-gitleads-signature-next")),
+        expected.gitleads_next.as_deref()
+    );
 }
 
 #[tokio::test]
@@ -106,7 +135,7 @@ async fn a_receiver_that_never_answers_runs_into_the_deadline() {
     let receiver = Receiver::start(|_| None).await;
     let mut sender = sender(LAX);
     sender.deadline = Duration::from_millis(50);
-    let outcome = sender.send(attempt(receiver.url()), &secret()).await;
+    let outcome = sender.send(attempt(receiver.url()), &secrets()).await;
     assert_eq!((outcome.status, outcome.failure), (None, Some(Failure::Timeout)));
 }
 
@@ -119,7 +148,7 @@ async fn an_answer_that_never_ends_runs_into_the_deadline() {
     .await;
     let mut sender = sender(LAX);
     sender.deadline = Duration::from_millis(200);
-    let outcome = sender.send(attempt(receiver.url()), &secret()).await;
+    let outcome = sender.send(attempt(receiver.url()), &secrets()).await;
     assert_eq!((outcome.status, outcome.failure), (Some(200), Some(Failure::Timeout)));
 }
 
@@ -147,7 +176,7 @@ async fn a_server_without_tls_fails_the_handshake() {
 async fn the_policy_holds_for_every_request() {
     let receiver = Receiver::start(|_| status(200)).await;
     let url = receiver.url().replace("http:", "https:");
-    let outcome = sender(Policy::default()).send(attempt(&url), &secret()).await;
+    let outcome = sender(Policy::default()).send(attempt(&url), &secrets()).await;
     assert_eq!(outcome.failure, Some(Failure::AddressNotAllowed));
     assert!(receiver.heard().is_empty());
 }

@@ -80,7 +80,8 @@ const ERRORS: [Shared; 12] = [
         name: "Conflict",
         code: "conflict",
         message: "Idempotency-Key: was used for another request",
-        description: "The `Idempotency-Key` was used for another request, or the person was erased",
+        description: "The `Idempotency-Key` was used for another request, the person was erased, or the signing secret was rotated \
+            less than a day ago",
         happens: |kind| matches!(kind.method, "post" | "patch"),
     },
     Shared {

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use domain::{Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType};
+use domain::{Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
+
+use crate::deliver::journal::State;
 
 macro_rules! schemas {
     ($($(#[doc = $doc:literal])+ $name:ident => $schema:expr;)+) => {$(
@@ -86,6 +88,18 @@ schemas! {
     KeywordScanTarget => list(ScanTarget::ALL.iter().map(|word| word.as_str()));
     /// What a webhook endpoint hears of.
     WebhookEvent => list(WebhookEventType::ALL.iter().map(|word| word.as_str()));
+    /// What reads the deliveries of an endpoint: a program, or the people of a channel of Slack's or Discord's.
+    EndpointKind => list(WebhookKind::ALL.iter().map(|word| word.as_str()));
+    /// Whether an endpoint gets deliveries.
+    EndpointStatus => list(WebhookStatus::ALL.iter().map(|word| word.as_str()));
+    /// Where in the account's log an endpoint begins: `now`, `beginning`, or a moment in the past.
+    StartFrom => ObjectBuilder::new().examples(["now"]);
+    /// How a delivery stands. `erased`: nothing more is sent of the person.
+    DeliveryStatus => list(State::ALL.iter().map(|state| state.as_str()));
+    /// Why an attempt failed, such as `dns`, `connect`, `tls`, `timeout`, `status`.
+    DeliveryFailure => ObjectBuilder::new().examples(["timeout"]);
+    /// A replay's id.
+    WebhookReplayId => id("^rpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "rpl_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
     /// How far the customer got with a lead, or that its person was erased.
     LeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()).chain(["erased"]));
     /// How far the customer got with a lead.

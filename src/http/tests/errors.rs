@@ -141,7 +141,7 @@ async fn other_methods_get_405_with_the_allowed_ones() {
         ("DELETE", "/v1/leads", "GET,HEAD"),
         ("PUT", "/v1/tracked-repos", "GET,HEAD,POST"),
         ("OPTIONS", "/v1/tracked-keywords", "GET,HEAD,POST"),
-        ("POST", "/v1/webhooks/wh_x", "GET,HEAD,DELETE"),
+        ("POST", "/v1/webhooks/wh_x", "GET,HEAD,PATCH,DELETE"),
         ("POST", "/healthz", "GET,HEAD"),
         ("GET", "/github/webhooks", "POST"),
     ];
@@ -225,7 +225,7 @@ async fn a_query_parameter_where_none_is_known_gets_400() {
     for path in [
         "/v1/tracked-repos",
         "/v1/tracked-keywords",
-        "/v1/webhooks",
+        "/v1/webhooks/wh_x",
         "/v1/account",
         "/v1/usage",
         "/v1/api-keys",

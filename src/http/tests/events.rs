@@ -122,6 +122,7 @@ async fn events_stand_in_order_with_what_is_personal_opened_and_what_is_secret_l
         events[2]["data"],
         json!({
             "endpoint_id": hook["id"], "url": "https://hooks.example.com/in", "events": ["lead.created"],
+            "kind": "webhook", "filters": { "signal_types": [], "repos": [], "keywords": [] }, "start_from": "now",
             "description": null,
         })
     );

@@ -41,6 +41,7 @@ use vault::{RootKey, Vault};
 use super::*;
 use crate::clock::Clock;
 use crate::commands::{Allowance, IssuedKey, Sighting, issue_key, open_account, record_signals};
+use crate::deliver::connector::Connector;
 use crate::ingest::Ingest;
 use crate::lease::Leases;
 
@@ -216,6 +217,11 @@ async fn follow(writer: &Writer, views: Arc<dyn Database>) -> Freshness {
     freshness
 }
 
+/// What makes deliveries, as the policy says.
+fn sender(policy: Policy) -> Sender {
+    Sender::new(Connector::system(policy).unwrap()).unwrap()
+}
+
 fn reports(tasks: Arc<Mutex<Vec<TaskReport>>>) -> Tasks {
     Arc::new(move || tasks.lock().unwrap_or_else(PoisonError::into_inner).clone())
 }
@@ -248,6 +254,7 @@ impl House {
             freshness: self.freshness.clone(),
             plans: Arc::new(Plans::default()),
             endpoint_policy: Policy::default(),
+            sender: sender(Policy::default()),
             github_webhook: None,
             tasks: reports(self.tasks.clone()),
             node: NodeReport {

@@ -25,7 +25,7 @@ const FILTERS: [&str; 8] = [
 ];
 
 /// A server's database, with everything in it.
-async fn server() -> (Ground, testbed::FreshDatabase) {
+pub(super) async fn server() -> (Ground, testbed::FreshDatabase) {
     let fresh = testbed::Postgres::fresh_database().await;
     let database = Postgres::open(fresh.url().parse().unwrap(), false).await.unwrap();
     migrate(&database, MIGRATIONS).await.unwrap();

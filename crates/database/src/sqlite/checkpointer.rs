@@ -2,11 +2,12 @@
 //! until megabytes are copied and synced.
 //!
 //! While somebody writes, the thread never reaches the log's end, and only what is copied to its end begins anew. So the
-//! writer copies the rest itself, between two transactions: the little that came while the thread was at work.
+//! thread copies again and again, until little came while it was at work, and the writer copies that rest itself, between
+//! two transactions.
 
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread::{self, JoinHandle};
 
@@ -19,12 +20,29 @@ use crate::{DatabaseError, Durability};
 /// Pages in the write-ahead log from which on it is worth copying: 16 MB.
 pub(super) const PAGES: i32 = 4_000;
 
+/// Pages that the writer may copy itself: it is done with so few within milliseconds.
+const REST: i32 = 250;
+
+/// Pages from which on the writer copies whatever there is: the disk does not keep up with it.
+const TOO_LONG: i32 = 16 * PAGES;
+
+/// How often the thread begins anew before it waits for the next nudge.
+const ROUNDS: usize = 8;
+
 /// The thread, and what it and the writer tell each other.
 pub(super) struct Checkpointer {
-    /// The thread has copied what was there when it began.
-    is_rest_left: Arc<AtomicBool>,
+    told: Arc<Told>,
     durability: Durability,
     thread: JoinHandle<()>,
+}
+
+/// What the thread and the writer tell each other.
+#[derive(Default)]
+struct Told {
+    /// Pages in the log after the last commit.
+    length: AtomicI32,
+    /// The thread has copied all but a rest.
+    is_rest_left: AtomicBool,
 }
 
 impl Checkpointer {
@@ -36,21 +54,23 @@ impl Checkpointer {
         pages: i32,
     ) -> Result<Self, DatabaseError> {
         let (nudge, nudges) = sync_channel(1);
+        let told = Arc::new(Told::default());
+        let hears = Arc::clone(&told);
         connection
             .wal_hook(Some(move |_: &mut Wal, length| {
+                hears.length.store(length, Ordering::Release);
                 tell(&nudge, length >= pages);
                 Ok(())
             }))
             .map_err(DatabaseError::engine)?;
         let beside = open_copying(path, durability).map_err(DatabaseError::engine)?;
-        let is_rest_left = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_rest_left);
+        let tells = Arc::clone(&told);
         let thread = thread::Builder::new()
             .name("sqlite-checkpointer".to_owned())
-            .spawn(move || run(&beside, &nudges, &told, durability))
+            .spawn(move || run(&beside, &nudges, &tells, durability))
             .map_err(DatabaseError::engine)?;
         Ok(Self {
-            is_rest_left,
+            told,
             durability,
             thread,
         })
@@ -58,8 +78,8 @@ impl Checkpointer {
 
     /// Copies what is left, if the thread has done the most of it.
     pub(super) fn copy_rest(&self, connection: &Connection) {
-        if self.is_rest_left.swap(false, Ordering::AcqRel) {
-            copy(connection, self.durability);
+        if self.told.is_rest_left.swap(false, Ordering::AcqRel) {
+            let _ = copy(connection, self.durability);
         }
     }
 
@@ -85,22 +105,47 @@ fn tell(nudge: &SyncSender<()>, is_long: bool) {
     }
 }
 
-fn run(connection: &Connection, nudges: &Receiver<()>, is_rest_left: &AtomicBool, durability: Durability) {
+fn run(connection: &Connection, nudges: &Receiver<()>, told: &Told, durability: Durability) {
     while nudges.recv().is_ok() {
-        copy(connection, durability);
-        is_rest_left.store(true, Ordering::Release);
+        if copy_most(connection, told, durability) {
+            told.is_rest_left.store(true, Ordering::Release);
+        }
     }
 }
 
-/// As much as readers allow; nobody waits for it.
-fn copy(connection: &Connection, durability: Durability) {
-    let Err(error) = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) else {
-        return;
+/// Copies until little is left. False: more is, since a reader looks at an old state, or the writer is as quick and the
+/// log not too long yet.
+fn copy_most(connection: &Connection, told: &Told, durability: Durability) -> bool {
+    let mut before = -1;
+    for _ in 0..ROUNDS {
+        let Some(copied) = copy(connection, durability) else {
+            return false;
+        };
+        let length = told.length.load(Ordering::Acquire);
+        if length - copied <= REST {
+            return true;
+        }
+        // The writer would get no further either; and all at once as soon as the reader is gone, while others wait.
+        if copied <= before {
+            return false;
+        }
+        before = copied;
+    }
+    told.length.load(Ordering::Acquire) >= TOO_LONG
+}
+
+/// As much as readers allow; nobody waits for it. How many pages of the log are in the file now.
+fn copy(connection: &Connection, durability: Durability) -> Option<i32> {
+    let copied = connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get(2));
+    let error = match copied {
+        Ok(copied) => return Some(copied),
+        Err(error) => error,
     };
     tracing::error!(%error, "the write-ahead log could not be copied into the database file");
     if error.sqlite_error_code() == Some(ErrorCode::SystemIoFailure) && durability == Durability::Full {
         end_process();
     }
+    None
 }
 
 #[cfg(test)]
@@ -115,6 +160,28 @@ mod tests {
     }
 
     #[test]
+    fn what_a_reader_still_looks_at_is_left_to_the_next_nudge() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("test.db");
+        let writer = open_writing(&path, Durability::Full).unwrap();
+        writer.execute_batch("CREATE TABLE t (bytes BLOB)").unwrap();
+        let reader = open_writing(&path, Durability::Full).unwrap();
+        reader.execute_batch("BEGIN; SELECT count(*) FROM t").unwrap();
+        for _ in 0..REST {
+            writer.execute("INSERT INTO t VALUES (zeroblob(9000))", []).unwrap();
+        }
+        let told = Told::default();
+        told.length.store(3 * REST, Ordering::Release);
+        let beside = open_copying(&path, Durability::Full).unwrap();
+        assert!(!copy_most(&beside, &told, Durability::Full));
+        told.length.store(TOO_LONG, Ordering::Release);
+        assert!(!copy_most(&beside, &told, Durability::Full));
+        reader.execute_batch("COMMIT").unwrap();
+        told.length.store(3 * REST, Ordering::Release);
+        assert!(copy_most(&beside, &told, Durability::Full));
+    }
+
+    #[test]
     fn a_log_that_grew_is_copied_beside_the_writer_and_begins_anew_while_it_writes() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("test.db");
@@ -122,19 +189,20 @@ mod tests {
         connection.execute_batch("CREATE TABLE t (bytes BLOB)").unwrap();
         let (seen, nudges) = sync_channel(1);
         let (length, lengths) = std::sync::mpsc::channel();
+        let told = Arc::new(Told::default());
+        let (hears, tells) = (Arc::clone(&told), Arc::clone(&told));
         connection
             .wal_hook(Some(move |_: &mut Wal, pages| {
+                hears.length.store(pages, Ordering::Release);
                 tell(&seen, pages >= 50);
                 length.send(pages).map_err(|_| rusqlite::Error::InvalidQuery)
             }))
             .unwrap();
         let beside = open_copying(&path, Durability::Full).unwrap();
-        let is_rest_left = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&is_rest_left);
         let checkpointer = Checkpointer {
-            is_rest_left,
+            told,
             durability: Durability::Full,
-            thread: thread::spawn(move || run(&beside, &nudges, &told, Durability::Full)),
+            thread: thread::spawn(move || run(&beside, &nudges, &tells, Durability::Full)),
         };
         let mut began_anew = 0;
         let mut longest = 0;

@@ -73,6 +73,19 @@ fn an_event_of_an_older_version_is_read_as_one_of_today() {
 }
 
 #[test]
+fn an_endpoint_that_was_added_by_the_first_version_hears_of_every_lead_from_then_on() {
+    let old = fixtures()
+        .into_iter()
+        .find(|(file, _)| file == "WebhookEndpointAdded.v1.json");
+    let data = old.unwrap().1.data.to_string();
+    let Event::WebhookEndpointAdded(event) = Event::decode("WebhookEndpointAdded", 1, &data).unwrap() else {
+        panic!("another event");
+    };
+    assert_eq!((event.kind, event.start_from), (WebhookKind::Webhook, StartFrom::Now));
+    assert!(event.filters.is_empty());
+}
+
+#[test]
 fn lead_events_that_did_not_say_the_login_are_read_with_none() {
     let login = |event: &Event| match event {
         Event::LeadCaptured(event) => Some(event.login),

@@ -21,7 +21,7 @@ enum Kind {
     Person,
 }
 
-/// Every route with an id.
+/// Every route with an id: it stands at the end, or in the place of the braces.
 const BY_ID: &[(&str, &str, Kind)] = &[
     ("GET", "/v1/leads/", Kind::Lead),
     ("PATCH", "/v1/leads/", Kind::Lead),
@@ -33,8 +33,22 @@ const BY_ID: &[(&str, &str, Kind)] = &[
     ("DELETE", "/v1/tracked-keywords/", Kind::Keyword),
     ("GET", "/v1/webhooks/", Kind::Webhook),
     ("DELETE", "/v1/webhooks/", Kind::Webhook),
+    ("GET", "/v1/webhooks/{}/secret", Kind::Webhook),
+    ("GET", "/v1/webhooks/{}/deliveries", Kind::Webhook),
+    ("POST", "/v1/webhooks/{}/test", Kind::Webhook),
+    ("POST", "/v1/webhooks/{}/pause", Kind::Webhook),
+    ("POST", "/v1/webhooks/{}/resume", Kind::Webhook),
+    ("POST", "/v1/webhooks/{}/rotate-secret", Kind::Webhook),
     ("DELETE", "/v1/api-keys/", Kind::Key),
 ];
+
+fn with_id(route: &str, id: &str) -> String {
+    if route.contains("{}") {
+        route.replace("{}", id)
+    } else {
+        format!("{route}{id}")
+    }
+}
 
 /// Every route that tells an account of its own.
 const LISTS: &[&str] = &[
@@ -171,7 +185,7 @@ impl Things {
     pub async fn are_untouched(&self, victim: &Client<'_>) {
         for (method, prefix, kind) in BY_ID.iter().filter(|(method, ..)| *method == "GET") {
             for id in &self.ids[*kind as usize] {
-                let answer = victim.own(method, &format!("{prefix}{id}"), None).await;
+                let answer = victim.own(method, &with_id(prefix, id), None).await;
                 assert_eq!(answer.status, 200, "{prefix}{id}");
             }
         }
@@ -249,9 +263,9 @@ async fn by_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u16 {
     } else {
         ""
     };
-    let path = format!("{prefix}{id}{query}");
+    let path = with_id(prefix, id) + query;
     let theirs = stranger.own(method, &path, body(method)).await;
-    let nobodys = format!("{prefix}{}{query}", dice.nobodys(id));
+    let nobodys = with_id(prefix, &dice.nobodys(id)) + query;
     assert_eq!(theirs.status, 404, "{method} {path}: {theirs:?}");
     assert_eq!(
         theirs,
@@ -274,7 +288,7 @@ async fn by_odd_id(stranger: &Client<'_>, things: &Things, dice: &mut Dice) -> u
         3 => format!("..%2F{id}"),
         _ => format!("{id}/"),
     };
-    let path = format!("{prefix}{odd}");
+    let path = with_id(prefix, &odd);
     let answer = stranger.own(method, &path, body(method)).await;
     assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
     things.leak_nothing(&path, &answer);
@@ -326,7 +340,7 @@ async fn without_key(stranger: &Client<'_>, things: &Things, dice: &mut Dice) ->
     let (method, prefix, kind) = dice.pick(BY_ID);
     let path = match dice.roll(3) {
         0 => (*dice.pick(LISTS)).to_owned(),
-        _ => format!("{prefix}{}", dice.pick(&things.ids[*kind as usize])),
+        _ => with_id(prefix, dice.pick::<String>(&things.ids[*kind as usize])),
     };
     let key = match dice.roll(4) {
         0 => None,

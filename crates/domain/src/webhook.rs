@@ -1,0 +1,199 @@
+//! What a webhook endpoint can be asked for: kinds, event types, filters, and where in the log it begins.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::signal::words;
+use crate::timestamp::InvalidTimestamp;
+use crate::{Keyword, RepoName, SignalKind, Timestamp};
+
+words!(
+    /// What an endpoint can hear of.
+    WebhookEventType {
+        /// A person was captured as a lead, or a withheld lead released.
+        LeadCreated = "lead.created",
+        /// More was found for a lead.
+        LeadEnriched = "lead.enriched",
+        /// A lead was edited by hand.
+        LeadUpdated = "lead.updated",
+        /// A lead gave a further signal.
+        LeadSignalAdded = "lead.signal_added",
+        /// A person was erased.
+        LeadErased = "lead.erased",
+        /// A source of signals is out of order.
+        SourceDegraded = "source.degraded",
+        /// Somebody tried the endpoint.
+        WebhookTest = "webhook.test",
+    }
+    all = "lead.created, lead.enriched, lead.updated, lead.signal_added, lead.erased, source.degraded, webhook.test"
+);
+
+impl WebhookEventType {
+    /// What an endpoint hears of that asks for nothing in particular.
+    pub const USUAL: &[Self] = &[Self::LeadCreated, Self::LeadEnriched, Self::LeadUpdated];
+}
+
+words!(
+    /// What reads the deliveries of an endpoint, and so what shape they have.
+    WebhookKind {
+        /// A program: signed JSON, one event each.
+        Webhook = "webhook",
+        /// A channel of Slack's: messages for people.
+        Slack = "slack",
+        /// A channel of Discord's: messages for people.
+        Discord = "discord",
+    }
+    all = "webhook, slack, discord"
+);
+
+words!(
+    /// Whether an endpoint gets deliveries.
+    WebhookStatus {
+        /// It does.
+        Active = "active",
+        /// The customer wants none for the time being.
+        Paused = "paused",
+        /// It could not be reached for too long, or said that it is gone.
+        Disabled = "disabled",
+    }
+    all = "active, paused, disabled"
+);
+
+words!(
+    /// Why an endpoint was disabled.
+    DisabledReason {
+        /// It answered 410 Gone.
+        Gone = "gone",
+        /// Every attempt of the last five days failed.
+        Failing = "failing",
+    }
+    all = "gone, failing"
+);
+
+/// Which leads an endpoint hears of. An empty list asks for nothing; of one that is not, an entry has to fit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WebhookFilters {
+    /// Kinds of signals.
+    pub signal_types: Vec<SignalKind>,
+    /// Repositories that signals happen in, whatever the letter case.
+    pub repos: Vec<RepoName>,
+    /// Keywords that signals were found by, however they are spelt.
+    pub keywords: Vec<Keyword>,
+}
+
+impl WebhookFilters {
+    /// Whether there is nothing to look at.
+    pub const fn is_empty(&self) -> bool {
+        self.signal_types.is_empty() && self.repos.is_empty() && self.keywords.is_empty()
+    }
+
+    /// Whether an endpoint with these filters hears of a lead for this signal: its kind, the opened name of the repository it
+    /// happened in, and the keyword it was found by.
+    pub fn fit(&self, kind: SignalKind, repo: &RepoName, keyword: Option<&Keyword>) -> bool {
+        let fits_keyword = || keyword.is_some_and(|keyword| self.keywords.contains(keyword));
+        (self.signal_types.is_empty() || self.signal_types.contains(&kind))
+            && (self.repos.is_empty() || self.repos.contains(repo))
+            && (self.keywords.is_empty() || fits_keyword())
+    }
+}
+
+/// Where in the account's log an endpoint begins to hear. Written `now`, `beginning` or as a time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum StartFrom {
+    /// After the event that added it.
+    #[default]
+    Now,
+    /// With the account's first event.
+    Beginning,
+    /// With the first event that was recorded at this time or later.
+    Time(Timestamp),
+}
+
+/// A text that says no place to begin at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must be now, beginning or an ISO 8601 time with an offset, such as 2026-04-24T10:31:00Z")]
+pub struct InvalidStartFrom;
+
+impl fmt::Display for StartFrom {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Now => f.write_str("now"),
+            Self::Beginning => f.write_str("beginning"),
+            Self::Time(time) => time.fmt(f),
+        }
+    }
+}
+
+impl FromStr for StartFrom {
+    type Err = InvalidStartFrom;
+
+    fn from_str(text: &str) -> Result<Self, InvalidStartFrom> {
+        match text {
+            "now" => Ok(Self::Now),
+            "beginning" => Ok(Self::Beginning),
+            time => match time.parse() {
+                Ok(time) => Ok(Self::Time(time)),
+                Err(InvalidTimestamp) => Err(InvalidStartFrom),
+            },
+        }
+    }
+}
+
+impl Serialize for StartFrom {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for StartFrom {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        crate::parsed::parsed(deserializer)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn repo(name: &str) -> RepoName {
+        name.parse().unwrap()
+    }
+
+    #[test]
+    fn a_list_of_a_filter_is_an_or_and_several_lists_are_an_and() {
+        let filters = WebhookFilters {
+            signal_types: vec![SignalKind::KeywordIssue, SignalKind::KeywordPr],
+            repos: vec![repo("Acme/SDK")],
+            keywords: vec!["Rival SDK".parse().unwrap()],
+        };
+        let (rival, other) = ("rival  sdk".parse().unwrap(), "acme".parse().unwrap());
+        assert!(filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), Some(&rival)));
+        assert!(!filters.fit(SignalKind::KeywordCode, &repo("acme/sdk"), Some(&rival)));
+        assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/kit"), Some(&rival)));
+        assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), Some(&other)));
+        assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), None));
+        assert!(!filters.is_empty());
+    }
+
+    #[test]
+    fn filters_that_ask_for_nothing_let_everything_through() {
+        let none = WebhookFilters::default();
+        assert!(none.is_empty());
+        assert!(none.fit(SignalKind::Stargazer, &repo("acme/sdk"), None));
+    }
+
+    #[test]
+    fn where_to_begin_is_read_as_it_is_written() {
+        for text in ["now", "beginning", "2026-04-24T10:31:00Z"] {
+            let start: StartFrom = text.parse().unwrap();
+            assert_eq!(start.to_string(), text);
+            let json = serde_json::to_string(&start).unwrap();
+            assert_eq!(serde_json::from_str::<StartFrom>(&json).unwrap(), start);
+        }
+        for wrong in ["", "Now", "yesterday", "2026-04-24"] {
+            assert_eq!(wrong.parse::<StartFrom>(), Err(InvalidStartFrom), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,350 @@
+//! `gitleads webhooks`: adds, tries and looks after webhook endpoints.
+
+use std::fmt::Write as _;
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Subcommand;
+use domain::{AccountId, StartFrom, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind};
+use event_log::Position;
+use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
+
+use super::run::Asked;
+use super::serve::policy;
+use crate::app::App;
+use crate::commands::{
+    NewEndpoint, add_webhook_endpoint, pause_webhook_endpoint, remove_webhook_endpoint, request_webhook_replay,
+    resume_webhook_endpoint, rotate_webhook_secret,
+};
+use crate::control::wire::Webhooks;
+use crate::control::{Command, Output};
+use crate::deliver::connector::Connector;
+use crate::deliver::journal::{self, Delivery, Range};
+use crate::deliver::probe;
+use crate::deliver::request::Sender;
+use crate::deliver::sign::Secret;
+
+/// What to do with webhook endpoints.
+#[derive(Debug, Subcommand)]
+pub enum Task {
+    /// List them, without their secrets
+    List,
+    /// Add one and print its secret
+    Add {
+        /// Where deliveries go
+        #[arg(value_name = "URL")]
+        url: String,
+        /// What reads it: webhook, slack or discord
+        #[arg(long, value_name = "KIND", default_value = "webhook")]
+        kind: WebhookKind,
+        /// Which events it hears of, with commas [default: lead.created,lead.enriched,lead.updated]
+        #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
+        events: Vec<WebhookEventType>,
+        /// Where it begins: now, beginning, or a time
+        #[arg(long, value_name = "PLACE", default_value = "now")]
+        start_from: StartFrom,
+        /// A few words that tell it from others
+        #[arg(long, value_name = "TEXT")]
+        description: Option<String>,
+    },
+    /// Send a test and show the answer
+    Test {
+        /// The endpoint's id, as `webhooks list` shows it
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+    },
+    /// Send nothing more until it is resumed; nothing is lost
+    Pause {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+    },
+    /// Go on from where a paused or disabled endpoint stopped
+    Resume {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+    },
+    /// Give it another secret and print it; the one before stays valid for 24 hours
+    RotateSecret {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+    },
+    /// Remove it
+    Remove {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+    },
+    /// Send again what happened in a span of time
+    Replay {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+        /// Events recorded at this time or later
+        #[arg(long, value_name = "TIME")]
+        since: Timestamp,
+        /// Events recorded before this time [default: now]
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+    },
+    /// Show the newest deliveries, each with its last attempt
+    Deliveries {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+        /// How many
+        #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
+        limit: u32,
+    },
+}
+
+fn endpoint_id(text: &str) -> Result<WebhookEndpointId, &'static str> {
+    let fault = "must be an endpoint's id, such as wh_01J8ZQ4N3M8YV7T6S5R4Q3P2N1; `gitleads webhooks list` shows them";
+    text.parse().map_err(|_| fault)
+}
+
+impl Task {
+    pub(super) fn command(self) -> Asked {
+        Asked::from(Command::Webhooks(match self {
+            Self::List => Webhooks::List,
+            Self::Add {
+                url,
+                kind,
+                events,
+                start_from,
+                description,
+            } => Webhooks::Add {
+                url,
+                kind,
+                events,
+                start_from,
+                description,
+            },
+            Self::Test { id } => Webhooks::Test(id),
+            Self::Pause { id } => Webhooks::Pause(id),
+            Self::Resume { id } => Webhooks::Resume(id),
+            Self::RotateSecret { id } => Webhooks::RotateSecret(id),
+            Self::Remove { id } => Webhooks::Remove(id),
+            Self::Replay { id, since, until } => Webhooks::Replay { id, since, until },
+            Self::Deliveries { id, limit } => Webhooks::Deliveries { id, limit },
+        }))
+    }
+}
+
+pub(super) async fn execute(app: &App, account: AccountId, asked: Webhooks, output: &Output) -> anyhow::Result<()> {
+    let (writer, views) = (&app.writer, &*app.storage.views);
+    let line = match asked {
+        Webhooks::List => {
+            for line in table(&webhook_endpoints::list(views, account).await?) {
+                output.line(line).await?;
+            }
+            return Ok(());
+        }
+        Webhooks::Add {
+            url,
+            kind,
+            events,
+            start_from,
+            description,
+        } => {
+            let new = NewEndpoint {
+                kind,
+                url,
+                events,
+                filters: WebhookFilters::default(),
+                start_from,
+                description,
+                secret: Secret::random(writer.clock.as_ref()).as_str().to_owned(),
+            };
+            return add(app, account, new, output).await;
+        }
+        Webhooks::Test(id) => {
+            let sender = Sender::new(Connector::system(policy(app))?)?;
+            let tried = probe::test(writer, &sender, &find(app, account, id).await?).await?;
+            return show_test(&tried, output).await;
+        }
+        Webhooks::Pause(id) => {
+            app.settle(pause_webhook_endpoint(writer, account, id).await?).await;
+            format!("{id} gets nothing more until it is resumed.")
+        }
+        Webhooks::Resume(id) => {
+            app.settle(resume_webhook_endpoint(writer, account, id).await?).await;
+            format!("{id} goes on from where it stopped.")
+        }
+        Webhooks::RotateSecret(id) => {
+            let secret = Secret::random(writer.clock.as_ref());
+            let rotated = rotate_webhook_secret(writer, account, id, secret.as_str()).await?;
+            app.settle(rotated.position).await;
+            output.line(secret.as_str().to_owned()).await?;
+            let until = rotated.previous_valid_until;
+            format!("\nThis is the new secret of {id}. The one before is valid until {until}.")
+        }
+        Webhooks::Remove(id) => {
+            app.settle(remove_webhook_endpoint(writer, account, id).await?).await;
+            format!("{id} is removed.")
+        }
+        Webhooks::Replay { id, since, until } => {
+            let now = writer.clock.now();
+            let until = until.unwrap_or(now);
+            ensure!(until <= now, "--until must not be to come");
+            let replay = request_webhook_replay(writer, account, id, since, until).await?;
+            app.settle(replay.position).await;
+            format!(
+                "{id} is sent again what happened from {since} to {until} ({}).",
+                replay.replay_id
+            )
+        }
+        Webhooks::Deliveries { id, limit } => return deliveries(app, account, id, limit, output).await,
+    };
+    Ok(output.line(line).await?)
+}
+
+async fn find(app: &App, account: AccountId, id: WebhookEndpointId) -> anyhow::Result<WebhookEndpointRow> {
+    let found = webhook_endpoints::find(&*app.storage.views, account, id).await?;
+    found.with_context(|| format!("there is no webhook endpoint {id}"))
+}
+
+async fn add(app: &App, account: AccountId, mut new: NewEndpoint, output: &Output) -> anyhow::Result<()> {
+    new.url = policy(app).check_url(&new.url).context("the URL")?.into();
+    if new.events.is_empty() {
+        new.events = WebhookEventType::USUAL.to_vec();
+    }
+    if matches!(new.start_from, StartFrom::Time(time) if time > app.writer.clock.now()) {
+        bail!("--start-from must not be to come");
+    }
+    let secret = new.secret.clone();
+    let added = add_webhook_endpoint(&app.writer, account, new).await?;
+    app.settle(added.position).await;
+    output.line(secret).await?;
+    let note = format!("\nThis is the signing secret of {}.", added.value.endpoint_id);
+    Ok(output.line(note).await?)
+}
+
+async fn show_test(tried: &probe::Tried, output: &Output) -> anyhow::Result<()> {
+    let millis = tried.took.as_millis();
+    let line = match (tried.status, tried.failure) {
+        (Some(status), None) => format!("{status} in {millis} ms: a delivery would be taken."),
+        (Some(status), Some(_)) => format!("{status} in {millis} ms: a delivery would be tried again."),
+        (None, failure) => format!("no answer in {millis} ms: {}", failure.unwrap_or("broken")),
+    };
+    output.line(line).await?;
+    if !tried.answer.is_empty() {
+        output.line(printable(&tried.answer)).await?;
+    }
+    Ok(())
+}
+
+/// What a receiver answered, without what would steer a terminal.
+fn printable(text: &str) -> String {
+    let is_harmless = |character: char| character == '\n' || !character.is_control();
+    text.chars().filter(|character| is_harmless(*character)).collect()
+}
+
+async fn deliveries(
+    app: &App,
+    account: AccountId,
+    id: WebhookEndpointId,
+    limit: u32,
+    output: &Output,
+) -> anyhow::Result<()> {
+    let range = Range {
+        endpoint: find(app, account, id).await?.endpoint_id,
+        after: Position::START,
+        up_to: Position::new(u64::MAX),
+        before: None,
+        state: None,
+    };
+    for delivery in journal::page(&app.writer, &*app.storage.store, account, range, limit).await? {
+        output.line(delivery_line(&delivery)).await?;
+    }
+    Ok(())
+}
+
+fn delivery_line(delivery: &Delivery) -> String {
+    let event = delivery.event.map_or("", WebhookEventType::as_str);
+    let mut line = format!("{}  {event:<17}  {:<9}", delivery.event_id, delivery.state.as_str());
+    if let Some(last) = delivery.attempts.last() {
+        let status = last
+            .status
+            .map_or_else(|| last.outcome.clone(), |status| status.to_string());
+        // Writing to a string cannot fail.
+        let _ = write!(line, "  attempt {} at {}: {status}", last.number, last.at);
+    }
+    if let Some(next) = delivery.next_attempt_at {
+        let _ = write!(line, ", next at {next}");
+    }
+    line.trim_end().to_owned()
+}
+
+fn table(rows: &[WebhookEndpointRow]) -> Vec<String> {
+    let row = |id: &str, kind: &str, status: &str, url: &str| format!("{id:<29}  {kind:<7}  {status:<18}  {url}");
+    let mut lines = vec![row("ID", "KIND", "STATUS", "URL")];
+    lines.extend(rows.iter().map(|endpoint| {
+        let status = match endpoint.status {
+            EndpointStatus::Disabled(reason) => format!("disabled: {reason}"),
+            other => other.word().to_string(),
+        };
+        row(
+            &endpoint.endpoint_id.to_string(),
+            endpoint.kind.as_str(),
+            &status,
+            &endpoint.url,
+        )
+    }));
+    lines
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::EventId;
+
+    use super::*;
+    use crate::deliver::journal::{State, Tried};
+
+    #[test]
+    fn a_line_of_a_delivery_tells_how_it_stands_and_what_the_last_attempt_came_to() {
+        let tried = |number, status, outcome: &str| Tried {
+            id: "dlv_1".into(),
+            number,
+            at: Timestamp::from_secs(1_777_026_660),
+            took_micros: 5,
+            status,
+            outcome: outcome.into(),
+            answer: None,
+        };
+        let delivery = |state, next_attempt_at, attempts| Delivery {
+            event_id: EventId::default(),
+            event: Some(WebhookEventType::LeadCreated),
+            position: Position::START,
+            state,
+            next_attempt_at,
+            attempts,
+        };
+        let waits = delivery(
+            State::Waiting,
+            Some(Timestamp::from_secs(1_777_026_690)),
+            vec![tried(1, Some(503), "status"), tried(2, None, "timeout")],
+        );
+        let id = EventId::default();
+        assert_eq!(
+            delivery_line(&waits),
+            format!(
+                "{id}  lead.created       waiting    attempt 2 at 2026-04-24T10:31:00Z: timeout, next at 2026-04-24T10:31:30Z"
+            )
+        );
+        let taken = delivery(State::Delivered, None, vec![tried(1, Some(200), "delivered")]);
+        assert!(delivery_line(&taken).ends_with("delivered  attempt 1 at 2026-04-24T10:31:00Z: 200"));
+        assert!(delivery_line(&delivery(State::Waiting, None, Vec::new())).ends_with("waiting"));
+    }
+
+    #[test]
+    fn an_answer_cannot_steer_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\nc\r"), "a[2Jb\nc");
+    }
+
+    #[test]
+    fn a_wrong_id_says_what_one_looks_like() {
+        assert!(endpoint_id("wh_1").unwrap_err().contains("gitleads webhooks list"));
+    }
+}

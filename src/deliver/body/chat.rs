@@ -1,0 +1,382 @@
+//! Messages for people: the bodies of one or several events as a channel of Slack's or Discord's takes them. Nothing in them
+//! can ping anybody, and nothing that people wrote is read as mark-up.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use domain::{LeadStatus, SignalKind, WebhookEventType, WebhookKind};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Unrenderable;
+
+/// How many events one message tells at most: as many embeds as Discord takes.
+pub const MOST: usize = 10;
+
+/// Characters of a text block: Slack takes 3,000 (Block Kit reference, "section").
+const SLACK_TEXT: usize = 2_900;
+
+/// Characters of all embeds of a message: Discord takes 6,000 (developer documentation, "Embed limits"), and 256 of a title.
+const DISCORD_EMBEDS: usize = 5_900;
+const DISCORD_TITLE: usize = 250;
+
+/// Characters of what people wrote that a message quotes, and of each fact beside it.
+const QUOTE: usize = 300;
+const FACT: usize = 80;
+
+/// A longer address is shown nowhere: it would be cut off.
+const LONGEST_URL: usize = 300;
+
+/// What a message needs of a body.
+#[derive(Deserialize)]
+struct Brief {
+    event: WebhookEventType,
+    data: Data,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Data {
+    id: Option<String>,
+    signal_type: Option<SignalKind>,
+    signal_source: String,
+    github_username: String,
+    github_profile_url: String,
+    name: Option<String>,
+    company: Option<String>,
+    location: Option<String>,
+    followers: Option<u64>,
+    keyword: Option<String>,
+    url: Option<String>,
+    snippet: Option<String>,
+    status: Option<LeadStatus>,
+}
+
+/// How a channel writes.
+struct Style {
+    /// Writes a character so that it is no mark-up.
+    escape: fn(char, &mut String),
+    /// What begins a quoted line.
+    quote: &'static str,
+}
+
+const SLACK: Style = Style {
+    escape: |character, to| match character {
+        '&' => to.push_str("&amp;"),
+        '<' => to.push_str("&lt;"),
+        '>' => to.push_str("&gt;"),
+        other => to.push(other),
+    },
+    quote: "> ",
+};
+
+const DISCORD: Style = Style {
+    escape: |character, to| match character {
+        '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' => to.extend(['\\', character]),
+        // An at sign that no name follows is none.
+        '@' => to.push_str("@\u{200b}"),
+        other => to.push(other),
+    },
+    quote: "> ",
+};
+
+/// The bodies, rendered for programs, as the endpoint's kind takes them: a program gets the one there is, a channel one message
+/// of all. At most [`MOST`] bodies of a message are told; the others are counted.
+pub fn shaped(kind: WebhookKind, bodies: &[Bytes]) -> Result<Bytes, Unrenderable> {
+    let message = match kind {
+        WebhookKind::Webhook => return bodies.first().cloned().ok_or(Unrenderable::Incomplete),
+        WebhookKind::Slack => slack,
+        WebhookKind::Discord => discord,
+    };
+    let briefs = bodies.iter().map(|body| serde_json::from_slice(body));
+    let briefs: Vec<Brief> = briefs.collect::<Result<_, _>>().map_err(Unrenderable::Json)?;
+    serde_json::to_vec(&message(&briefs))
+        .map(Into::into)
+        .map_err(Unrenderable::Json)
+}
+
+fn slack(briefs: &[Brief]) -> Value {
+    let (told, others) = briefs.split_at(briefs.len().min(MOST));
+    let section = |text: String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
+    let mut blocks: Vec<Value> = told
+        .iter()
+        .map(|brief| {
+            let title = within(&title(brief), FACT * 3, &SLACK);
+            let headline = match link(&brief.data) {
+                Some(url) => format!("*<{}|{title}>*", escaped_url(url)),
+                None => format!("*{title}*"),
+            };
+            let room = SLACK_TEXT.saturating_sub(headline.chars().count());
+            section(format!("{headline}{}", details(brief, room, &SLACK)))
+        })
+        .collect();
+    if !others.is_empty() {
+        blocks.push(section(format!("… and {} more", others.len())));
+    }
+    // What a notification shows.
+    let text = within(&summary(briefs), SLACK_TEXT, &SLACK);
+    json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+fn discord(briefs: &[Brief]) -> Value {
+    let (told, others) = briefs.split_at(briefs.len().min(MOST));
+    let share = DISCORD_EMBEDS / told.len().max(1);
+    let embeds: Vec<Value> = told
+        .iter()
+        .map(|brief| {
+            let title = within(&title(brief), DISCORD_TITLE.min(share / 2), &DISCORD);
+            let room = share.saturating_sub(title.chars().count());
+            let details = details(brief, room, &DISCORD);
+            let description = details.trim_start();
+            match link(&brief.data) {
+                Some(url) => json!({"title": title, "url": url, "description": description}),
+                None => json!({"title": title, "description": description}),
+            }
+        })
+        .collect();
+    let allowed_mentions = json!({"parse": []});
+    if others.is_empty() {
+        return json!({"embeds": embeds, "allowed_mentions": allowed_mentions});
+    }
+    let content = format!("… and {} more", others.len());
+    json!({"content": content, "embeds": embeds, "allowed_mentions": allowed_mentions})
+}
+
+/// What a notification says of all of them.
+fn summary(briefs: &[Brief]) -> String {
+    match briefs {
+        [one] => title(one),
+        several => format!("{} news from GitLeads", several.len()),
+    }
+}
+
+/// One line that says what happened.
+fn title(brief: &Brief) -> String {
+    let data = &brief.data;
+    let login = data.github_username.as_str();
+    let who = match data.name.as_deref().filter(|name| !name.trim().is_empty()) {
+        Some(name) => format!("{} ({login})", cut(name.trim(), FACT)),
+        None => login.to_owned(),
+    };
+    match brief.event {
+        WebhookEventType::LeadCreated => format!("{who} {}", act(data)),
+        WebhookEventType::LeadSignalAdded => format!("Again: {who} {}", act(data)),
+        WebhookEventType::LeadEnriched => format!("More is known of {who}"),
+        WebhookEventType::LeadUpdated => match data.status {
+            Some(status) => format!("{who} is now {status}"),
+            None => format!("{who} was edited"),
+        },
+        WebhookEventType::LeadErased => format!("The person of {} was erased", data.id.as_deref().unwrap_or("a lead")),
+        WebhookEventType::SourceDegraded => "A source of signals is out of order".to_owned(),
+        WebhookEventType::WebhookTest => "GitLeads reaches this channel".to_owned(),
+    }
+}
+
+/// What the person did.
+fn act(data: &Data) -> String {
+    let keyword = || cut(data.keyword.as_deref().unwrap_or("a keyword"), FACT);
+    let place = match data.signal_type {
+        None | Some(SignalKind::Stargazer) => return format!("starred {}", data.signal_source),
+        Some(SignalKind::KeywordIssue) => "an issue",
+        Some(SignalKind::KeywordPr) => "a pull request",
+        Some(SignalKind::KeywordCode) => "code",
+        Some(SignalKind::KeywordDiscussion) => "a discussion",
+    };
+    format!("wrote “{}” in {place} of {}", keyword(), data.signal_source)
+}
+
+/// What stands below the line: what the person wrote and who they are, in `room` characters at most.
+fn details(brief: &Brief, room: usize, style: &Style) -> String {
+    let data = &brief.data;
+    let mut text = String::new();
+    if let Some(snippet) = data.snippet.as_deref().filter(|snippet| !snippet.trim().is_empty()) {
+        // A quote is one line: a line break would end it.
+        let line = snippet.split_whitespace().collect::<Vec<_>>().join(" ");
+        let room = room.saturating_sub(style.quote.len() + 1) / 2;
+        let _ = write!(text, "\n{}{}", style.quote, within(&cut(&line, QUOTE), room, style));
+    }
+    let followers = data.followers.map(|followers| format!("{followers} followers"));
+    let facts = [data.company.clone(), data.location.clone(), followers];
+    let facts: Vec<String> = facts.into_iter().flatten().map(|fact| cut(&fact, FACT)).collect();
+    if !facts.is_empty() {
+        let room = room.saturating_sub(text.chars().count() + 1);
+        let _ = write!(text, "\n{}", within(&facts.join(" · "), room, style));
+    }
+    text
+}
+
+/// Where the line leads: what the person wrote, or else who they are.
+fn link(data: &Data) -> Option<&str> {
+    let urls = [data.url.as_deref(), Some(data.github_profile_url.as_str())];
+    let is_safe = |url: &&str| {
+        url.starts_with("https://")
+            && url.len() <= LONGEST_URL
+            && url
+                .bytes()
+                .all(|byte| byte.is_ascii_graphic() && !b"<>|\"\\".contains(&byte))
+    };
+    urls.into_iter().flatten().find(is_safe)
+}
+
+fn escaped_url(url: &str) -> String {
+    url.replace('&', "&amp;")
+}
+
+/// The text's first characters, with an ellipsis where more were.
+fn cut(text: &str, characters: usize) -> String {
+    if text.chars().count() <= characters {
+        return text.to_owned();
+    }
+    let mut kept: String = text.chars().take(characters.saturating_sub(1)).collect();
+    kept.push('…');
+    kept
+}
+
+/// The text, escaped, in at most so many characters; no escape is cut in two.
+fn within(text: &str, characters: usize, style: &Style) -> String {
+    let (mut written, mut length) = (String::new(), 0);
+    for character in text.chars() {
+        let mut next = String::new();
+        if character.is_control() {
+            next.push(' ');
+        } else {
+            (style.escape)(character, &mut next);
+        }
+        length += next.chars().count();
+        if length >= characters {
+            written.push('…');
+            break;
+        }
+        written.push_str(&next);
+    }
+    written
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(event: &str, data: &Value) -> Bytes {
+        json!({"event": event, "type": event, "id": "evt_1", "data": data})
+            .to_string()
+            .into()
+    }
+
+    fn star(name: &str) -> Value {
+        json!({
+            "id": "lead_1", "signal_type": "stargazer", "signal_source": "acme/sdk", "name": name,
+            "github_username": "ada", "github_profile_url": "https://github.com/ada", "followers": 12,
+            "company": "Example & Sons", "location": null, "top_languages": [],
+        })
+    }
+
+    fn comment(snippet: &str, url: &str) -> Value {
+        json!({
+            "id": "lead_1", "signal_type": "keyword_issue", "signal_source": "acme/sdk", "keyword": "event sourcing",
+            "url": url, "snippet": snippet, "github_username": "ada", "github_profile_url": "https://github.com/ada",
+        })
+    }
+
+    fn message(kind: WebhookKind, bodies: &[Bytes]) -> Value {
+        serde_json::from_slice(&shaped(kind, bodies).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn a_program_gets_the_body_as_it_is() {
+        let body = body("lead.created", &star("Ada"));
+        assert_eq!(shaped(WebhookKind::Webhook, std::slice::from_ref(&body)).unwrap(), body);
+        assert!(matches!(
+            shaped(WebhookKind::Webhook, &[]),
+            Err(Unrenderable::Incomplete)
+        ));
+    }
+
+    #[test]
+    fn slack_reads_a_line_with_a_link_and_the_facts_below() {
+        let message = message(WebhookKind::Slack, &[body("lead.created", &star("Ada Example"))]);
+        assert_eq!(message["text"], "Ada Example (ada) starred acme/sdk");
+        let block = &message["blocks"][0]["text"];
+        assert_eq!(
+            block["text"],
+            "*<https://github.com/ada|Ada Example (ada) starred acme/sdk>*\nExample &amp; Sons · 12 followers"
+        );
+        assert_eq!((&block["type"], &block["verbatim"]), (&json!("mrkdwn"), &json!(true)));
+    }
+
+    #[test]
+    fn discord_reads_an_embed_and_pings_nobody() {
+        let told = comment("see @everyone *now*", "https://github.com/acme/sdk/issues/1");
+        let message = message(WebhookKind::Discord, &[body("lead.signal_added", &told)]);
+        assert_eq!(message["allowed_mentions"], json!({"parse": []}));
+        assert_eq!(
+            message["embeds"],
+            json!([{
+                "title": "Again: ada wrote “event sourcing” in an issue of acme/sdk",
+                "url": "https://github.com/acme/sdk/issues/1",
+                "description": "> see @\u{200b}everyone \\*now\\*",
+            }])
+        );
+    }
+
+    #[test]
+    fn what_people_wrote_is_no_mark_up_and_no_mention() {
+        let told = comment("<!channel> <@U1> a\nb", "https://github.com/x|y>z");
+        let message = message(WebhookKind::Slack, &[body("lead.created", &told)]);
+        let text = message["blocks"][0]["text"]["text"].as_str().unwrap();
+        assert!(text.ends_with("\n> &lt;!channel&gt; &lt;@U1&gt; a b"), "{text}");
+        assert!(text.starts_with("*<https://github.com/ada|"), "{text}");
+    }
+
+    #[test]
+    fn every_event_has_a_line() {
+        let lines = [
+            ("lead.enriched", star("Ada"), "More is known of Ada (ada)"),
+            (
+                "lead.updated",
+                json!({"github_username": "ada", "status": "contacted"}),
+                "ada is now contacted",
+            ),
+            (
+                "lead.erased",
+                json!({"id": "lead_1", "erased_at": "x"}),
+                "The person of lead_1 was erased",
+            ),
+            (
+                "webhook.test",
+                json!({"endpoint_id": "wh_1"}),
+                "GitLeads reaches this channel",
+            ),
+        ];
+        for (event, data, line) in lines {
+            assert_eq!(message(WebhookKind::Slack, &[body(event, &data)])["text"], line);
+        }
+    }
+
+    #[test]
+    fn the_largest_message_keeps_within_the_limits() {
+        let wide = |letter: &str| letter.repeat(3_000);
+        for letter in ["&", "*", "@", "é"] {
+            let told = json!({
+                "signal_type": "keyword_pr", "signal_source": wide(letter), "keyword": wide(letter),
+                "snippet": wide(letter), "name": wide(letter), "company": wide(letter), "location": wide(letter),
+                "followers": u64::MAX, "github_username": wide(letter), "github_profile_url": wide(letter),
+            });
+            let bodies = vec![body("lead.created", &told); 60];
+            let slack = message(WebhookKind::Slack, &bodies);
+            let blocks = slack["blocks"].as_array().unwrap();
+            assert_eq!(blocks.len(), MOST + 1);
+            assert_eq!(blocks[MOST]["text"]["text"], "… and 50 more");
+            let count = |value: &Value| value.as_str().unwrap_or_default().chars().count();
+            assert!(blocks.iter().all(|block| count(&block["text"]["text"]) <= 3_000));
+            let discord = message(WebhookKind::Discord, &bodies);
+            let embeds = discord["embeds"].as_array().unwrap();
+            assert_eq!(embeds.len(), MOST);
+            assert!(embeds.iter().all(|embed| count(&embed["title"]) <= 256));
+            let all: usize = embeds
+                .iter()
+                .map(|embed| count(&embed["title"]) + count(&embed["description"]))
+                .sum();
+            assert!(all <= 6_000, "{all}");
+        }
+    }
+}

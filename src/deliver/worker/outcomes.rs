@@ -1,0 +1,242 @@
+//! What a worker makes of outcomes: what is settled, what is tried again and when, and what is written down of it.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ::metrics::{counter, histogram};
+use database::{Statement, Value};
+use domain::{DisabledReason, StreamId};
+use event_log::Position;
+use tokio::time::Instant;
+
+use super::mark::Mark;
+use super::{Flush, Worker};
+use crate::deliver::attempt::Turn;
+use crate::deliver::breaker::Change;
+use crate::deliver::cursor::{self, Cursor, Made};
+use crate::deliver::lane::{Item, Track};
+use crate::deliver::request::{Failure, Outcome};
+use crate::deliver::schedule;
+use crate::metrics;
+
+/// How much time goes by from one write of outcomes to the next, so that several go with one.
+const FLUSH_EVERY: Duration = Duration::from_millis(50);
+
+/// What is to be written with the next flush.
+#[derive(Default)]
+pub(super) struct Pending {
+    attempts: Vec<Vec<Value>>,
+    statements: Vec<Statement>,
+    /// Whether replays are among the statements, or among what is being written.
+    replays: bool,
+    replays_under_way: bool,
+}
+
+impl Pending {
+    pub(super) fn push(&mut self, statement: Statement) {
+        self.statements.push(statement);
+    }
+
+    pub(super) fn replay(&mut self, statement: Statement) {
+        self.statements.push(statement);
+        self.replays = true;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.attempts.is_empty() && self.statements.is_empty()
+    }
+
+    fn take(&mut self) -> Vec<Statement> {
+        self.replays_under_way |= std::mem::take(&mut self.replays);
+        let mut statements = std::mem::take(&mut self.statements);
+        if !self.attempts.is_empty() {
+            statements.push(cursor::attempts(std::mem::take(&mut self.attempts)));
+        }
+        statements
+    }
+
+    /// What was taken last is written. Whether replays were among it.
+    pub(super) fn take_written(&mut self) -> bool {
+        std::mem::take(&mut self.replays_under_way)
+    }
+}
+
+impl Worker {
+    /// Notes what came of a request, and of each event that it was to tell.
+    pub(super) fn note_all(&mut self, turns: Vec<(Item, Turn)>) {
+        self.moved = true;
+        let made = turns.iter().find_map(|(_, turn)| match turn {
+            Turn::Made(made) => Some(made),
+            _ => None,
+        });
+        match made {
+            Some(made) => self.note_request(made),
+            None => self.health.unsent(),
+        }
+        for (item, turn) in turns {
+            self.note(item, turn);
+        }
+    }
+
+    /// Notes what a request says of the endpoint.
+    fn note_request(&mut self, made: &Made) {
+        count(&made.outcome);
+        let (now, entropy) = (self.now(), self.entropy());
+        match self.health.note(&made.outcome, now, entropy) {
+            Some(Change::Opened) if self.broken.is_none() => {
+                counter!(metrics::WEBHOOK_OPENINGS).increment(1);
+                self.broken = Some(Mark::new());
+                tracing::info!(endpoint = %self.endpoint.endpoint_id, "a webhook endpoint fails; it is left alone for a while");
+            }
+            Some(Change::Closed) => {
+                self.broken = None;
+                tracing::info!(endpoint = %self.endpoint.endpoint_id, "a webhook endpoint is well again");
+            }
+            Some(Change::Opened) | None => {}
+        }
+        let Some(failure) = made.outcome.failure else {
+            self.cursor.failing_since = None;
+            self.cursor.failures = 0;
+            return;
+        };
+        let since = *self.cursor.failing_since.get_or_insert(made.at);
+        self.cursor.failures = self.cursor.failures.saturating_add(1);
+        if is_gone(&made.outcome) {
+            self.verdict = Some((DisabledReason::Gone, failure));
+        } else if schedule::is_given_up(since, self.cursor.failures, now) {
+            self.verdict = self.verdict.or(Some((DisabledReason::Failing, failure)));
+        }
+    }
+
+    /// Notes what came of an event's turn.
+    fn note(&mut self, item: Item, turn: Turn) {
+        match turn {
+            Turn::NotOurs => {}
+            Turn::Filtered => self.settle(&item.stream),
+            Turn::Erased(skipped) => {
+                self.pending.attempts.push(skipped.row(self.endpoint.endpoint_id));
+                self.settle(&item.stream);
+            }
+            Turn::Unrenderable(reason) => {
+                tracing::error!(
+                    endpoint = %self.endpoint.endpoint_id,
+                    position = %item.position,
+                    reason = &reason as &dyn std::error::Error,
+                    "an event cannot be told to a webhook endpoint"
+                );
+                self.park(&item.stream, Failure::Unrenderable);
+            }
+            Turn::Made(made) => {
+                self.pending.attempts.push(made.row(self.endpoint.endpoint_id));
+                match made.outcome.failure {
+                    None => self.settle(&item.stream),
+                    Some(failure) => self.note_failure(item, &made, failure),
+                }
+            }
+        }
+    }
+
+    fn note_failure(&mut self, mut item: Item, made: &Made, failure: Failure) {
+        let now = self.now();
+        match schedule::next_attempt(made.number, now, made.outcome.asked_to_wait, self.entropy()) {
+            // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
+            None if !is_gone(&made.outcome) => self.park(&item.stream, failure),
+            next => {
+                let due_at = next.unwrap_or(now);
+                self.lanes.put_off(&item.stream, due_at);
+                item.attempts = made.number;
+                item.due_at = due_at;
+                self.put(&item, Some(failure));
+                self.store_lane(&item.stream, Some(item.position));
+            }
+        }
+    }
+
+    /// Jitter's share of the clock's randomness.
+    fn entropy(&self) -> u64 {
+        u64::try_from(self.writer.clock.entropy() & u128::from(u64::MAX)).unwrap_or(0)
+    }
+
+    /// The first event of the lane is done with.
+    fn settle(&mut self, stream: &StreamId) {
+        if let Some(item) = self.lanes.settle(stream)
+            // What is told once more may have failed for good before.
+            && (item.stored || item.track == Track::Replay)
+        {
+            self.pending
+                .push(cursor::take(self.endpoint.endpoint_id, item.position));
+        }
+    }
+
+    /// The first event of the lane has failed for good. Its row stays, to be sent again by hand.
+    fn park(&mut self, stream: &StreamId, failure: Failure) {
+        if let Some(mut item) = self.lanes.settle(stream) {
+            item.attempts += 1;
+            self.pending
+                .push(cursor::put(self.endpoint.endpoint_id, &item, Some(failure), true));
+        }
+    }
+
+    pub(super) fn put(&mut self, item: &Item, failure: Option<Failure>) {
+        self.pending
+            .push(cursor::put(self.endpoint.endpoint_id, item, failure, false));
+    }
+
+    /// Hands the lane to `webhook_retry` if its first event is being retried. `written`: has its row already.
+    pub(super) fn store_lane(&mut self, stream: &StreamId, written: Option<Position>) {
+        for item in self.lanes.store(stream) {
+            if Some(item.position) != written {
+                self.put(&item, None);
+            }
+        }
+    }
+
+    /// Everything that is to be written, as one transaction under the fence; none if nothing is.
+    pub(super) fn flush(&mut self) -> Option<Flush> {
+        if !self.moved && self.pending.is_empty() {
+            return None;
+        }
+        self.moved = false;
+        self.next_flush = Instant::now() + FLUSH_EVERY;
+        self.move_replay();
+        let seen = self.read_to.max(self.cursor.seen);
+        self.cursor.position = self.lanes.settled_up_to(Track::Live, self.read_to);
+        self.cursor.health = self.health.to_keep();
+        let unread = self.left_over.iter().copied();
+        let unsettled: BTreeSet<Position> = self.lanes.unstored_positions().chain(unread).collect();
+        self.cursor.unsettled = unsettled.into_iter().collect();
+        let row = Cursor {
+            seen,
+            ..self.cursor.clone()
+        };
+        let mut statements = self.pending.take();
+        statements.push(row.statement(self.endpoint.account, self.endpoint.endpoint_id));
+        let (store, statements) = (self.store.clone(), self.lease.fenced(statements));
+        Some(Box::pin(async move { store.write(statements).await }))
+    }
+
+    /// Has the second cursor written with the first.
+    fn move_replay(&mut self) {
+        let Some(replay) = &self.replay else { return };
+        let endpoint = self.endpoint.endpoint_id;
+        if replay.is_read() && self.lanes.unstored(Track::Replay) == 0 {
+            self.pending.push(replay.ended(endpoint));
+            self.replay = None;
+            // Once this is written.
+            self.pending.replays = true;
+        } else {
+            let position = self.lanes.settled_up_to(Track::Replay, replay.read_to);
+            self.pending.push(replay.moved(endpoint, position));
+        }
+    }
+}
+
+const fn is_gone(outcome: &Outcome) -> bool {
+    matches!(outcome.status, Some(410))
+}
+
+fn count(outcome: &Outcome) {
+    let word = outcome.failure.map_or("delivered", Failure::as_str);
+    counter!(metrics::WEBHOOK_ATTEMPTS, "outcome" => word).increment(1);
+    histogram!(metrics::WEBHOOK_SECONDS).record(outcome.took);
+}

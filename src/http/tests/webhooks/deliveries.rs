@@ -1,0 +1,276 @@
+//! An endpoint's deliveries over HTTP, from rows as delivery writes them; and asking for one, or a span of them, again.
+
+use database::Statement;
+use domain::SignalKind::Stargazer;
+use domain::{EventId, StreamId};
+use event_log::{Position, Scope};
+use serde_json::{Value, json};
+
+use super::endpoint;
+use crate::http::tests::past::server;
+use crate::http::tests::{House, house, house_above, sighting};
+
+/// What one captured lead leaves in the log.
+struct Captured {
+    id: EventId,
+    position: Position,
+    stream: StreamId,
+}
+
+async fn captured(house: &House, people: u64) -> Vec<Captured> {
+    house
+        .record((1..=people).map(|user| sighting(user, Stargazer, "acme/sdk")))
+        .await;
+    let scope = Scope::Account(house.account);
+    let page = house.writer.log.read(scope, Position::START, 100).await.unwrap();
+    let leads = page
+        .events
+        .into_iter()
+        .filter(|recorded| recorded.event.name() == "LeadCaptured");
+    leads
+        .map(|recorded| Captured {
+            id: recorded.id,
+            position: recorded.position,
+            stream: recorded.stream,
+        })
+        .collect()
+}
+
+async fn write(house: &House, text: String) {
+    house.store.write(vec![Statement::sql(text, Vec::new())]).await.unwrap();
+}
+
+/// An attempt as delivery notes it; the answer is sealed for the person.
+async fn attempt(house: &House, endpoint: &str, captured: &Captured, number: u32, status: u16, outcome: &str) {
+    let person = captured.stream.person().unwrap();
+    let keys = house.writer.vault.keys(house.account, &[person]).await.unwrap();
+    let answer = keys.seal(person, captured.id, &format!("answer {number}")).unwrap();
+    let row = vec![
+        format!("dlv_{}_{number}", captured.id).into(),
+        endpoint.into(),
+        captured.position.get().into(),
+        captured.id.to_string().into(),
+        number.into(),
+        (1_777_026_660_000_000 + i64::from(number)).into(),
+        1_500_u32.into(),
+        u32::from(status).into(),
+        outcome.into(),
+        answer.bytes().into(),
+        captured.stream.as_str().into(),
+        "lead.created".into(),
+    ];
+    let insert = Statement::insert(
+        "webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, status, outcome, answer, stream, event)",
+        "",
+        row,
+    );
+    house.store.write(vec![insert]).await.unwrap();
+}
+
+async fn kept(house: &House, endpoint: &str, captured: &Captured, state: &str) {
+    let (position, stream) = (captured.position, captured.stream.as_str());
+    write(
+        house,
+        format!(
+            "INSERT INTO webhook_retry (endpoint, position, stream, attempts, due_at, state) \
+             VALUES ('{endpoint}', {position}, '{stream}', 1, 1777026700000000, '{state}')"
+        ),
+    )
+    .await;
+}
+
+/// A house with an endpoint and four events: taken, tried again, failed for good, and waiting for its turn.
+async fn four() -> (House, String, String, Vec<Captured>) {
+    four_in(house().await).await
+}
+
+async fn four_in(house: House) -> (House, String, String, Vec<Captured>) {
+    let (record, path) = endpoint(&house, json!({})).await;
+    let id = record["id"].as_str().unwrap().to_owned();
+    let leads = captured(&house, 4).await;
+    attempt(&house, &id, &leads[0], 1, 503, "status").await;
+    attempt(&house, &id, &leads[0], 2, 200, "delivered").await;
+    attempt(&house, &id, &leads[1], 1, 503, "status").await;
+    kept(&house, &id, &leads[1], "waiting").await;
+    attempt(&house, &id, &leads[2], 12, 500, "status").await;
+    kept(&house, &id, &leads[2], "failed").await;
+    kept(&house, &id, &leads[3], "waiting").await;
+    (house, id, path, leads)
+}
+
+fn ids(page: &Value) -> Vec<String> {
+    let rows = page["data"].as_array().unwrap().iter();
+    rows.map(|row| row["id"].as_str().unwrap().to_owned()).collect()
+}
+
+#[tokio::test]
+async fn a_delivery_shows_how_it_stands_and_every_attempt() {
+    let (house, _, path, leads) = four().await;
+    let page = house.get(&format!("{path}/deliveries")).await.json();
+    let newest_first: Vec<String> = leads.iter().rev().map(|lead| lead.id.to_string()).collect();
+    assert_eq!(ids(&page), newest_first);
+    assert_eq!((&page["has_more"], &page["next_cursor"]), (&json!(false), &Value::Null));
+    let [waiting, failed, tried, taken] = page["data"].as_array().unwrap().as_slice() else {
+        panic!("{page}");
+    };
+    assert_eq!(
+        (&waiting["status"], &waiting["attempts"]),
+        (&json!("waiting"), &json!([]))
+    );
+    assert_eq!(
+        (&failed["status"], &failed["next_attempt_at"]),
+        (&json!("failed"), &Value::Null)
+    );
+    assert_eq!(
+        (&tried["status"], &tried["next_attempt_at"]),
+        (&json!("waiting"), &json!("2026-04-24T10:31:40Z"))
+    );
+    let id = leads[0].id;
+    let attempt = |number: u32, status: u16, failure: Value| {
+        json!({
+            "id": format!("dlv_{id}_{number}"), "number": number,
+            "at": format!("2026-04-24T10:31:00.00000{number}Z"), "duration_ms": 1, "status": status,
+            "failure": failure, "answer": format!("answer {number}"),
+        })
+    };
+    let expected = json!({
+        "id": id.to_string(), "event": "lead.created", "status": "delivered", "next_attempt_at": null,
+        "attempts": [attempt(1, 503, json!("status")), attempt(2, 200, Value::Null)],
+    });
+    assert_eq!(*taken, expected);
+}
+
+#[tokio::test]
+async fn deliveries_are_found_by_status_and_time_and_paged_on_files() {
+    deliveries_are_found_by_status_and_time_and_paged(four().await).await;
+}
+
+#[tokio::test]
+async fn deliveries_are_found_by_status_and_time_and_paged_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    deliveries_are_found_by_status_and_time_and_paged(four).await;
+}
+
+async fn deliveries_are_found_by_status_and_time_and_paged(
+    (house, _, path, leads): (House, String, String, Vec<Captured>),
+) {
+    let listed = async |query: &str| house.get(&format!("{path}/deliveries?{query}")).await.json();
+    let named =
+        |indexes: &[usize]| -> Vec<String> { indexes.iter().map(|index| leads[*index].id.to_string()).collect() };
+    assert_eq!(ids(&listed("status=waiting").await), named(&[3, 1]));
+    assert_eq!(ids(&listed("status=failed").await), named(&[2]));
+    assert_eq!(ids(&listed("status=delivered").await), named(&[0]));
+    assert_eq!(ids(&listed("status=erased").await), named(&[]));
+    // One a second, the first a second after the endpoint.
+    assert_eq!(ids(&listed("since=2026-04-24T10:31:02Z").await), named(&[3, 2]));
+    assert_eq!(ids(&listed("until=2026-04-24T10:31:02Z").await), named(&[1, 0]));
+    let (mut seen, mut query) = (Vec::new(), "limit=1".to_owned());
+    for _ in 0..4 {
+        let page = listed(&query).await;
+        seen.extend(ids(&page));
+        query = format!("limit=1&cursor={}", page["next_cursor"].as_str().unwrap_or_default());
+    }
+    assert_eq!(seen, named(&[3, 2, 1, 0]));
+    let cases = [
+        (
+            "status=lost",
+            "status: must be one of waiting, delivered, failed, erased",
+        ),
+        ("cursor=x", "cursor: must be the next_cursor of a page"),
+        (
+            "page=2",
+            "page: unknown query parameter; known are limit, cursor, status, since, until",
+        ),
+    ];
+    for (query, message) in cases {
+        let answer = house.get(&format!("{path}/deliveries?{query}")).await;
+        answer.is(400, "bad_request", message);
+    }
+}
+
+#[tokio::test]
+async fn an_erased_persons_answers_are_shown_no_more() {
+    let (house, _, path, leads) = four().await;
+    let person = leads[0].stream.person().unwrap();
+    house.writer.vault.destroy(house.account, person).await.unwrap();
+    let page = house.get(&format!("{path}/deliveries?status=delivered")).await.json();
+    assert_eq!(page["data"][0]["attempts"][1]["answer"], Value::Null);
+}
+
+#[tokio::test]
+async fn a_delivery_is_asked_for_again_by_its_id_on_files() {
+    a_delivery_is_asked_for_again_by_its_id(four().await).await;
+}
+
+#[tokio::test]
+async fn a_delivery_is_asked_for_again_by_its_id_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    a_delivery_is_asked_for_again_by_its_id(four).await;
+}
+
+async fn a_delivery_is_asked_for_again_by_its_id((house, id, path, leads): (House, String, String, Vec<Captured>)) {
+    let resend = async |event: &str| {
+        house
+            .call("POST", &format!("{path}/deliveries/{event}/resend"), None)
+            .await
+    };
+    let taken = leads[0].id.to_string();
+    for _ in 0..2 {
+        let answer = resend(&taken).await;
+        assert_eq!(
+            (answer.status.as_u16(), answer.json()),
+            (202, json!({ "id": taken, "status": "waiting" }))
+        );
+    }
+    let query = "SELECT endpoint, position, stream FROM webhook_resend";
+    let rows = house.store.read(Statement::sql(query, Vec::new())).await.unwrap();
+    let expected = vec![
+        id.as_str().into(),
+        leads[0].position.get().into(),
+        leads[0].stream.as_str().into(),
+    ];
+    assert_eq!(rows, [database::Row(expected)]);
+    for unknown in ["evt_01J8ZQ4N3M8YV7T6S5R4Q3P2N1", "dlv_1", "%FF"] {
+        assert_eq!(resend(unknown).await.status, 404, "{unknown}");
+    }
+    let (_, other) = endpoint(&house, json!({})).await;
+    let answer = house
+        .call("POST", &format!("{other}/deliveries/{taken}/resend"), None)
+        .await;
+    answer.is(404, "not_found", "There is no such delivery");
+}
+
+#[tokio::test]
+async fn a_replay_is_a_fact_of_the_log() {
+    let (house, id, path, _) = four().await;
+    let replay = async |body: Value| house.call("POST", &format!("{path}/replay"), Some(body)).await;
+    let span = json!({ "since": "2026-04-24T10:31:01Z", "until": "2026-04-24T10:31:03Z" });
+    let answer = replay(span.clone()).await;
+    assert_eq!(answer.status, 202);
+    assert!(!answer.header("gitleads-position").is_empty());
+    let asked = answer.json();
+    assert_eq!((&asked["since"], &asked["until"]), (&span["since"], &span["until"]));
+    let page = house.get("/v1/events?type=WebhookReplayRequested").await.json();
+    let expected = json!({
+        "endpoint_id": id, "replay_id": asked["id"], "since": span["since"], "until": span["until"],
+    });
+    assert_eq!(page["data"][0]["data"], expected);
+    let now = replay(json!({ "since": "2026-04-24T10:31:01Z" })).await.json();
+    assert_eq!(now["until"], "2026-04-24T10:31:04Z");
+    let cases = [
+        (json!({}), "since: is missing"),
+        (
+            json!({ "since": span["until"], "until": span["since"] }),
+            "until: must be later than since",
+        ),
+        (
+            json!({ "since": span["since"], "until": "2026-04-24T10:31:05Z" }),
+            "until: must not be to come",
+        ),
+    ];
+    for (body, message) in cases {
+        replay(body).await.is(400, "bad_request", message);
+    }
+}

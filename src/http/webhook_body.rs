@@ -1,0 +1,187 @@
+//! What `/v1/webhooks` shows and takes: the record of an endpoint without its secret, and the checks of each field.
+
+use domain::{
+    AccountId, DisabledReason, Keyword, RepoName, SignalKind, StartFrom, Timestamp, WebhookEndpointId,
+    WebhookEventType, WebhookFilters, WebhookKind, WebhookStatus,
+};
+use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
+use serde::{Deserialize, Deserializer, Serialize};
+use utoipa::ToSchema;
+
+use super::Room;
+use super::error::ApiError;
+use super::openapi::words;
+use super::path_id::PathId;
+use crate::deliver::sign::Secret;
+
+/// What a 404 says is not there.
+pub(super) const WHAT: &str = "webhook endpoint";
+
+/// Enough for a sentence that tells endpoints apart.
+const DESCRIPTION: usize = 512;
+
+/// Entries of each list of a filter.
+const ENTRIES: usize = 100;
+
+/// The record that clients read; no secret in it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookEndpoint)]
+pub(super) struct Record {
+    #[schema(value_type = words::WebhookEndpointId)]
+    pub(super) id: WebhookEndpointId,
+    #[schema(value_type = words::EndpointKind)]
+    pub(super) kind: WebhookKind,
+    #[schema(value_type = words::EndpointUrl)]
+    pub(super) url: String,
+    #[schema(value_type = Vec<words::WebhookEvent>)]
+    pub(super) events: Vec<WebhookEventType>,
+    pub(super) filters: Filters,
+    #[schema(value_type = words::StartFrom)]
+    pub(super) start_from: StartFrom,
+    #[schema(required)]
+    pub(super) description: Option<String>,
+    #[schema(value_type = words::EndpointStatus)]
+    pub(super) status: WebhookStatus,
+    #[schema(value_type = words::Time)]
+    pub(super) status_since: Timestamp,
+    #[schema(value_type = Option<String>, required)]
+    pub(super) disabled_reason: Option<DisabledReason>,
+    /// The word for what the last attempt failed with, of an endpoint that was disabled.
+    #[schema(required)]
+    pub(super) last_failure: Option<String>,
+    /// Until when the secret before the last rotation is valid beside the new one.
+    #[schema(value_type = Option<words::Time>, required)]
+    pub(super) previous_secret_valid_until: Option<Timestamp>,
+    #[schema(value_type = words::Time)]
+    pub(super) created_at: Timestamp,
+}
+
+/// Which leads an endpoint hears of: of a list that is not empty, an entry has to fit. Erased people are told of whatever the
+/// filters.
+#[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = WebhookFilters)]
+pub(super) struct Filters {
+    #[schema(value_type = Vec<words::SignalType>, required = false)]
+    signal_types: Vec<SignalKind>,
+    #[schema(value_type = Vec<words::RepoName>, required = false, max_items = 100)]
+    repos: Vec<RepoName>,
+    #[schema(value_type = Vec<words::Keyword>, required = false, max_items = 100)]
+    keywords: Vec<Keyword>,
+}
+
+impl Record {
+    /// The record as it is to be shown at `now`.
+    pub(super) fn of(row: WebhookEndpointRow, now: Timestamp) -> Self {
+        let disabled_reason = match row.status {
+            EndpointStatus::Active | EndpointStatus::Paused => None,
+            EndpointStatus::Disabled(reason) => Some(reason),
+        };
+        let overlap = row.previous.map(|previous| previous.valid_until);
+        Self {
+            id: row.endpoint_id,
+            kind: row.kind,
+            url: row.url,
+            events: row.events,
+            filters: row.filters.into(),
+            start_from: row.start_from,
+            description: row.description,
+            status: row.status.word(),
+            status_since: row.status_since,
+            disabled_reason,
+            last_failure: row.last_failure,
+            previous_secret_valid_until: overlap.filter(|until| now < *until),
+            created_at: row.created_at,
+        }
+    }
+}
+
+impl From<WebhookFilters> for Filters {
+    fn from(filters: WebhookFilters) -> Self {
+        Self {
+            signal_types: filters.signal_types,
+            repos: filters.repos,
+            keywords: filters.keywords,
+        }
+    }
+}
+
+impl Filters {
+    /// The filters, each entry once.
+    pub(super) fn checked(self) -> Result<WebhookFilters, ApiError> {
+        let mut signal_types = self.signal_types;
+        signal_types.sort_unstable();
+        signal_types.dedup();
+        Ok(WebhookFilters {
+            signal_types,
+            repos: distinct("filters.repos", self.repos)?,
+            keywords: distinct("filters.keywords", self.keywords)?,
+        })
+    }
+}
+
+fn distinct<T: PartialEq>(name: &str, entries: Vec<T>) -> Result<Vec<T>, ApiError> {
+    if entries.len() > ENTRIES {
+        return Err(ApiError::field(
+            name,
+            format_args!("must have {ENTRIES} entries at most"),
+        ));
+    }
+    let mut kept: Vec<T> = Vec::new();
+    for entry in entries {
+        if !kept.contains(&entry) {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
+}
+
+/// The account's endpoint of that id.
+pub(super) async fn find(room: &Room, account: AccountId, id: &PathId) -> Result<WebhookEndpointRow, ApiError> {
+    let row = webhook_endpoints::find(room.api.views.as_ref(), account, id.of(WHAT)?).await?;
+    row.ok_or(ApiError::NotFound(WHAT))
+}
+
+/// The URL, if deliveries may go there.
+pub(super) fn checked_url(room: &Room, url: &str) -> Result<String, ApiError> {
+    let checked = room.api.endpoint_policy.check_url(url);
+    checked
+        .map(Into::into)
+        .map_err(|refusal| ApiError::field("url", refusal))
+}
+
+/// The event types, each once and at least one.
+pub(super) fn checked_events(mut events: Vec<WebhookEventType>) -> Result<Vec<WebhookEventType>, ApiError> {
+    events.sort_unstable();
+    events.dedup();
+    if events.is_empty() {
+        let names = WebhookEventType::ALL.iter().map(|event| event.as_str());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let fault = format_args!("must name at least one of {names}");
+        return Err(ApiError::field("events", fault));
+    }
+    Ok(events)
+}
+
+/// The description; one without a word is none.
+pub(super) fn checked_description(text: Option<String>) -> Result<Option<String>, ApiError> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    if text.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION) {
+        let fault = format_args!("must have {DESCRIPTION} characters at most");
+        return Err(ApiError::field("description", fault));
+    }
+    Ok(text)
+}
+
+/// The secret that was given, or a new one.
+pub(super) fn checked_secret(room: &Room, given: Option<&str>) -> Result<Secret, ApiError> {
+    match given {
+        Some(text) => Secret::try_new(text).map_err(|fault| ApiError::field("secret", fault)),
+        None => Ok(Secret::random(room.api.writer.clock.as_ref())),
+    }
+}
+
+/// Reads a field that may be left out and is no null.
+pub(super) fn given<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
