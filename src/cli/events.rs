@@ -125,6 +125,10 @@ fn data(event: &Event) -> serde_json::Result<Value> {
         | Event::LeadUpdated(_)
         | Event::LeadErased(_)
         | Event::WebhookEndpointDisabled(_)
+        | Event::RepoRenamed(_)
+        | Event::SourceStateChanged(_)
+        | Event::StarsCounted(_)
+        | Event::StarsUnattributed(_)
         | Event::WebhookEndpointRemoved(_) => &[],
     };
     for place in sealed {

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{backfill, events, forget, keys, log, plan, projections, replay, track};
+use super::{backfill, doctor, events, forget, keys, log, plan, projections, replay, track};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 
@@ -27,6 +27,7 @@ impl Execute for App {
             Command::VerifyLog => log::verify_log(self, output).await,
             Command::Replay { projection, verify } => replay::replay(self, projection, verify, output).await,
             Command::Projections(asked) => projections::execute(self, asked, output).await,
+            Command::Doctor => doctor::doctor(self, account, output).await,
             Command::Events(asked) => events::events(self, asked, output).await,
             Command::Forget { username } => forget::forget(self, account, &username, output).await,
         }

@@ -2,6 +2,7 @@
 //! directory: the running server, or else this one.
 
 pub mod backfill;
+pub mod doctor;
 pub mod events;
 pub mod execute;
 pub mod forget;
@@ -61,6 +62,8 @@ enum Task {
     /// Show how the read models are, and what to do with those that have a fault
     #[command(subcommand)]
     Projections(projections::Task),
+    /// Show what GitHub grants, how often sources can be looked at with it, and which of them do not work
+    Doctor,
     /// Show the event log
     Events(events::Arguments),
     /// Erase a person: destroy the key of all that was recorded of them, and record nothing more
@@ -104,6 +107,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Log(log::Task::Copy { from, to }) => log::copy(&config, &from, &to).await,
             Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
             Task::Projections(task) => run::commands(config, vec![task.command()]).await,
+            Task::Doctor => run::commands(config, vec![doctor::command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
             Task::Forget(arguments) => run::commands(config, vec![arguments.command()]).await,
         }

@@ -100,6 +100,7 @@ const fn needs_data(command: &Command) -> bool {
         | Command::VerifyLog
         | Command::Projections(_)
         | Command::Events(_)
+        | Command::Doctor
         | Command::Forget { .. } => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }

@@ -52,6 +52,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "idempotency",
         sql: include_str!("../../../migrations/0007_idempotency.sql"),
     },
+    Migration {
+        number: 10,
+        name: "ladder",
+        sql: include_str!("../../../migrations/0010_ladder.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

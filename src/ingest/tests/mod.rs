@@ -3,6 +3,7 @@
 mod backfills;
 mod door;
 mod enrichment;
+mod ladder;
 mod polls;
 mod webhooks;
 
