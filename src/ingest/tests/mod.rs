@@ -6,6 +6,7 @@ mod enrichment;
 mod ladder;
 mod polls;
 mod webhooks;
+mod week;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
