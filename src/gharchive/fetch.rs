@@ -64,16 +64,6 @@ impl Archive {
         })
     }
 
-    /// One that gives up at once and keeps at most so many bytes.
-    #[cfg(test)]
-    pub(crate) fn impatient(base: Url, folder: PathBuf, kept_bytes: u64) -> Self {
-        Self {
-            kept_bytes,
-            waits: Vec::new(),
-            ..Self::new(base, folder).unwrap()
-        }
-    }
-
     /// The source.
     pub const fn base(&self) -> &Url {
         &self.base
@@ -163,4 +153,16 @@ fn trim(folder: &Path, kept_bytes: u64, newest: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+impl Archive {
+    /// One that gives up at once and keeps at most so many bytes.
+    pub(crate) fn impatient(base: Url, folder: PathBuf, kept_bytes: u64) -> Self {
+        Self {
+            kept_bytes,
+            waits: Vec::new(),
+            ..Self::new(base, folder).unwrap()
+        }
+    }
 }
