@@ -3,9 +3,7 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{
-    backfill, backfill_hours, events, forget, keys, listen, log, plan, projections, replay, track, webhooks,
-};
+use super::{backfill, backfill_hours, events, forget, keys, listen, log, plan, projections, replay, track, webhooks};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 

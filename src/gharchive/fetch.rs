@@ -18,7 +18,7 @@ pub const GH_ARCHIVE: &str = "https://data.gharchive.org";
 const KEPT_BYTES: u64 = 2 << 30;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long nothing may arrive.
-const READ_TIMEOUT: Duration = Duration::from_secs(60);
+const READ_TIMEOUT: Duration = Duration::from_mins(1);
 /// A source that does not answer is asked again after these.
 const WAITS: [Duration; 3] = [Duration::from_secs(1), Duration::from_secs(5), Duration::from_secs(20)];
 
@@ -62,16 +62,6 @@ impl Archive {
             kept_bytes: KEPT_BYTES,
             waits: WAITS.to_vec(),
         })
-    }
-
-    /// One that gives up at once and keeps at most so many bytes.
-    #[cfg(test)]
-    pub(crate) fn impatient(base: Url, folder: PathBuf, kept_bytes: u64) -> Self {
-        Self {
-            kept_bytes,
-            waits: Vec::new(),
-            ..Self::new(base, folder).unwrap()
-        }
     }
 
     /// The source.
@@ -163,4 +153,16 @@ fn trim(folder: &Path, kept_bytes: u64, newest: &Path) -> anyhow::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+impl Archive {
+    /// One that gives up at once and keeps at most so many bytes.
+    pub(crate) fn impatient(base: Url, folder: PathBuf, kept_bytes: u64) -> Self {
+        Self {
+            kept_bytes,
+            waits: Vec::new(),
+            ..Self::new(base, folder).unwrap()
+        }
+    }
 }

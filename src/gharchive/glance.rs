@@ -19,6 +19,9 @@ const SHORT: usize = 2;
 /// Whether the rest of an object is of interest; `None` if its JSON is not of the usual form.
 type Walked = Option<ControlFlow<()>>;
 
+/// A value that may be null; `None` outside if its JSON is not of the usual form.
+type Nullable<T> = Option<Option<T>>;
+
 /// The line's event with what tells its act, its author and its text, and without what stands behind that.
 #[derive(Debug)]
 pub enum Glance<'a> {
@@ -64,7 +67,7 @@ pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
         _ => walk.pass(),
     });
     // Without a break the payload was missing, which is the parser's to tell.
-    walked?.is_break().then(|| Glance::Event(event))
+    walked?.is_break().then_some(Glance::Event(event))
 }
 
 /// A place in a line.
@@ -149,7 +152,7 @@ impl<'a> Walk<'a> {
     }
 
     /// An issue of which only one thing matters.
-    fn commented(&mut self) -> Option<Option<Item<'a>>> {
+    fn commented(&mut self) -> Nullable<Item<'a>> {
         if self.null()? {
             return Some(None);
         }
@@ -163,7 +166,7 @@ impl<'a> Walk<'a> {
         Some(Some(item))
     }
 
-    fn user(&mut self) -> Option<Option<User<'a>>> {
+    fn user(&mut self) -> Nullable<User<'a>> {
         if self.null()? {
             return Some(None);
         }
@@ -251,7 +254,7 @@ impl<'a> Walk<'a> {
     }
 
     /// A text, or null.
-    fn text(&mut self) -> Option<Option<Text<'a>>> {
+    fn text(&mut self) -> Nullable<Text<'a>> {
         if self.null()? {
             return Some(None);
         }

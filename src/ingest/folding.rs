@@ -43,7 +43,7 @@ fn fold_ascii(text: &[u8], folded: &mut Vec<u8>) {
     let mut gap = folded.last().is_none_or(|last| *last == b' ');
     folded.resize(at + text.len(), 0);
     for byte in text {
-        let is_space = (byte.wrapping_sub(9) < 5) | (*byte == b' ');
+        let is_space = byte.wrapping_sub(9) < 5 || *byte == b' ';
         if let Some(place) = folded.get_mut(at) {
             *place = if is_space { b' ' } else { byte.to_ascii_lowercase() };
         }

@@ -17,10 +17,13 @@ use crate::gharchive::{Archive, ArchiveHour};
 use crate::ingest::backfill_hours::gaps;
 use crate::ingest::{BackfillHours, HourOutcome};
 
+/// What is answered for each file.
+type Answers = BTreeMap<String, (StatusCode, Vec<u8>)>;
+
 /// An archive of a few hours that counts what it is asked for.
 #[derive(Clone, Default)]
 struct Source {
-    hours: Arc<StdMutex<BTreeMap<String, (StatusCode, Vec<u8>)>>>,
+    hours: Arc<StdMutex<Answers>>,
     asked: Arc<StdMutex<Vec<String>>>,
 }
 
