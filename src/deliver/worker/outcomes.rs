@@ -99,7 +99,7 @@ impl Worker {
             self.cursor.failures = 0;
             return;
         };
-        let since = *self.cursor.failing_since.get_or_insert(made.at);
+        let since = *self.cursor.failing_since.get_or_insert(made.of.at);
         self.cursor.failures = self.cursor.failures.saturating_add(1);
         if is_gone(&made.outcome) {
             self.verdict = Some((DisabledReason::Gone, failure));
@@ -114,7 +114,7 @@ impl Worker {
             Turn::NotOurs => {}
             Turn::Filtered => self.settle(&item.stream),
             Turn::Erased(skipped) => {
-                self.pending.attempts.push(skipped.row(self.endpoint.endpoint_id));
+                self.pending.attempts.push(skipped.erased(self.endpoint.endpoint_id));
                 self.settle(&item.stream);
             }
             Turn::Unrenderable(reason) => {
@@ -138,13 +138,13 @@ impl Worker {
 
     fn note_failure(&mut self, mut item: Item, made: &Made, failure: Failure) {
         let now = self.now();
-        match schedule::next_attempt(made.number, now, made.outcome.asked_to_wait, self.entropy()) {
+        match schedule::next_attempt(made.of.number, now, made.outcome.asked_to_wait, self.entropy()) {
             // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
             None if !is_gone(&made.outcome) => self.park(&item.stream, failure),
             next => {
                 let due_at = next.unwrap_or(now);
                 self.lanes.put_off(&item.stream, due_at);
-                item.attempts = made.number;
+                item.attempts = made.of.number;
                 item.due_at = due_at;
                 self.put(&item, Some(failure));
                 self.store_lane(&item.stream, Some(item.position));
