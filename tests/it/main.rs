@@ -15,3 +15,4 @@ mod supervision;
 mod tidy;
 mod views;
 mod webhooks;
+mod webhooks_again;
