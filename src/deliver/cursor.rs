@@ -53,29 +53,34 @@ impl Cursor {
     }
 
     /// The row as it is to stand from now on.
-    pub fn statement(&self, account: AccountId, endpoint: WebhookEndpointId) -> Statement {
+    pub fn row(&self, account: AccountId, endpoint: WebhookEndpointId) -> Vec<Value> {
         let unsettled: Vec<String> = self.unsettled.iter().map(ToString::to_string).collect();
-        Statement::insert(
-            "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, \
-             open_until, openings, added_at)",
-            "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
-             unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
-             failing_since = excluded.failing_since, failures = excluded.failures, open_until = excluded.open_until, \
-             openings = excluded.openings, added_at = excluded.added_at",
-            vec![
-                endpoint.to_string().into(),
-                account.to_string().into(),
-                self.position.get().into(),
-                self.seen.get().into(),
-                unsettled.join(",").into(),
-                self.health.silent_until.map(Timestamp::micros).into(),
-                self.failing_since.map(Timestamp::micros).into(),
-                self.failures.into(),
-                self.health.open_until.map(Timestamp::micros).into(),
-                self.health.openings.into(),
-                self.added_at.get().into(),
-            ],
-        )
+        vec![
+            endpoint.to_string().into(),
+            account.to_string().into(),
+            self.position.get().into(),
+            self.seen.get().into(),
+            unsettled.join(",").into(),
+            self.health.silent_until.map(Timestamp::micros).into(),
+            self.failing_since.map(Timestamp::micros).into(),
+            self.failures.into(),
+            self.health.open_until.map(Timestamp::micros).into(),
+            self.health.openings.into(),
+            self.added_at.get().into(),
+        ]
+    }
+}
+
+/// Keeps these rows of cursors, each of another endpoint.
+pub const fn cursors(rows: Vec<Vec<Value>>) -> Statement {
+    Statement::Insert {
+        into: "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, \
+               open_until, openings, added_at)",
+        on_conflict: "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
+                      unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
+                      failing_since = excluded.failing_since, failures = excluded.failures, \
+                      open_until = excluded.open_until, openings = excluded.openings, added_at = excluded.added_at",
+        rows,
     }
 }
 

@@ -15,6 +15,7 @@ pub mod guard;
 mod health;
 pub mod journal;
 mod lane;
+mod ledger;
 mod pace;
 pub mod probe;
 pub mod relay;

@@ -15,6 +15,7 @@ use crate::deliver::attempt::Turn;
 use crate::deliver::breaker::Change;
 use crate::deliver::cursor::{self, Cursor, Made};
 use crate::deliver::lane::{Item, Track};
+use crate::deliver::ledger::Entry;
 use crate::deliver::request::{Failure, Outcome};
 use crate::deliver::schedule;
 use crate::metrics;
@@ -46,13 +47,15 @@ impl Pending {
         self.attempts.is_empty() && self.statements.is_empty()
     }
 
-    fn take(&mut self) -> Vec<Statement> {
+    /// All of it, and the cursor behind it, under the fence.
+    fn take(&mut self, fence: Option<Statement>, cursor: Vec<Value>) -> Entry {
         self.replays_under_way |= std::mem::take(&mut self.replays);
-        let mut statements = std::mem::take(&mut self.statements);
-        if !self.attempts.is_empty() {
-            statements.push(cursor::attempts(std::mem::take(&mut self.attempts)));
+        Entry {
+            fence,
+            statements: std::mem::take(&mut self.statements),
+            attempts: std::mem::take(&mut self.attempts),
+            cursor,
         }
-        statements
     }
 
     /// What was taken last is written. Whether replays were among it.
@@ -209,10 +212,9 @@ impl Worker {
             seen,
             ..self.cursor.clone()
         };
-        let mut statements = self.pending.take();
-        statements.push(row.statement(self.endpoint.account, self.endpoint.endpoint_id));
-        let (store, statements) = (self.store.clone(), self.lease.fenced(statements));
-        Some(Box::pin(async move { store.write(statements).await }))
+        let row = row.row(self.endpoint.account, self.endpoint.endpoint_id);
+        let (ledger, entry) = (self.ledger.clone(), self.pending.take(self.lease.fence(), row));
+        Some(Box::pin(async move { ledger.write(entry).await }))
     }
 
     /// Has the second cursor written with the first.
