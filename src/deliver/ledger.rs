@@ -176,9 +176,9 @@ mod tests {
         }
     }
 
-    fn fence(name: &str) -> Option<Statement> {
+    fn fence(name: &str) -> Statement {
         let text = "UPDATE lease SET epoch = epoch WHERE name = $1";
-        Some(Statement::guard(text, vec![name.into()]))
+        Statement::guard(text, vec![name.into()])
     }
 
     async fn count(store: &Gated, table: &str) -> i64 {
@@ -233,9 +233,9 @@ mod tests {
         store.store.write(vec![lease]).await.unwrap();
         let entries = vec![
             entry(1, None),
-            entry(2, fence("ours")),
-            entry(3, fence("another's")),
-            entry(4, fence("ours")),
+            entry(2, Some(fence("ours"))),
+            entry(3, Some(fence("another's"))),
+            entry(4, Some(fence("ours"))),
         ];
         let outcomes = hand_in(&store, entries).await;
         let stale = |outcome: &Result<(), DatabaseError>| matches!(outcome, Err(DatabaseError::Stale));
