@@ -285,6 +285,7 @@ async fn equal_rows_compare_equal_and_a_difference_is_told_by_its_key(views: Sha
     open(&history.log, &views).await.catch_up().await.unwrap();
     let mut rebuild = begin_of(&history, &views, crate::all(), 1).await;
     rebuild.fill(|_| ()).await.unwrap();
+    rebuild.look = 1;
     let mut seen = Vec::new();
     let compared = rebuild.verify(|done, total| seen.push((done, total))).await.unwrap();
     assert!(compared.iter().all(|one| one.differences == 0), "{compared:?}");
@@ -316,7 +317,7 @@ async fn equal_rows_compare_equal_and_a_difference_is_told_by_its_key(views: Sha
 }
 
 async fn rows_are_compared_while_the_live_ones_move(views: Shared) {
-    let mut history = History::with_leads(300, 60).await;
+    let mut history = History::with_leads(500, 400).await;
     let mut runner = open(&history.log, &views).await;
     runner.catch_up().await.unwrap();
     let mut rebuild = begin_of(&history, &views, only("leads"), 1).await;
@@ -326,6 +327,7 @@ async fn rows_are_compared_while_the_live_ones_move(views: Shared) {
         history.lead_event(60).await;
     }
     rebuild.fill(|_| ()).await.unwrap();
+    rebuild.look = 1;
     let moving = async {
         for _ in 0..300 {
             history.lead_event(60).await;
