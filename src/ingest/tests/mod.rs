@@ -4,6 +4,7 @@ mod backfills;
 mod door;
 mod enrichment;
 mod hours;
+mod ladder;
 mod polls;
 mod webhooks;
 
