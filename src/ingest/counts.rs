@@ -91,7 +91,11 @@ impl Counts {
         if !self.client.has_token() {
             return None;
         }
-        let next = tracked.keys().map(|repo| self.next_at(repo)).min()?;
+        let next = if tracked.len() > self.known.len() {
+            Timestamp::from_micros(0)
+        } else {
+            self.known.values().map(|known| known.next_at).min()?
+        };
         Some(
             next.max(self.until.unwrap_or(next))
                 .max(self.outage.pausing(now).unwrap_or(next)),
@@ -110,10 +114,15 @@ impl Counts {
     /// # Errors
     /// If storage fails; what was not put down is counted again.
     pub async fn count(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<Vec<String>> {
+        // Those that are nearly due fill the query up: they cost nothing, and come together from then on.
+        let is_near = |(at, repo): &(Timestamp, &String)| {
+            let pace = self.known.get(*repo).map_or(Duration::ZERO, |known| known.pace);
+            *at <= now.plus(pace / 2)
+        };
         let mut due: Vec<(Timestamp, &String)> = tracked
             .keys()
             .map(|repo| (self.next_at(repo), repo))
-            .filter(|(at, _)| *at <= now)
+            .filter(is_near)
             .collect();
         due.sort_unstable();
         due.truncate(self.width.get());
@@ -149,17 +158,28 @@ impl Counts {
             }
         };
         self.outage.over();
-        let mut moved = Vec::new();
+        let (mut moved, mut statements) = (Vec::new(), Vec::new());
         let is_cut = told.contains(&Told::Untold) && told.iter().any(|told| *told != Told::Untold);
         for ((repo, name), told) in asked.into_iter().zip(told) {
             let Some(watched) = tracked.get(&repo) else {
                 continue;
             };
             // What was not told stays due, and is asked for again at once.
-            if !(is_cut && told == Told::Untold) && self.put_down(&repo, (&name, watched), told, now).await? {
-                moved.push(repo);
+            if is_cut && told == Told::Untold {
+                continue;
             }
+            let before = self.known.get(&repo).map(|known| known.stars);
+            let counted = self.put_down(&repo, (&name, watched), told, now).await?;
+            statements.push(counted.save());
+            if before.is_some_and(|before| before != counted.stars) {
+                moved.push(repo.clone());
+            }
+            self.known.insert(repo, counted);
         }
+        self.lease
+            .write(&*self.ingest.store, statements)
+            .await
+            .context("keeping numbers of stars")?;
         Ok(moved)
     }
 
@@ -172,32 +192,28 @@ impl Counts {
         }
     }
 
-    /// Whether the number is another than before.
+    /// What is known of the repository's number from now on.
     async fn put_down(
         &mut self,
         repo: &str,
         (name, watched): (&RepoName, &Tracked),
         told: Told,
         now: Timestamp,
-    ) -> anyhow::Result<bool> {
+    ) -> anyhow::Result<Counted> {
         let before = self.known.get(repo).cloned();
         let (stars, called) = match told {
             Told::Here { name, stars } => (stars, name),
             // Whether it is gone the feed tells.
             Told::Absent | Told::Untold => {
-                if let Some(known) = before {
-                    let pace = (known.pace * 2).min(LONGEST);
-                    self.save(Counted {
-                        pace,
-                        next_at: now.plus(pace),
-                        ..known
-                    })
-                    .await?;
-                } else {
-                    let known = Counted::first(repo, 0, now, LONGEST);
-                    self.known.insert(repo.to_owned(), known);
-                }
-                return Ok(false);
+                let Some(known) = before else {
+                    return Ok(Counted::first(repo, 0, now, LONGEST));
+                };
+                let pace = (known.pace * 2).min(LONGEST);
+                return Ok(Counted {
+                    pace,
+                    next_at: now.plus(pace),
+                    ..known
+                });
             }
         };
         self.rename(repo, name, watched, called).await?;
@@ -214,8 +230,7 @@ impl Counts {
         self.coverage
             .counted(&mut counted, stars, &watched.trackers, now)
             .await?;
-        self.save(counted).await?;
-        Ok(is_new)
+        Ok(counted)
     }
 
     /// Puts down what the repository is called by now, if that was not said yet.
@@ -231,15 +246,6 @@ impl Counts {
             }
         }
         self.called.insert(repo.to_owned(), called);
-        Ok(())
-    }
-
-    async fn save(&mut self, counted: Counted) -> anyhow::Result<()> {
-        self.lease
-            .write(&*self.ingest.store, vec![counted.save()])
-            .await
-            .context("keeping a number of stars")?;
-        self.known.insert(counted.repo.clone(), counted);
         Ok(())
     }
 }

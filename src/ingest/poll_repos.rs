@@ -32,7 +32,7 @@ const PACE: Duration = Duration::from_mins(1);
 const PACE_WITHOUT_TOKEN: Duration = Duration::from_secs(90);
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
 /// Within the age of the last sign of life a feed is looked at so often.
-const LOOKS: u32 = 10;
+const LOOKS: u32 = 4;
 /// The feed of a repository in which nothing happens for days is looked at so often at least.
 const LONGEST_PACE: Duration = Duration::from_hours(6);
 
@@ -134,8 +134,8 @@ impl Polls {
         self.outage.pausing(now)
     }
 
-    /// All feeds and when they are due.
-    pub fn due(&self) -> Vec<FeedDue<'_>> {
+    /// The feeds that are due, and when the next of the others is.
+    pub fn due(&self, now: Timestamp) -> (Vec<FeedDue<'_>>, Option<Timestamp>) {
         let due = |state: &PollState| {
             let tracked = self.tracked.get(&state.repo)?;
             Some(FeedDue {
@@ -145,7 +145,10 @@ impl Polls {
                 trackers: &tracked.trackers,
             })
         };
-        self.states.values().filter_map(due).collect()
+        let is_due = |state: &&PollState| state.next_poll_at <= now;
+        let later = self.states.values().filter(|state| !is_due(state));
+        let later = later.map(|state| state.next_poll_at).min();
+        (self.states.values().filter(is_due).filter_map(due).collect(), later)
     }
 
     /// The repository's number of stars moved: its feed is looked at now, and often for a while. No sooner than GitHub asked

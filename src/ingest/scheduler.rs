@@ -101,11 +101,12 @@ impl Scheduler {
         }
         let now = self.ingest.writer.clock.now();
         self.keep(now).await?;
-        let feeds = self.polls.due();
+        let (feeds, later) = self.polls.due(now);
         let (dues, names) = self.dues(&feeds, now);
+        let look_again = now.plus(KEEP_EVERY);
         match choose(dues, &self.client.ledger(), &self.turns, now) {
-            Choice::Nothing => Ok(Some(now.plus(KEEP_EVERY))),
-            Choice::Wait(until) => Ok(Some(until.min(now.plus(KEEP_EVERY)))),
+            Choice::Nothing => Ok(Some(later.unwrap_or(look_again).min(look_again))),
+            Choice::Wait(until) => Ok(Some(later.unwrap_or(until).min(until).min(look_again))),
             Choice::Do(due) => {
                 self.turns.charge(due.account);
                 match due.work {

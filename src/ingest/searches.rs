@@ -188,8 +188,20 @@ impl Searches {
         if self.kind == Kind::Discussions && !self.client.has_token() {
             return None;
         }
-        let (at, phrase) = self.phrases.keys().map(|phrase| (self.next_at(phrase), phrase)).min()?;
-        let is_new = !self.cursors.contains_key(&of_keyword(phrase));
+        let is_new = self.phrases.len() > self.cursors.len();
+        let (at, phrase) = if is_new {
+            let mut phrases = self
+                .phrases
+                .keys()
+                .map(|phrase| (self.next_at(phrase), phrase.as_str()));
+            phrases.find(|(at, _)| *at == Timestamp::from_micros(0))?
+        } else {
+            let next = self
+                .cursors
+                .values()
+                .min_by_key(|cursor| (cursor.next_at, &cursor.subject))?;
+            (next.next_at, source_cursor::keyword_of(&next.subject)?)
+        };
         let trackers = self.phrases.get(phrase)?.trackers.iter();
         Some((at, is_new, trackers.map(|tracker| tracker.account)))
     }
@@ -239,6 +251,7 @@ impl Searches {
                 Found::Not(look, wait) => return self.put_off(&pack, look, wait, now).await,
             }
         }
+        let mut cursors = Vec::with_capacity(pack.len());
         for phrase in &pack {
             let subject = of_keyword(phrase);
             let known = self.cursors.get(&subject).cloned();
@@ -258,10 +271,10 @@ impl Searches {
             } else {
                 now.plus(spread(cursor.pace, self.ingest.writer.clock.entropy()))
             };
-            self.save(cursor).await?;
-            self.tell(phrase, Look::READ, now).await?;
+            cursors.push(cursor);
         }
-        Ok(())
+        self.save(cursors).await?;
+        self.tell(&pack, Look::READ, now).await
     }
 
     /// From when on the keyword is looked for.
@@ -350,6 +363,7 @@ impl Searches {
         wait: Option<Timestamp>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
             let subject = of_keyword(phrase);
             let known = self.cursors.get(&subject).cloned();
@@ -360,28 +374,31 @@ impl Searches {
                 cursor.failures = cursor.failures.saturating_add(1);
             }
             cursor.next_at = wait.unwrap_or_else(|| now.plus(doubled));
-            self.save(cursor).await?;
-            self.tell(phrase, look, now).await?;
+            cursors.push(cursor);
+        }
+        self.save(cursors).await?;
+        self.tell(pack, look, now).await
+    }
+
+    async fn tell(&mut self, pack: &[String], look: Look, now: Timestamp) -> anyhow::Result<()> {
+        for phrase in pack {
+            if let Some(known) = self.phrases.get(phrase) {
+                let subject = of_keyword(phrase);
+                self.standings
+                    .saw(&subject, self.kind.collector(), look, &known.trackers, now)
+                    .await?;
+            }
         }
         Ok(())
     }
 
-    async fn tell(&mut self, phrase: &str, look: Look, now: Timestamp) -> anyhow::Result<()> {
-        let Some(known) = self.phrases.get(phrase) else {
-            return Ok(());
-        };
-        let subject = of_keyword(phrase);
-        self.standings
-            .saw(&subject, self.kind.collector(), look, &known.trackers, now)
-            .await
-    }
-
-    async fn save(&mut self, cursor: SourceCursor) -> anyhow::Result<()> {
+    async fn save(&mut self, cursors: Vec<SourceCursor>) -> anyhow::Result<()> {
         self.lease
-            .write(&*self.ingest.store, vec![cursor.save()])
+            .write(&*self.ingest.store, cursors.iter().map(SourceCursor::save).collect())
             .await
             .context("keeping how far was searched")?;
-        self.cursors.insert(cursor.subject.clone(), cursor);
+        let cursors = cursors.into_iter().map(|cursor| (cursor.subject.clone(), cursor));
+        self.cursors.extend(cursors);
         Ok(())
     }
 }

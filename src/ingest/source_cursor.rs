@@ -35,6 +35,11 @@ pub fn of_keyword(folded: &str) -> String {
     format!("keyword:{folded}")
 }
 
+/// The keyword that a subject names.
+pub fn keyword_of(subject: &str) -> Option<&str> {
+    subject.strip_prefix("keyword:")
+}
+
 impl SourceCursor {
     /// One that was not looked at yet.
     pub const fn new(subject: String, collector: Collector, now: Timestamp, pace: Duration) -> Self {

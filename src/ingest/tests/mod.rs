@@ -7,6 +7,7 @@ mod hours;
 mod ladder;
 mod polls;
 mod webhooks;
+mod week;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

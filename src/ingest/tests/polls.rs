@@ -48,13 +48,10 @@ impl Story {
         if let Some(until) = self.polls.pausing(now) {
             return Some(until);
         }
-        let dues = self.polls.due().into_iter().map(|due| (due.at, due.repo));
-        let Some((at, repo)) = dues.min() else {
-            return Some(now.plus(Duration::from_mins(1)));
+        let (due, later) = self.polls.due(now);
+        let Some((_, repo)) = due.into_iter().map(|due| (due.at, due.repo)).min() else {
+            return Some(later.unwrap_or_else(|| now.plus(Duration::from_mins(1))));
         };
-        if at > now {
-            return Some(at);
-        }
         self.polls.poll(&repo, now).await.unwrap();
         None
     }
