@@ -53,7 +53,7 @@ names! {
     WEBHOOK_STOPS = "gitleads_webhook_stops_total", counter Count;
     /// Requests to GitHub, by what the answer was.
     GITHUB_REQUESTS = "gitleads_github_requests_total", counter Count;
-    /// Requests, of GraphQL points, that GitHub grants until the window ends, by resource.
+    /// Requests, or points of GraphQL, that GitHub grants until the window ends, by resource.
     GITHUB_REMAINING = "gitleads_github_budget_remaining", gauge Count;
     /// Position at which the log ends.
     LOG_HEAD = "gitleads_log_head_position", gauge Count;
