@@ -58,6 +58,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http/keyword_dry_run", &["ingest::matcher"]),
     // What the polls say of a source.
     ("http/sources", &["ingest::poll_cursor"]),
+    // A customer and a GitHub in small: what they are told is checked and signed as outside.
+    ("demo", &["clock", "deliver::sign", "tls"]),
     ("control", &["gharchive::ArchiveHour", "serve"]),
 ];
 
