@@ -4,6 +4,7 @@
 pub mod backfill;
 pub mod backfill_hours;
 pub mod demo;
+pub mod doctor;
 pub mod events;
 pub mod execute;
 pub mod forget;
@@ -72,6 +73,8 @@ enum Task {
     Webhooks(webhooks::Task),
     /// Post what happens from now on to a server under development, as deliveries are
     Listen(listen::Arguments),
+    /// Show what GitHub grants, how often sources can be looked at with it, and which of them do not work
+    Doctor,
     /// Show the event log
     Events(events::Arguments),
     /// Erase a person: destroy the key of all that was recorded of them, and record nothing more
@@ -118,6 +121,7 @@ fn run_task(task: Task, config: Config, settings: &config::Flags) -> anyhow::Res
             Task::Projections(task) => run::commands(config, vec![task.command()]).await,
             Task::Webhooks(task) => run::commands(config, vec![task.command()]).await,
             Task::Listen(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Doctor => run::commands(config, vec![doctor::command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
             Task::Forget(arguments) => run::commands(config, vec![arguments.command()]).await,
         }

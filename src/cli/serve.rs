@@ -20,7 +20,7 @@ use crate::deliver::request::Sender;
 use crate::erasures;
 use crate::github::client::Client;
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
-use crate::ingest::{enrich, poll_repos, release};
+use crate::ingest::{enrich, poll_repos, release, scheduler};
 use crate::metrics;
 use crate::project;
 use crate::serve::{TaskState, Tasks, stop_signal};
@@ -178,7 +178,7 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
     tasks.spawn("polls", move |shutdown| {
         let (app, client) = (here.clone(), polled.clone());
         async move {
-            let work = |lease| poll_repos::run(app.ingest.clone(), client.clone(), lease);
+            let work = |lease| scheduler::run(app.ingest.clone(), client.clone(), lease);
             app.leases.hold(poll_repos::LEASE, &shutdown, work).await
         }
     });
