@@ -3,6 +3,7 @@
 
 pub mod backfill;
 pub mod backfill_hours;
+pub mod demo;
 pub mod doctor;
 pub mod events;
 pub mod execute;
@@ -46,6 +47,8 @@ struct Line {
 enum Task {
     /// Run the server; also what happens without a command
     Serve,
+    /// Show everything at work on invented people: no token, no network, and nothing is kept
+    Demo,
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Task),
@@ -86,14 +89,14 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error.into(), 2),
     };
-    match run_task(line.task.unwrap_or(Task::Serve), config) {
+    match run_task(line.task.unwrap_or(Task::Serve), config, &line.settings) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => complain(&error, 1),
     }
 }
 
-fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
+fn run_task(task: Task, config: Config, settings: &config::Flags) -> anyhow::Result<Ended> {
     let mut logs = config.logs;
     if !matches!(task, Task::Serve) {
         // Whoever runs a command wants its output; only what went wrong stands beside it.
@@ -107,6 +110,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
     let ended = runtime.block_on(async {
         match task {
             Task::Serve => serve::run(config).await.map(|()| Ended::Done),
+            Task::Demo => demo::run(settings).await.map(|()| Ended::Done),
             Task::Keys(task) => run::commands(config, vec![task.command()]).await,
             Task::Plan(task) => run::commands(config, vec![task.command()]).await,
             Task::Track(task) => run::commands(config, vec![task.command()]).await,

@@ -23,6 +23,7 @@ fn asked(arguments: &[&str]) -> Result<Command, String> {
         Some(Task::Backfill(arguments)) => arguments.commands().unwrap().remove(0),
         Some(Task::Log(log::Task::Verify)) => log::Task::verify(),
         Some(Task::Log(log::Task::Copy { .. })) => return Err("copy".into()),
+        Some(Task::Demo) => return Err("demo".into()),
         Some(Task::Serve) | None => return Err("serve".into()),
     };
     Ok(asked.command)
