@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::commands::Writer;
 use crate::config::{Config, Role};
 use crate::control;
 use crate::deliver;
@@ -134,17 +133,12 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
     if roles.has(Role::Ingest) {
         ingestion(app, tasks)?;
     }
-    if app.storage.is_shared() {
-        // What is destroyed on another node is destroyed here as well.
-        let here = app.clone();
-        tasks.spawn("erasures", move |shutdown| {
-            let app = here.clone();
-            async move {
-                let Writer { log, vault, .. } = &*app.writer;
-                shutdown.cut_off(erasures::run(&**log, vault, app.opened_at)).await
-            }
-        });
-    } else {
+    let here = app.clone();
+    tasks.spawn("erasures", move |shutdown| {
+        let app = here.clone();
+        async move { shutdown.cut_off(erasures::run(&app.writer, app.opened_at)).await }
+    });
+    if !app.storage.is_shared() {
         // On a shared database a command is a process of its own.
         let (execute, data_dir) = (app.clone(), app.config.server.data_dir.clone());
         tasks.spawn("control", move |shutdown| {

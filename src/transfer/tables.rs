@@ -38,7 +38,7 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 18] = [
+pub(super) const PROGRESS: [Table; 19] = [
     table!(
         "webhook_cursor",
         1,
@@ -69,6 +69,7 @@ pub(super) const PROGRESS: [Table; 18] = [
         "account, person, event_id, sealed, due_at, etag, failures"
     ),
     table!("follower", 1, "name, position"),
+    table!("unfinished_erasure", 2, "account, person"),
     table!("source_look", 2, "subject, collector, state, reason, since"),
     table!(
         "source_cursor",

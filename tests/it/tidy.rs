@@ -12,7 +12,7 @@ const LINES: usize = 600;
 const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
-    ("erasures", &[]),
+    ("erasures", &["commands"]),
     ("metrics", &[]),
     ("project", &["lease"]),
     ("serve", &[]),

@@ -72,6 +72,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "backfills",
         sql: include_str!("../../../migrations/0011_backfills.sql"),
     },
+    Migration {
+        number: 15,
+        name: "unfinished_erasures",
+        sql: include_str!("../../../migrations/0015_unfinished_erasures.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.
