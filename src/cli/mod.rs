@@ -18,6 +18,7 @@ pub mod replay;
 pub mod run;
 pub mod serve;
 pub mod track;
+mod webhook_lines;
 pub mod webhooks;
 
 use std::io::Write as _;

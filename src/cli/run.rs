@@ -110,6 +110,7 @@ const fn needs_data(command: &Command) -> bool {
             | Webhooks::RotateSecret(_)
             | Webhooks::Remove(_)
             | Webhooks::Replay { .. }
+            | Webhooks::Replays(_)
             | Webhooks::Deliveries { .. },
         )
         | Command::Listen { .. }

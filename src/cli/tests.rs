@@ -1,7 +1,7 @@
 //! What the arguments are read as.
 
 use clap::CommandFactory as _;
-use domain::{StartFrom, WebhookEventType, WebhookKind};
+use domain::{DeliveryStatus, SignalKind, StartFrom, WebhookEventType, WebhookFilters, WebhookKind};
 
 use super::*;
 use crate::control::Command;
@@ -130,6 +130,7 @@ fn every_command_on_webhooks_is_read_as_it_is_documented() {
         url: url(),
         kind: WebhookKind::Webhook,
         events: Vec::new(),
+        filters: WebhookFilters::default(),
         start_from: StartFrom::Now,
         description: None,
     };
@@ -138,6 +139,11 @@ fn every_command_on_webhooks_is_read_as_it_is_documented() {
         url: url(),
         kind: WebhookKind::Slack,
         events: vec![WebhookEventType::LeadCreated, WebhookEventType::LeadErased],
+        filters: WebhookFilters {
+            signal_types: vec![SignalKind::Stargazer, SignalKind::KeywordPr],
+            repos: vec!["acme/sdk".parse().unwrap()],
+            keywords: vec!["fast, small".parse().unwrap(), "sdk".parse().unwrap()],
+        },
         start_from: StartFrom::Beginning,
         description: Some("sales".into()),
     };
@@ -148,17 +154,34 @@ fn every_command_on_webhooks_is_read_as_it_is_documented() {
         "lead.created,lead.erased",
         "--start-from",
         "beginning",
+        "--signal-types",
+        "stargazer,keyword_pr",
+        "--repos",
+        "acme/sdk",
+        "--keyword",
+        "fast, small",
+        "--keyword",
+        "sdk",
     ];
     let there = url();
     let arguments = [&["add", &there, "--description", "sales"][..], &more].concat();
     assert_eq!(webhooks(&arguments), told(whole));
+    let newest = Webhooks::Deliveries {
+        id,
+        status: None,
+        since: None,
+        until: None,
+        before: None,
+        limit: 20,
+    };
     for (word, asked) in [
         ("test", Webhooks::Test(id)),
         ("pause", Webhooks::Pause(id)),
         ("resume", Webhooks::Resume(id)),
         ("rotate-secret", Webhooks::RotateSecret(id)),
         ("remove", Webhooks::Remove(id)),
-        ("deliveries", Webhooks::Deliveries { id, limit: 20 }),
+        ("replays", Webhooks::Replays(id)),
+        ("deliveries", newest),
     ] {
         assert_eq!(webhooks(&[word, text]), told(asked));
     }
@@ -169,6 +192,17 @@ fn every_command_on_webhooks_is_read_as_it_is_documented() {
         until: None,
     };
     assert_eq!(webhooks(&["replay", text, "--since", since]), told(replay));
+    let older = Webhooks::Deliveries {
+        id,
+        status: Some(DeliveryStatus::Failed),
+        since: Some(since.parse().unwrap()),
+        until: Some(since.parse().unwrap()),
+        before: Some(40_213),
+        limit: 5,
+    };
+    let span = ["--status", "failed", "--since", since, "--until", since];
+    let arguments = [&["deliveries", text, "--cursor", "40213", "--limit", "5"][..], &span].concat();
+    assert_eq!(webhooks(&arguments), told(older));
     let forward_to = "http://localhost:3000/hook".to_owned();
     assert_eq!(
         asked(&["listen", "--forward-to", &forward_to.clone()]),

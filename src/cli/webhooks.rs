@@ -1,15 +1,17 @@
 //! `gitleads webhooks`: adds, tries and looks after webhook endpoints.
 
-use std::fmt::Write as _;
-
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Subcommand;
-use domain::{AccountId, StartFrom, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind};
+use domain::{
+    AccountId, DeliveryStatus, Keyword, RepoName, SignalKind, StartFrom, Timestamp, WebhookEndpointId,
+    WebhookEventType, WebhookFilters, WebhookKind,
+};
 use event_log::Position;
-use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
+use projections::webhook_endpoints::{self, WebhookEndpointRow};
 
 use super::run::Asked;
 use super::serve::policy;
+use super::webhook_lines::{delivery_line, printable, replay_line, table};
 use crate::app::App;
 use crate::commands::{
     NewEndpoint, add_webhook_endpoint, pause_webhook_endpoint, remove_webhook_endpoint, request_webhook_replay,
@@ -18,10 +20,10 @@ use crate::commands::{
 use crate::control::wire::Webhooks;
 use crate::control::{Command, Output};
 use crate::deliver::connector::Connector;
-use crate::deliver::journal::{self, Delivery, Range};
-use crate::deliver::probe;
+use crate::deliver::journal::{self, Wanted};
 use crate::deliver::request::Sender;
 use crate::deliver::sign::Secret;
+use crate::deliver::{probe, replay};
 
 /// What to do with webhook endpoints.
 #[derive(Debug, Subcommand)]
@@ -39,6 +41,15 @@ pub enum Task {
         /// Which events it hears of, with commas [default: lead.created,lead.enriched,lead.updated]
         #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
         events: Vec<WebhookEventType>,
+        /// Only leads for these kinds of signals, with commas, such as stargazer,keyword_issue
+        #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+        signal_types: Vec<SignalKind>,
+        /// Only leads of these repositories, with commas
+        #[arg(long, value_name = "REPOS", value_delimiter = ',')]
+        repos: Vec<RepoName>,
+        /// Only leads found by this keyword; may be given several times
+        #[arg(long = "keyword", value_name = "TEXT")]
+        keywords: Vec<Keyword>,
         /// Where it begins: now, beginning, or a time
         #[arg(long, value_name = "PLACE", default_value = "now")]
         start_from: StartFrom,
@@ -88,11 +99,29 @@ pub enum Task {
         #[arg(long, value_name = "TIME")]
         until: Option<Timestamp>,
     },
+    /// Show the replays that were asked for, the newest first, and how far each is
+    Replays {
+        /// The endpoint's id
+        #[arg(value_name = "ID", value_parser = endpoint_id)]
+        id: WebhookEndpointId,
+    },
     /// Show the newest deliveries, each with its last attempt
     Deliveries {
         /// The endpoint's id
         #[arg(value_name = "ID", value_parser = endpoint_id)]
         id: WebhookEndpointId,
+        /// Only those that stand so: waiting, delivered, failed or erased
+        #[arg(long, value_name = "STATUS")]
+        status: Option<DeliveryStatus>,
+        /// Only of events recorded after this time
+        #[arg(long, value_name = "TIME")]
+        since: Option<Timestamp>,
+        /// Only of events recorded at this time or before
+        #[arg(long, value_name = "TIME")]
+        until: Option<Timestamp>,
+        /// Go on with what the last line of the page before says
+        #[arg(long, value_name = "CURSOR")]
+        cursor: Option<u64>,
         /// How many
         #[arg(long, value_name = "NUMBER", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_000))]
         limit: u32,
@@ -112,12 +141,20 @@ impl Task {
                 url,
                 kind,
                 events,
+                signal_types,
+                repos,
+                keywords,
                 start_from,
                 description,
             } => Webhooks::Add {
                 url,
                 kind,
                 events,
+                filters: WebhookFilters {
+                    signal_types,
+                    repos,
+                    keywords,
+                },
                 start_from,
                 description,
             },
@@ -127,7 +164,22 @@ impl Task {
             Self::RotateSecret { id } => Webhooks::RotateSecret(id),
             Self::Remove { id } => Webhooks::Remove(id),
             Self::Replay { id, since, until } => Webhooks::Replay { id, since, until },
-            Self::Deliveries { id, limit } => Webhooks::Deliveries { id, limit },
+            Self::Replays { id } => Webhooks::Replays(id),
+            Self::Deliveries {
+                id,
+                status,
+                since,
+                until,
+                cursor,
+                limit,
+            } => Webhooks::Deliveries {
+                id,
+                status,
+                since,
+                until,
+                before: cursor,
+                limit,
+            },
         }))
     }
 }
@@ -145,6 +197,7 @@ pub(super) async fn execute(app: &App, account: AccountId, asked: Webhooks, outp
             url,
             kind,
             events,
+            filters,
             start_from,
             description,
         } => {
@@ -152,7 +205,7 @@ pub(super) async fn execute(app: &App, account: AccountId, asked: Webhooks, outp
                 kind,
                 url,
                 events,
-                filters: WebhookFilters::default(),
+                filters,
                 start_from,
                 description,
                 secret: Secret::random(writer.clock.as_ref()).as_str().to_owned(),
@@ -195,7 +248,30 @@ pub(super) async fn execute(app: &App, account: AccountId, asked: Webhooks, outp
                 replay.replay_id
             )
         }
-        Webhooks::Deliveries { id, limit } => return deliveries(app, account, id, limit, output).await,
+        Webhooks::Replays(id) => {
+            let id = find(app, account, id).await?.endpoint_id;
+            for replay in replay::all(&*writer.log, &*app.storage.store, account, id).await? {
+                output.line(replay_line(&replay)).await?;
+            }
+            return Ok(());
+        }
+        Webhooks::Deliveries {
+            id,
+            status,
+            since,
+            until,
+            before,
+            limit,
+        } => {
+            let wanted = Wanted {
+                since,
+                until,
+                before: before.map(Position::new),
+                status,
+                limit,
+            };
+            return deliveries(app, account, id, wanted, output).await;
+        }
     };
     Ok(output.line(line).await?)
 }
@@ -207,6 +283,13 @@ async fn find(app: &App, account: AccountId, id: WebhookEndpointId) -> anyhow::R
 
 async fn add(app: &App, account: AccountId, mut new: NewEndpoint, output: &Output) -> anyhow::Result<()> {
     new.url = policy(app).check_url(&new.url).context("the URL")?.into();
+    let WebhookFilters {
+        signal_types,
+        repos,
+        keywords,
+    } = new.filters;
+    let filters = WebhookFilters::try_new(signal_types, repos, keywords);
+    new.filters = filters.map_err(|fault| anyhow!("the list of {} {fault}", fault.list))?;
     if new.events.is_empty() {
         new.events = WebhookEventType::USUAL.to_vec();
     }
@@ -235,113 +318,27 @@ async fn show_test(tried: &probe::Tried, output: &Output) -> anyhow::Result<()> 
     Ok(())
 }
 
-/// What a receiver answered, without what would steer a terminal.
-fn printable(text: &str) -> String {
-    let is_harmless = |character: char| character == '\n' || !character.is_control();
-    text.chars().filter(|character| is_harmless(*character)).collect()
-}
-
 async fn deliveries(
     app: &App,
     account: AccountId,
     id: WebhookEndpointId,
-    limit: u32,
+    wanted: Wanted,
     output: &Output,
 ) -> anyhow::Result<()> {
-    let range = Range {
-        endpoint: find(app, account, id).await?.endpoint_id,
-        after: Position::START,
-        up_to: Position::new(u64::MAX),
-        before: None,
-        state: None,
-    };
-    for delivery in journal::page(&app.writer, &*app.storage.store, account, range, limit).await? {
-        output.line(delivery_line(&delivery)).await?;
+    let id = find(app, account, id).await?.endpoint_id;
+    let page = journal::page(&app.writer, &*app.storage.store, (account, id), wanted).await?;
+    for delivery in &page.deliveries {
+        output.line(delivery_line(delivery)).await?;
+    }
+    if let Some(next) = page.next {
+        output.line(format!("More with --cursor {next}")).await?;
     }
     Ok(())
 }
 
-fn delivery_line(delivery: &Delivery) -> String {
-    let event = delivery.event.map_or("", WebhookEventType::as_str);
-    let mut line = format!("{}  {event:<17}  {:<9}", delivery.event_id, delivery.state.as_str());
-    if let Some(last) = delivery.attempts.last() {
-        let status = last
-            .status
-            .map_or_else(|| last.outcome.clone(), |status| status.to_string());
-        // Writing to a string cannot fail.
-        let _ = write!(line, "  attempt {} at {}: {status}", last.number, last.at);
-    }
-    if let Some(next) = delivery.next_attempt_at {
-        let _ = write!(line, ", next at {next}");
-    }
-    line.trim_end().to_owned()
-}
-
-fn table(rows: &[WebhookEndpointRow]) -> Vec<String> {
-    let row = |id: &str, kind: &str, status: &str, url: &str| format!("{id:<29}  {kind:<7}  {status:<18}  {url}");
-    let mut lines = vec![row("ID", "KIND", "STATUS", "URL")];
-    lines.extend(rows.iter().map(|endpoint| {
-        let status = match endpoint.status {
-            EndpointStatus::Disabled(reason) => format!("disabled: {reason}"),
-            other => other.word().to_string(),
-        };
-        row(
-            &endpoint.endpoint_id.to_string(),
-            endpoint.kind.as_str(),
-            &status,
-            &endpoint.url,
-        )
-    }));
-    lines
-}
-
 #[cfg(test)]
 mod tests {
-    use domain::EventId;
-
     use super::*;
-    use crate::deliver::journal::{State, Tried};
-
-    #[test]
-    fn a_line_of_a_delivery_tells_how_it_stands_and_what_the_last_attempt_came_to() {
-        let tried = |number, status, outcome: &str| Tried {
-            id: "dlv_1".into(),
-            number,
-            at: Timestamp::from_secs(1_777_026_660),
-            took_micros: 5,
-            status,
-            outcome: outcome.into(),
-            answer: None,
-        };
-        let delivery = |state, next_attempt_at, attempts| Delivery {
-            event_id: EventId::default(),
-            event: Some(WebhookEventType::LeadCreated),
-            position: Position::START,
-            state,
-            next_attempt_at,
-            attempts,
-        };
-        let waits = delivery(
-            State::Waiting,
-            Some(Timestamp::from_secs(1_777_026_690)),
-            vec![tried(1, Some(503), "status"), tried(2, None, "timeout")],
-        );
-        let id = EventId::default();
-        assert_eq!(
-            delivery_line(&waits),
-            format!(
-                "{id}  lead.created       waiting    attempt 2 at 2026-04-24T10:31:00Z: timeout, next at 2026-04-24T10:31:30Z"
-            )
-        );
-        let taken = delivery(State::Delivered, None, vec![tried(1, Some(200), "delivered")]);
-        assert!(delivery_line(&taken).ends_with("delivered  attempt 1 at 2026-04-24T10:31:00Z: 200"));
-        assert!(delivery_line(&delivery(State::Waiting, None, Vec::new())).ends_with("waiting"));
-    }
-
-    #[test]
-    fn an_answer_cannot_steer_the_terminal() {
-        assert_eq!(printable("a\u{1b}[2Jb\nc\r"), "a[2Jb\nc");
-    }
 
     #[test]
     fn a_wrong_id_says_what_one_looks_like() {

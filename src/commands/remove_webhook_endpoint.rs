@@ -13,11 +13,6 @@ pub async fn remove_webhook_endpoint(
     account: AccountId,
     endpoint_id: WebhookEndpointId,
 ) -> Result<Position, CommandError<WebhookEndpointRefusal>> {
-    change_endpoint(
-        writer,
-        account,
-        endpoint_id,
-        WebhookEndpointCommand::Remove(endpoint_id),
-    )
-    .await
+    let command = WebhookEndpointCommand::Remove(endpoint_id);
+    change_endpoint(writer, account, endpoint_id, command).await
 }

@@ -13,11 +13,6 @@ pub async fn resume_webhook_endpoint(
     account: AccountId,
     endpoint_id: WebhookEndpointId,
 ) -> Result<Position, CommandError<WebhookEndpointRefusal>> {
-    change_endpoint(
-        writer,
-        account,
-        endpoint_id,
-        WebhookEndpointCommand::Resume(endpoint_id),
-    )
-    .await
+    let command = WebhookEndpointCommand::Resume(endpoint_id);
+    change_endpoint(writer, account, endpoint_id, command).await
 }

@@ -1,8 +1,8 @@
 //! What goes over the control socket: a command as the first line, its input behind it; frames back, one JSON a line.
 
 use domain::{
-    ApiKeyId, Keyword, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom, Timestamp, WebhookEndpointId,
-    WebhookEventType, WebhookKind,
+    ApiKeyId, DeliveryStatus, Keyword, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom, Timestamp,
+    WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -105,6 +105,8 @@ pub enum Webhooks {
         kind: WebhookKind,
         /// Which events it hears of; empty: the usual ones.
         events: Vec<WebhookEventType>,
+        /// Which leads it hears of.
+        filters: WebhookFilters,
         /// Where in the log it begins.
         start_from: StartFrom,
         /// What the customer says of it.
@@ -129,10 +131,20 @@ pub enum Webhooks {
         /// Events recorded before this time; none: now.
         until: Option<Timestamp>,
     },
+    /// Shows the replays and how far each is.
+    Replays(WebhookEndpointId),
     /// Shows the newest deliveries with their last attempt.
     Deliveries {
         /// The endpoint.
         id: WebhookEndpointId,
+        /// Only of this status.
+        status: Option<DeliveryStatus>,
+        /// Only of events recorded after this time.
+        since: Option<Timestamp>,
+        /// Only of events recorded at this time or before.
+        until: Option<Timestamp>,
+        /// Only before this position, where a page goes on.
+        before: Option<u64>,
         /// How many.
         limit: u32,
     },

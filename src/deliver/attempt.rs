@@ -4,16 +4,17 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use domain::{EventId, PersonRef, Sealed, WebhookEventType, WebhookFilters, WebhookKind};
+use domain::{EventId, PersonRef, Sealed, Timestamp, WebhookEventType, WebhookFilters, WebhookKind};
 use event_log::Recorded;
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
 use tracing::{Instrument as _, info_span};
+use ulid::Ulid;
 use url::Url;
 use vault::Keyring;
 
 use super::body::{self, Unrenderable};
-use super::cursor::{Made, Skipped};
+use super::cursor::{Attempted, Made};
 use super::lane::Item;
 use super::request::{Attempt, Sender};
 use super::secrets::secrets;
@@ -59,7 +60,7 @@ pub enum Turn {
     /// A request was made.
     Made(Box<Made>),
     /// The person was erased: nothing of them is sent any more.
-    Erased(Skipped),
+    Erased(Attempted),
     /// The endpoint does not want to hear of this lead.
     Filtered,
     /// The event cannot be told.
@@ -140,15 +141,8 @@ async fn prepare(way: &Way, item: Item) -> anyhow::Result<Prepared> {
         return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
     };
     let Some(body) = rendered else {
-        let skipped = Skipped {
-            delivery: way.writer.clock.ulid(),
-            event_id,
-            event_type,
-            stream: item.stream.clone(),
-            position: item.position,
-            number: item.attempts + 1,
-            at: way.writer.clock.now(),
-        };
+        let (delivery, at) = (way.writer.clock.ulid(), way.writer.clock.now());
+        let skipped = attempted(&item, (event_id, event_type), delivery, at);
         return over(item, Turn::Erased(skipped));
     };
     Ok(Prepared::Ready(Ready {
@@ -186,13 +180,7 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
     let mut turns = Vec::with_capacity(ready.len());
     for one in ready {
         let made = Made {
-            delivery,
-            event_id: one.event_id,
-            event_type: one.event_type,
-            stream: one.item.stream.clone(),
-            position: one.item.position,
-            number: one.item.attempts + 1,
-            at,
+            of: attempted(&one.item, (one.event_id, one.event_type), delivery, at),
             answer: seal(&one.keys, one.person, one.event_id, &outcome.answer),
             outcome: outcome.clone(),
         };
@@ -201,6 +189,19 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
         delivery = way.writer.clock.ulid();
     }
     turns
+}
+
+/// The next attempt of the event, as it is written down.
+fn attempted(item: &Item, event: (EventId, WebhookEventType), delivery: Ulid, at: Timestamp) -> Attempted {
+    Attempted {
+        delivery,
+        event_id: event.0,
+        event_type: event.1,
+        stream: item.stream.clone(),
+        position: item.position,
+        number: item.attempts + 1,
+        at,
+    }
 }
 
 /// What a body is made from.

@@ -1,6 +1,8 @@
 //! What must outlive a crash: an endpoint's cursor, the events it did not take yet, and the attempts made. Rows in
 //! `gitleads.db`; every statement can be run twice.
 
+use std::time::Duration;
+
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
 use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType};
 use event_log::Position;
@@ -51,29 +53,34 @@ impl Cursor {
     }
 
     /// The row as it is to stand from now on.
-    pub fn statement(&self, account: AccountId, endpoint: WebhookEndpointId) -> Statement {
+    pub fn row(&self, account: AccountId, endpoint: WebhookEndpointId) -> Vec<Value> {
         let unsettled: Vec<String> = self.unsettled.iter().map(ToString::to_string).collect();
-        Statement::insert(
-            "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, \
-             open_until, openings, added_at)",
-            "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
-             unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
-             failing_since = excluded.failing_since, failures = excluded.failures, open_until = excluded.open_until, \
-             openings = excluded.openings, added_at = excluded.added_at",
-            vec![
-                endpoint.to_string().into(),
-                account.to_string().into(),
-                self.position.get().into(),
-                self.seen.get().into(),
-                unsettled.join(",").into(),
-                self.health.silent_until.map(Timestamp::micros).into(),
-                self.failing_since.map(Timestamp::micros).into(),
-                self.failures.into(),
-                self.health.open_until.map(Timestamp::micros).into(),
-                self.health.openings.into(),
-                self.added_at.get().into(),
-            ],
-        )
+        vec![
+            endpoint.to_string().into(),
+            account.to_string().into(),
+            self.position.get().into(),
+            self.seen.get().into(),
+            unsettled.join(",").into(),
+            self.health.silent_until.map(Timestamp::micros).into(),
+            self.failing_since.map(Timestamp::micros).into(),
+            self.failures.into(),
+            self.health.open_until.map(Timestamp::micros).into(),
+            self.health.openings.into(),
+            self.added_at.get().into(),
+        ]
+    }
+}
+
+/// Keeps these rows of cursors, each of another endpoint.
+pub const fn cursors(rows: Vec<Vec<Value>>) -> Statement {
+    Statement::Insert {
+        into: "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, \
+               open_until, openings, added_at)",
+        on_conflict: "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
+                      unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
+                      failing_since = excluded.failing_since, failures = excluded.failures, \
+                      open_until = excluded.open_until, openings = excluded.openings, added_at = excluded.added_at",
+        rows,
     }
 }
 
@@ -164,8 +171,8 @@ pub fn take(endpoint: WebhookEndpointId, position: Position) -> Statement {
     )
 }
 
-/// An attempt that was made.
-pub struct Made {
+/// Which attempt of what it is, made or not.
+pub struct Attempted {
     /// Its id.
     pub delivery: Ulid,
     /// The event.
@@ -176,10 +183,16 @@ pub struct Made {
     pub stream: StreamId,
     /// The event's place.
     pub position: Position,
-    /// Which attempt it was, from 1.
+    /// Which attempt it is, from 1.
     pub number: u32,
     /// When.
     pub at: Timestamp,
+}
+
+/// An attempt that was made.
+pub struct Made {
+    /// Which one.
+    pub of: Attempted,
     /// What came of it.
     pub outcome: Outcome,
     /// The start of the answer, sealed for the person.
@@ -189,44 +202,27 @@ pub struct Made {
 impl Made {
     /// The row for the customer to look at.
     pub fn row(&self, endpoint: WebhookEndpointId) -> Vec<Value> {
-        vec![
-            format!("dlv_{}", self.delivery).into(),
-            endpoint.to_string().into(),
-            self.position.get().into(),
-            self.event_id.to_string().into(),
-            self.number.into(),
-            self.at.micros().into(),
-            u64::try_from(self.outcome.took.as_micros()).unwrap_or(u64::MAX).into(),
-            self.outcome.status.map(u32::from).into(),
-            self.outcome.failure.map_or("delivered", Failure::as_str).into(),
-            self.answer.as_ref().map(Sealed::bytes).into(),
-            self.stream.as_str().into(),
-            self.event_type.as_str().into(),
-        ]
+        let Self { of, outcome, answer } = self;
+        let word = outcome.failure.map_or("delivered", Failure::as_str);
+        let answer = answer.as_ref().map(Sealed::bytes).into();
+        of.row(endpoint, outcome.took, outcome.status, word, answer)
     }
 }
 
-/// An attempt that was not made, since the person was erased.
-pub struct Skipped {
-    /// Its id.
-    pub delivery: Ulid,
-    /// The event.
-    pub event_id: EventId,
-    /// Which webhook it is.
-    pub event_type: WebhookEventType,
-    /// The event's stream.
-    pub stream: StreamId,
-    /// The event's place.
-    pub position: Position,
-    /// Which attempt it would have been, from 1.
-    pub number: u32,
-    /// When.
-    pub at: Timestamp,
-}
+impl Attempted {
+    /// The row of one that was not made, since the person was erased.
+    pub fn erased(&self, endpoint: WebhookEndpointId) -> Vec<Value> {
+        self.row(endpoint, Duration::ZERO, None, "erased", Value::Null)
+    }
 
-impl Skipped {
-    /// The row for the customer to look at.
-    pub fn row(&self, endpoint: WebhookEndpointId) -> Vec<Value> {
+    fn row(
+        &self,
+        endpoint: WebhookEndpointId,
+        took: Duration,
+        status: Option<u16>,
+        outcome: &str,
+        answer: Value,
+    ) -> Vec<Value> {
         vec![
             format!("dlv_{}", self.delivery).into(),
             endpoint.to_string().into(),
@@ -234,10 +230,10 @@ impl Skipped {
             self.event_id.to_string().into(),
             self.number.into(),
             self.at.micros().into(),
-            0_u32.into(),
-            Value::Null,
-            "erased".into(),
-            Value::Null,
+            u64::try_from(took.as_micros()).unwrap_or(u64::MAX).into(),
+            status.map(u32::from).into(),
+            outcome.into(),
+            answer,
             self.stream.as_str().into(),
             self.event_type.as_str().into(),
         ]

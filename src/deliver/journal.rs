@@ -4,39 +4,13 @@ use std::collections::{BTreeMap, HashMap};
 
 use anyhow::Context as _;
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
-use domain::{AccountId, EventId, PersonRef, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType};
-use event_log::{Position, Recorded};
+use domain::{
+    AccountId, DeliveryStatus, EventId, PersonRef, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType,
+};
+use event_log::{EventLog, Position, ReadError, Recorded, Scope};
 
 use super::body;
 use crate::commands::Writer;
-
-/// How a delivery stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
-    /// It is tried, or waits for its turn.
-    Waiting,
-    /// The receiver took it.
-    Delivered,
-    /// Its last attempt failed, and no further one is made unless it is asked for.
-    Failed,
-    /// Nothing more is sent, since the person was erased.
-    Erased,
-}
-
-impl State {
-    /// Every state.
-    pub const ALL: &[Self] = &[Self::Waiting, Self::Delivered, Self::Failed, Self::Erased];
-
-    /// The word for it.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Waiting => "waiting",
-            Self::Delivered => "delivered",
-            Self::Failed => "failed",
-            Self::Erased => "erased",
-        }
-    }
-}
 
 /// A request that was made, or not made since the person was erased.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,27 +41,50 @@ pub struct Delivery {
     /// The event's place.
     pub position: Position,
     /// How it stands.
-    pub state: State,
+    pub status: DeliveryStatus,
     /// When the next attempt is due.
     pub next_attempt_at: Option<Timestamp>,
     /// The attempts of the last 30 days, in the order they were made.
     pub attempts: Vec<Tried>,
 }
 
-/// Which deliveries are asked for: those of events after one place and up to another.
+/// Which deliveries are asked for.
 #[derive(Debug, Clone, Copy)]
-pub struct Range {
-    /// The endpoint.
-    pub endpoint: WebhookEndpointId,
-    /// Only after here.
-    pub after: Position,
-    /// Only up to here.
-    pub up_to: Position,
+pub struct Wanted {
+    /// Only of events recorded after this time.
+    pub since: Option<Timestamp>,
+    /// Only of events recorded at this time or before.
+    pub until: Option<Timestamp>,
     /// Only before here, where a page goes on.
     pub before: Option<Position>,
-    /// Only of this state.
-    pub state: Option<State>,
+    /// Only of this status.
+    pub status: Option<DeliveryStatus>,
+    /// How many at most.
+    pub limit: u32,
 }
+
+/// A page of deliveries, newest event first.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Page {
+    /// The deliveries.
+    pub deliveries: Vec<Delivery>,
+    /// What the next page is [`Wanted::before`]; none: this is the last one.
+    pub next: Option<Position>,
+}
+
+/// Those of events after one place, up to another and before a third.
+struct Range {
+    endpoint: WebhookEndpointId,
+    after: Position,
+    up_to: Position,
+    before: Position,
+}
+
+/// What waits for an endpoint's worker and what failed for good. Whatever came of a delivery, once it was asked for again it
+/// waits, until the worker has taken it.
+const KEPT: &str = "(SELECT endpoint, position, stream, state, due_at FROM webhook_retry WHERE NOT EXISTS (SELECT 1 \
+    FROM webhook_resend AS again WHERE again.endpoint = webhook_retry.endpoint AND again.position = webhook_retry.position) \
+    UNION ALL SELECT endpoint, position, stream, 'waiting', requested_at FROM webhook_resend) AS kept";
 
 /// A row of `webhook_attempt`, the answer still sealed.
 struct Attempt {
@@ -105,22 +102,59 @@ struct Kept {
     due_at: Timestamp,
 }
 
-/// The newest deliveries of the range, newest first, at most `limit`.
+/// The newest deliveries that are wanted of the account's endpoint.
 pub async fn page(
     writer: &Writer,
     store: &dyn Database,
+    (account, endpoint): (AccountId, WebhookEndpointId),
+    wanted: Wanted,
+) -> anyhow::Result<Page> {
+    let range = range(&*writer.log, (account, endpoint), wanted).await;
+    let range = range.context("look for the places of times")?;
+    // One more than is shown, to know whether there is more.
+    let places = places(store, &range, wanted.status, wanted.limit.saturating_add(1)).await;
+    let mut places = places.context("look for deliveries")?;
+    let shown = usize::try_from(wanted.limit).unwrap_or(usize::MAX);
+    let has_more = places.len() > shown;
+    places.truncate(shown);
+    let next = places.last().copied().filter(|_| has_more);
+    let deliveries = deliveries(writer, store, account, endpoint, places).await?;
+    Ok(Page { deliveries, next })
+}
+
+async fn range(
+    log: &dyn EventLog,
+    (account, endpoint): (AccountId, WebhookEndpointId),
+    wanted: Wanted,
+) -> Result<Range, ReadError> {
+    let scope = Scope::Account(account);
+    Ok(Range {
+        endpoint,
+        after: match wanted.since {
+            Some(since) => log.position_at(scope, since).await?,
+            None => Position::START,
+        },
+        up_to: match wanted.until {
+            Some(until) => log.position_at(scope, until).await?,
+            None => Position::new(u64::MAX),
+        },
+        before: wanted.before.unwrap_or(Position::new(u64::MAX)),
+    })
+}
+
+/// The deliveries of these places.
+async fn deliveries(
+    writer: &Writer,
+    store: &dyn Database,
     account: AccountId,
-    range: Range,
-    limit: u32,
+    endpoint: WebhookEndpointId,
+    places: Vec<Position>,
 ) -> anyhow::Result<Vec<Delivery>> {
-    let places = places(store, range, limit).await.context("look for deliveries")?;
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let mut attempts = attempts(store, range.endpoint, &places)
-        .await
-        .context("read the attempts")?;
-    let kept = kept(store, range.endpoint, &places).await.context("read the retries")?;
+    let mut attempts = attempts(store, endpoint, &places).await.context("read the attempts")?;
+    let kept = kept(store, endpoint, &places).await.context("read the retries")?;
     open_answers(writer, account, &mut attempts).await?;
     let untried: Vec<StreamId> = kept
         .iter()
@@ -157,54 +191,57 @@ fn delivery(
         (None, Some(recorded)) => (recorded.id, body::event_type(&recorded.event)),
         (None, None) => return None,
     };
-    let state = match (kept, last.map(|last| last.tried.outcome.as_str())) {
-        (Some(kept), _) if kept.failed => State::Failed,
-        (Some(_), _) => State::Waiting,
-        (None, Some("delivered")) => State::Delivered,
-        (None, Some("erased")) => State::Erased,
+    let status = match (kept, last.map(|last| last.tried.outcome.as_str())) {
+        (Some(kept), _) if kept.failed => DeliveryStatus::Failed,
+        (Some(_), _) => DeliveryStatus::Waiting,
+        (None, Some("delivered")) => DeliveryStatus::Delivered,
+        (None, Some("erased")) => DeliveryStatus::Erased,
         // Nothing says that it is tried again.
-        (None, _) => State::Failed,
+        (None, _) => DeliveryStatus::Failed,
     };
     Some(Delivery {
         event_id,
         event,
         position,
-        state,
+        status,
         next_attempt_at: kept.filter(|kept| !kept.failed).map(|kept| kept.due_at),
         attempts: attempts.into_iter().map(|attempt| attempt.tried).collect(),
     })
 }
 
-/// The places of the range's newest deliveries, newest first.
-async fn places(store: &dyn Database, range: Range, limit: u32) -> Result<Vec<Position>, DatabaseError> {
+/// The places of the range's newest deliveries that stand so, newest first.
+async fn places(
+    store: &dyn Database,
+    range: &Range,
+    status: Option<DeliveryStatus>,
+    limit: u32,
+) -> Result<Vec<Position>, DatabaseError> {
+    const WITHIN: &str = "endpoint = $1 AND position > $2 AND position <= $3 AND position < $4";
     let mut params: Vec<Value> = vec![
         range.endpoint.to_string().into(),
         range.after.get().into(),
         range.up_to.get().into(),
-        range.before.map_or(u64::MAX, Position::get).into(),
+        range.before.get().into(),
+        limit.into(),
     ];
-    let text = match range.state {
-        None => {
-            params.push(limit.into());
+    params.extend(status.map(|status| status.as_str().into()));
+    let text = match status {
+        None => format!(
             "SELECT position FROM (\
-             SELECT * FROM (SELECT DISTINCT position FROM webhook_attempt WHERE endpoint = $1 AND position > $2 \
-             AND position <= $3 AND position < $4 ORDER BY position DESC LIMIT $5) AS tried \
-             UNION SELECT * FROM (SELECT position FROM webhook_retry WHERE endpoint = $1 AND position > $2 \
-             AND position <= $3 AND position < $4 ORDER BY position DESC LIMIT $5) AS kept) AS either \
+             SELECT * FROM (SELECT DISTINCT position FROM webhook_attempt WHERE {WITHIN} ORDER BY position DESC LIMIT $5) \
+             AS tried \
+             UNION SELECT * FROM (SELECT position FROM webhook_retry WHERE {WITHIN} ORDER BY position DESC LIMIT $5) \
+             AS kept) AS either \
              ORDER BY position DESC LIMIT $5"
+        ),
+        Some(DeliveryStatus::Waiting | DeliveryStatus::Failed) => {
+            format!("SELECT position FROM {KEPT} WHERE {WITHIN} AND state = $6 ORDER BY position DESC LIMIT $5")
         }
-        Some(state @ (State::Waiting | State::Failed)) => {
-            params.extend([state.as_str().into(), limit.into()]);
-            "SELECT position FROM webhook_retry WHERE endpoint = $1 AND position > $2 AND position <= $3 AND position < $4 \
-             AND state = $5 ORDER BY position DESC LIMIT $6"
-        }
-        Some(state @ (State::Delivered | State::Erased)) => {
-            params.extend([state.as_str().into(), limit.into()]);
-            "SELECT DISTINCT position FROM webhook_attempt AS tried WHERE endpoint = $1 AND position > $2 \
-             AND position <= $3 AND position < $4 AND outcome = $5 AND NOT EXISTS (SELECT 1 FROM webhook_retry AS kept \
-             WHERE kept.endpoint = tried.endpoint AND kept.position = tried.position) \
-             ORDER BY position DESC LIMIT $6"
-        }
+        Some(DeliveryStatus::Delivered | DeliveryStatus::Erased) => format!(
+            "SELECT DISTINCT position FROM webhook_attempt AS tried WHERE {WITHIN} AND outcome = $6 \
+             AND NOT EXISTS (SELECT 1 FROM {KEPT} WHERE kept.endpoint = tried.endpoint AND kept.position = tried.position) \
+             ORDER BY position DESC LIMIT $5"
+        ),
     };
     let rows = store.read(Statement::sql(text, params)).await?;
     Ok(rows.iter().map(|row| place(row, 0)).collect::<Result<_, _>>()?)
@@ -263,14 +300,13 @@ async fn kept(
     places: &[Position],
 ) -> Result<BTreeMap<Position, Kept>, DatabaseError> {
     let (names, params) = listed(endpoint, places);
-    let text = format!(
-        "SELECT position, stream, state, due_at FROM webhook_retry WHERE endpoint = $1 AND position IN ({names})"
-    );
+    let text =
+        format!("SELECT position, stream, state, due_at FROM {KEPT} WHERE endpoint = $1 AND position IN ({names})");
     let rows = store.read(Statement::sql(text, params)).await?;
     let read = |row: &Row| {
         let kept = Kept {
             stream: parsed(row, 1, "stream")?,
-            failed: row.text(2)? == State::Failed.as_str(),
+            failed: row.text(2)? == DeliveryStatus::Failed.as_str(),
             due_at: Timestamp::from_micros(row.int(3)?),
         };
         Ok::<_, ColumnError>((place(row, 0)?, kept))

@@ -2,8 +2,8 @@
 //!
 //! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), `health` (what may go at all), then
 //! `attempt` (one turn).
-//! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`] those who look at deliveries, [`probe`] those who
-//! try an endpoint. A rebuild of read models reaches nothing here.
+//! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`] and [`replay`] those who look at deliveries, [`probe`]
+//! those who try an endpoint. A rebuild of read models reaches nothing here.
 
 mod attempt;
 mod body;
@@ -15,10 +15,11 @@ pub mod guard;
 mod health;
 pub mod journal;
 mod lane;
+mod ledger;
 mod pace;
 pub mod probe;
 pub mod relay;
-mod replay;
+pub mod replay;
 pub mod request;
 mod resend;
 mod room;

@@ -22,6 +22,7 @@ use vault::{RootKey, Vault};
 
 use super::connector::Connector;
 use super::guard::Policy;
+use super::ledger::Ledger;
 use super::request::Sender;
 use super::sign::Secret;
 use super::slots::Slots;
@@ -234,6 +235,7 @@ impl Sandbox {
         let means = Means {
             writer: self.writer.clone(),
             store: self.store.clone(),
+            ledger: Ledger::start(self.store.clone()),
             sender: self.sender.clone(),
             slots: Slots::new(),
             tail: Arc::new(Tail::new()),

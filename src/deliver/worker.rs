@@ -1,6 +1,6 @@
 //! One endpoint's worker: reads what follows its cursor, keeps some requests in flight, and writes down what came of them.
 //!
-//! Outcomes, retries and the cursor go to the store in one transaction, while further requests are under way. A crash at
+//! Outcomes, retries and the cursor go to the store in one transaction, by way of the `ledger`, while further requests are under way. A crash at
 //! any point repeats at most what was in flight or not yet written, with the same `webhook-id`; nothing is lost.
 //!
 //! Whoever works holds the endpoint's lease: every write stands under its fence, and no request goes out once it is lost.
@@ -33,6 +33,7 @@ use super::attempt::{Target, Turn, Way};
 use super::cursor::{self, Cursor};
 use super::health::Health;
 use super::lane::{Item, Lanes};
+use super::ledger::Ledger;
 use super::replay::{self, Replay};
 use super::request::{Failure, Sender};
 use super::slots::{AccountSlots, Slot, Slots};
@@ -50,7 +51,7 @@ const WIND_DOWN: Duration = Duration::from_secs(5);
 
 type Sending = FuturesUnordered<BoxFuture<'static, anyhow::Result<Vec<(Item, Turn)>>>>;
 type Taking = BoxFuture<'static, Option<Slot>>;
-type Flush = BoxFuture<'static, Result<Vec<u64>, DatabaseError>>;
+type Flush = BoxFuture<'static, Result<(), DatabaseError>>;
 
 /// Why a worker came to its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -68,8 +69,10 @@ pub enum Ended {
 pub struct Means {
     /// The log, the vault and the clock.
     pub writer: Arc<Writer>,
-    /// Where cursors, retries and attempts are kept.
+    /// Where cursors, retries and attempts are read …
     pub store: Arc<dyn Database>,
+    /// … and the way they get there.
+    pub ledger: Ledger,
     /// Makes the requests.
     pub sender: Sender,
     /// How many requests may be under way.
@@ -94,6 +97,7 @@ pub struct Told<'a> {
 pub struct Worker {
     writer: Arc<Writer>,
     store: Arc<dyn Database>,
+    ledger: Ledger,
     slots: AccountSlots,
     tail: Arc<Tail>,
     endpoint: WebhookEndpointRow,
@@ -128,6 +132,7 @@ impl Worker {
         let Means {
             writer,
             store,
+            ledger,
             sender,
             slots,
             tail,
@@ -166,6 +171,7 @@ impl Worker {
             }),
             writer,
             store,
+            ledger,
             tail,
             endpoint,
             lease,
@@ -191,20 +197,25 @@ impl Worker {
     /// Delivers until the lease is lost, the endpoint is disabled, or the worker is told to stop; then requests under way
     /// come to their end, unless the process is to end.
     pub async fn run(mut self, told: Told<'_>) -> anyhow::Result<Ended> {
-        match self.work(told).await {
+        let mut flushing = None;
+        let ended = self.work(told, &mut flushing).await;
+        if let Some(flush) = flushing {
+            // The next worker begins with what the store says: nothing of this one's is to get there after that.
+            drop(flush.await);
+        }
+        match ended {
             Ok(ended) => Ok(ended),
             Err(error) if is_stale(&error) => Ok(Ended::Lost),
             Err(error) => Err(error),
         }
     }
 
-    async fn work(&mut self, told: Told<'_>) -> anyhow::Result<Ended> {
+    async fn work(&mut self, told: Told<'_>, flushing: &mut Option<Flush>) -> anyhow::Result<Ended> {
         let mut sending = Sending::new();
         let mut taking: Option<Taking> = None;
         let mut spare: Option<Slot> = None;
         let mut reading: Option<Reading> = None;
         let mut looking: Option<Looking> = None;
-        let mut flushing: Option<Flush> = None;
         let lease = self.lease.clone();
         let mut lost = pin!(lease.lost());
         while lease.is_held() && self.verdict.is_none() {
@@ -216,14 +227,14 @@ impl Worker {
             }
             self.start_due(&mut sending, &mut taking, spare.take());
             if flushing.is_none() && self.next_flush <= Instant::now() {
-                flushing = self.flush();
+                *flushing = self.flush();
             }
             let wake = self.wake(sending.len(), taking.is_some(), flushing.is_some());
             tokio::select! {
                 biased;
                 () = told.stop.requested() => break,
                 () = &mut lost => break,
-                written = finished(&mut flushing) => {
+                written = finished(flushing) => {
                     written.context("write the outcomes")?;
                     self.unlooked.replays |= self.pending.take_written();
                 }
@@ -237,7 +248,7 @@ impl Worker {
             }
         }
         drop((taking, spare));
-        self.wind_down(sending, flushing, told.end).await?;
+        self.wind_down(sending, flushing.take(), told.end).await?;
         match self.verdict {
             _ if !lease.is_held() => Ok(Ended::Lost),
             Some(reason) => self.disable(reason).await.map(Ended::Disabled),

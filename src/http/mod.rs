@@ -170,6 +170,7 @@ fn v1_operations() -> OpenApiRouter<Arc<Room>> {
         .routes(routes!(webhook_deliveries::list))
         .routes(routes!(webhook_again::resend))
         .routes(routes!(webhook_again::replay))
+        .routes(routes!(webhook_again::replays))
         .routes(routes!(events::list))
         .routes(routes!(account::show))
         .routes(routes!(usage::show))

@@ -127,6 +127,20 @@ impl From<VaultError> for ApiError {
     }
 }
 
+/// What delivery's own questions fail with: as what caused it, if that says more than that the server is at fault.
+impl From<anyhow::Error> for ApiError {
+    fn from(error: anyhow::Error) -> Self {
+        let error = match error.downcast::<DatabaseError>() {
+            Ok(error) => return error.into(),
+            Err(error) => error,
+        };
+        match error.downcast::<ReadError>() {
+            Ok(error) => error.into(),
+            Err(error) => Self::Internal(Arc::from(error.into_boxed_dyn_error())),
+        }
+    }
+}
+
 impl From<ReadError> for ApiError {
     fn from(error: ReadError) -> Self {
         match error {

@@ -1,11 +1,11 @@
-//! `/v1/webhooks/{id}/deliveries/{delivery_id}/resend` and `…/replay`: what was sent, sent again.
+//! `/v1/webhooks/{id}/deliveries/{delivery_id}/resend`, `…/replay` and `…/replays`: what was sent, sent again, and how far that is.
 
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use axum::{Extension, Json};
-use domain::{EventId, Timestamp, WebhookReplayId};
+use domain::{DeliveryStatus, EventId, Timestamp, WebhookReplayId};
 use http::StatusCode;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,12 +16,15 @@ use super::error::ApiError;
 use super::json_body::JsonBody;
 use super::openapi::words;
 use super::path_id::{PathId, PathIds};
-use super::query::NoQuery;
+use super::query::{NoQuery, Query};
 use super::settle::{failed, settled};
 use super::webhook_body::{WHAT, find};
 use super::webhooks::refused;
 use crate::commands::request_webhook_replay;
 use crate::deliver::journal;
+use crate::deliver::replay::{self, Progress};
+
+const PARAMETERS: &[&str] = &["limit", "cursor"];
 
 /// What a 404 says is not there.
 const DELIVERY: &str = "delivery";
@@ -34,7 +37,7 @@ pub(super) struct Resend {
     #[schema(value_type = words::EventId)]
     id: EventId,
     #[schema(value_type = words::DeliveryStatus)]
-    status: &'static str,
+    status: DeliveryStatus,
 }
 
 /// The span of time to send again.
@@ -60,6 +63,34 @@ pub(super) struct Replay {
     since: Timestamp,
     #[schema(value_type = words::Time)]
     until: Timestamp,
+    #[schema(value_type = words::ReplayStatus)]
+    status: &'static str,
+    /// How much of the span was sent, by its part of the log. What a receiver did not take is tried again and counts as sent.
+    #[schema(minimum = 0, maximum = 100, example = 42)]
+    percent: u8,
+}
+
+/// A page of replays.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookReplays)]
+pub(super) struct Replays {
+    data: Vec<Replay>,
+    /// What to pass as `cursor` to get the next page; null when there is none.
+    #[schema(required, value_type = Option<words::WebhookReplayId>)]
+    next_cursor: Option<WebhookReplayId>,
+    has_more: bool,
+}
+
+impl From<Progress> for Replay {
+    fn from(progress: Progress) -> Self {
+        Self {
+            id: progress.replay_id,
+            since: progress.since,
+            until: progress.until,
+            status: progress.state.as_str(),
+            percent: progress.percent,
+        }
+    }
 }
 
 /// `POST /v1/webhooks/{id}/deliveries/{delivery_id}/resend`
@@ -90,7 +121,7 @@ pub(super) async fn resend(
     }
     let waits = Resend {
         id: event,
-        status: journal::State::Waiting.as_str(),
+        status: DeliveryStatus::Waiting,
     };
     Ok((StatusCode::ACCEPTED, Json(waits)))
 }
@@ -102,10 +133,11 @@ pub(super) async fn resend(
     tag = "webhooks",
     operation_id = "replayWebhooks",
     summary = "Send what happened in a span of time again",
-    description = "Every event of the span that the endpoint hears of, with the `webhook-id` it had. Live deliveries go first.",
+    description = "Every event of the span that the endpoint hears of, with the `webhook-id` it had. Live deliveries go first. \
+        `listWebhookReplays` tells how far it is.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
     request_body = Span,
-    responses((status = 202, description = "It begins at once", body = Replay)),
+    responses((status = 202, description = "It begins once those before it are done", body = Replay)),
 )]
 pub(super) async fn replay(
     State(room): State<Arc<Room>>,
@@ -126,6 +158,50 @@ pub(super) async fn replay(
         id: requested.replay_id,
         since,
         until,
+        status: replay::State::Waiting.as_str(),
+        percent: 0,
     };
     Ok(settled(&room, requested.position, (StatusCode::ACCEPTED, Json(replay))).await)
+}
+
+/// `GET /v1/webhooks/{id}/replays`
+#[utoipa::path(
+    get,
+    path = "/webhooks/{id}/replays",
+    tag = "webhooks",
+    operation_id = "listWebhookReplays",
+    summary = "List an endpoint's replays, newest first, and how far each is",
+    params(
+        ("id" = words::WebhookEndpointId, Path, description = "The endpoint"),
+        ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
+        ("cursor" = Option<words::WebhookReplayId>, Query, description = "`next_cursor` of the page before"),
+    ),
+    responses((status = 200, description = "A page", body = Replays)),
+)]
+pub(super) async fn replays(
+    State(room): State<Arc<Room>>,
+    Extension(Caller(account)): Extension<Caller>,
+    RawQuery(raw): RawQuery,
+    id: PathId,
+) -> Result<Json<Replays>, ApiError> {
+    let query = Query::read(raw.as_deref(), PARAMETERS)?;
+    let limit = query.limit()?;
+    let after = query.text("cursor").map(|text| {
+        let fault = "must be the next_cursor of a page";
+        text.parse().map_err(|_| ApiError::field("cursor", fault))
+    });
+    let after: Option<WebhookReplayId> = after.transpose()?;
+    let endpoint = find(&room, account, &id).await?.endpoint_id;
+    let all = replay::all(&*room.api.writer.log, &*room.api.store, account, endpoint).await?;
+    let mut rest = all
+        .into_iter()
+        .skip_while(|progress| after.is_some_and(|after| progress.replay_id >= after));
+    let data: Vec<Replay> = rest.by_ref().take(limit as usize).map(Replay::from).collect();
+    let has_more = rest.next().is_some();
+    let next_cursor = data.last().map(|last| last.id).filter(|_| has_more);
+    Ok(Json(Replays {
+        data,
+        next_cursor,
+        has_more,
+    }))
 }

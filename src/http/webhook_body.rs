@@ -20,9 +20,6 @@ pub(super) const WHAT: &str = "webhook endpoint";
 /// Enough for a sentence that tells endpoints apart.
 const DESCRIPTION: usize = 512;
 
-/// Entries of each list of a filter.
-const ENTRIES: usize = 100;
-
 /// The record that clients read; no secret in it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookEndpoint)]
@@ -109,31 +106,9 @@ impl From<WebhookFilters> for Filters {
 impl Filters {
     /// The filters, each entry once.
     pub(super) fn checked(self) -> Result<WebhookFilters, ApiError> {
-        let mut signal_types = self.signal_types;
-        signal_types.sort_unstable();
-        signal_types.dedup();
-        Ok(WebhookFilters {
-            signal_types,
-            repos: distinct("filters.repos", self.repos)?,
-            keywords: distinct("filters.keywords", self.keywords)?,
-        })
+        WebhookFilters::try_new(self.signal_types, self.repos, self.keywords)
+            .map_err(|fault| ApiError::field(&format!("filters.{}", fault.list), fault))
     }
-}
-
-fn distinct<T: PartialEq>(name: &str, entries: Vec<T>) -> Result<Vec<T>, ApiError> {
-    if entries.len() > ENTRIES {
-        return Err(ApiError::field(
-            name,
-            format_args!("must have {ENTRIES} entries at most"),
-        ));
-    }
-    let mut kept: Vec<T> = Vec::new();
-    for entry in entries {
-        if !kept.contains(&entry) {
-            kept.push(entry);
-        }
-    }
-    Ok(kept)
 }
 
 /// The account's endpoint of that id.

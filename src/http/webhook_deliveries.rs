@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use axum::extract::{RawQuery, State};
 use axum::{Extension, Json};
-use domain::{EventId, Timestamp, WebhookEventType};
-use event_log::{Position, Scope};
+use domain::{DeliveryStatus, EventId, Timestamp, WebhookEventType};
+use event_log::Position;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -16,7 +16,7 @@ use super::openapi::words;
 use super::path_id::PathId;
 use super::query::Query;
 use super::webhook_body::find;
-use crate::deliver::journal::{self, Range, State as Standing};
+use crate::deliver::journal::{self, Wanted};
 
 const PARAMETERS: &[&str] = &["limit", "cursor", "status", "since", "until"];
 
@@ -42,7 +42,7 @@ struct Record {
     #[schema(value_type = Option<words::WebhookEvent>, required)]
     event: Option<WebhookEventType>,
     #[schema(value_type = words::DeliveryStatus)]
-    status: &'static str,
+    status: DeliveryStatus,
     /// When it is tried next; null: not again.
     #[schema(value_type = Option<words::Time>, required)]
     next_attempt_at: Option<Timestamp>,
@@ -79,7 +79,7 @@ impl From<journal::Delivery> for Record {
         Self {
             id: delivery.event_id,
             event: delivery.event,
-            status: delivery.state.as_str(),
+            status: delivery.status,
             next_attempt_at: delivery.next_attempt_at,
             attempts: delivery.attempts.into_iter().map(Attempt::from).collect(),
         }
@@ -94,16 +94,11 @@ impl From<journal::Tried> for Attempt {
             at: tried.at,
             duration_ms: tried.took_micros / 1_000,
             status: tried.status,
-            failure: Some(tried.outcome).filter(|outcome| outcome != Standing::Delivered.as_str()),
+            failure: Some(tried.outcome).filter(|outcome| outcome != DeliveryStatus::Delivered.as_str()),
             answer: tried.answer,
         }
     }
 }
-
-/// Why the deliveries cannot be shown; a fault of the server.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-struct Unreadable(anyhow::Error);
 
 /// `GET /v1/webhooks/{id}/deliveries`
 #[utoipa::path(
@@ -131,48 +126,20 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, ApiError> {
     let query = Query::read(raw.as_deref(), PARAMETERS)?;
     let limit = query.limit()?;
-    let state = query.text("status").map(standing).transpose()?;
-    let before = query.text("cursor").map(place).transpose()?;
-    let (since, until) = (query.time("since")?, query.time("until")?);
-    let endpoint = find(&room, account, &id).await?.endpoint_id;
-    let (log, scope) = (&room.api.writer.log, Scope::Account(account));
-    let range = Range {
-        endpoint,
-        after: match since {
-            Some(since) => log.position_at(scope, since).await?,
-            None => Position::START,
-        },
-        up_to: match until {
-            Some(until) => log.position_at(scope, until).await?,
-            None => Position::new(u64::MAX),
-        },
-        before,
-        state,
+    let wanted = Wanted {
+        since: query.time("since")?,
+        until: query.time("until")?,
+        before: query.text("cursor").map(place).transpose()?,
+        status: query.parse("status")?,
+        limit,
     };
-    // One more than is shown, to know whether there is more.
-    let mut found = journal::page(&room.api.writer, &*room.api.store, account, range, limit + 1)
-        .await
-        .map_err(|error| match error.downcast::<database::DatabaseError>() {
-            Ok(error) => error.into(),
-            Err(error) => ApiError::internal(Unreadable(error)),
-        })?;
-    let has_more = found.len() > limit as usize;
-    found.truncate(limit as usize);
-    let last = found.last().map(|delivery| delivery.position.to_string());
+    let endpoint = find(&room, account, &id).await?.endpoint_id;
+    let page = journal::page(&room.api.writer, &*room.api.store, (account, endpoint), wanted).await?;
     Ok(Json(Page {
-        data: found.into_iter().map(Record::from).collect(),
-        next_cursor: last.filter(|_| has_more),
-        has_more,
+        data: page.deliveries.into_iter().map(Record::from).collect(),
+        next_cursor: page.next.map(|next| next.to_string()),
+        has_more: page.next.is_some(),
     }))
-}
-
-fn standing(text: &str) -> Result<Standing, ApiError> {
-    let known = Standing::ALL.iter().map(|state| state.as_str());
-    let found = Standing::ALL.iter().find(|state| state.as_str() == text);
-    found.copied().ok_or_else(|| {
-        let known = known.collect::<Vec<_>>().join(", ");
-        ApiError::field("status", format_args!("must be one of {known}"))
-    })
 }
 
 fn place(text: &str) -> Result<Position, ApiError> {

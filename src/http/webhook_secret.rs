@@ -58,11 +58,6 @@ struct Previous {
     valid_until: Timestamp,
 }
 
-/// Why an endpoint's secret cannot be shown.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-struct Unreadable(anyhow::Error);
-
 impl Secrets {
     fn new(current: &Secret, previous: Option<(&Secret, Timestamp)>) -> Self {
         Self {
@@ -107,7 +102,7 @@ pub(super) async fn show(
     id: PathId,
 ) -> Result<Response, ApiError> {
     let row = find(&room, account, &id).await?;
-    let opened = secrets(&room.api.writer, &row).map_err(|error| ApiError::internal(Unreadable(error)))?;
+    let opened = secrets(&room.api.writer, &row)?;
     let previous = opened.previous(room.api.writer.clock.now());
     Ok(Secrets::new(opened.current(), previous).answer())
 }

@@ -38,11 +38,6 @@ pub(super) struct Outcome {
     answer: String,
 }
 
-/// Why an endpoint could not be tried; a fault of the server.
-#[derive(Debug, thiserror::Error)]
-#[error("{0:#}")]
-struct Untried(anyhow::Error);
-
 /// `POST /v1/webhooks/{id}/test`
 #[utoipa::path(
     post,
@@ -62,9 +57,7 @@ pub(super) async fn test(
     id: PathId,
 ) -> Result<Json<Outcome>, ApiError> {
     let endpoint = find(&room, account, &id).await?;
-    let tried = probe::test(&room.api.writer, &room.api.sender, &endpoint)
-        .await
-        .map_err(|error| ApiError::internal(Untried(error)))?;
+    let tried = probe::test(&room.api.writer, &room.api.sender, &endpoint).await?;
     Ok(Json(Outcome {
         delivered: tried.failure.is_none(),
         webhook_id: tried.id,

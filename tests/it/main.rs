@@ -16,3 +16,4 @@ mod supervision;
 mod tidy;
 mod views;
 mod webhooks;
+mod webhooks_again;

@@ -43,6 +43,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "deliver::guard",
             "deliver::journal",
             "deliver::probe",
+            "deliver::replay",
             "deliver::request",
             "deliver::secrets",
             "deliver::sign",

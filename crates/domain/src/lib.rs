@@ -43,4 +43,7 @@ pub use source::{Observation, SourceReason, SourceState, SourceSubject};
 pub use stream::StreamId;
 pub use timestamp::{Month, Timestamp};
 pub use tracked_repo::RepoRelation;
-pub use webhook::{DisabledReason, StartFrom, WebhookEventType, WebhookFilters, WebhookKind, WebhookStatus};
+pub use webhook::{
+    DeliveryStatus, DisabledReason, StartFrom, TooManyEntries, WebhookEventType, WebhookFilters, WebhookKind,
+    WebhookStatus,
+};

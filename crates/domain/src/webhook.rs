@@ -62,6 +62,21 @@ words!(
 );
 
 words!(
+    /// How a delivery stands.
+    DeliveryStatus {
+        /// It is tried, or waits for its turn.
+        Waiting = "waiting",
+        /// The receiver took it.
+        Delivered = "delivered",
+        /// Its last attempt failed, and no further one is made unless it is asked for.
+        Failed = "failed",
+        /// Nothing more is sent, since the person was erased.
+        Erased = "erased",
+    }
+    all = "waiting, delivered, failed, erased"
+);
+
+words!(
     /// Why an endpoint was disabled.
     DisabledReason {
         /// It answered 410 Gone.
@@ -83,7 +98,34 @@ pub struct WebhookFilters {
     pub keywords: Vec<Keyword>,
 }
 
+/// A list of filters that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must have {} entries at most", WebhookFilters::ENTRIES)]
+pub struct TooManyEntries {
+    /// Which list, as the field is called.
+    pub list: &'static str,
+}
+
 impl WebhookFilters {
+    /// Entries of each list at most.
+    pub const ENTRIES: usize = 100;
+
+    /// Filters of these lists, each entry once.
+    pub fn try_new(
+        signal_types: Vec<SignalKind>,
+        repos: Vec<RepoName>,
+        keywords: Vec<Keyword>,
+    ) -> Result<Self, TooManyEntries> {
+        let mut signal_types = signal_types;
+        signal_types.sort_unstable();
+        signal_types.dedup();
+        Ok(Self {
+            signal_types,
+            repos: distinct("repos", repos)?,
+            keywords: distinct("keywords", keywords)?,
+        })
+    }
+
     /// Whether there is nothing to look at.
     pub const fn is_empty(&self) -> bool {
         self.signal_types.is_empty() && self.repos.is_empty() && self.keywords.is_empty()
@@ -97,6 +139,19 @@ impl WebhookFilters {
             && (self.repos.is_empty() || self.repos.contains(repo))
             && (self.keywords.is_empty() || fits_keyword())
     }
+}
+
+fn distinct<T: PartialEq>(list: &'static str, entries: Vec<T>) -> Result<Vec<T>, TooManyEntries> {
+    if entries.len() > WebhookFilters::ENTRIES {
+        return Err(TooManyEntries { list });
+    }
+    let mut kept: Vec<T> = Vec::new();
+    for entry in entries {
+        if !kept.contains(&entry) {
+            kept.push(entry);
+        }
+    }
+    Ok(kept)
 }
 
 /// Where in the account's log an endpoint begins to hear. Written `now`, `beginning` or as a time.
@@ -175,6 +230,22 @@ mod tests {
         assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), Some(&other)));
         assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), None));
         assert!(!filters.is_empty());
+    }
+
+    #[test]
+    fn an_entry_is_kept_once_and_a_list_has_an_end() {
+        let twice = |text: &str| vec![repo(text), repo("other/sdk"), repo(&text.to_uppercase())];
+        let signal_types = vec![SignalKind::KeywordPr, SignalKind::Stargazer, SignalKind::KeywordPr];
+        let filters = WebhookFilters::try_new(signal_types, twice("acme/sdk"), Vec::new()).unwrap();
+        assert_eq!(filters.signal_types, [SignalKind::Stargazer, SignalKind::KeywordPr]);
+        assert_eq!(filters.repos, [repo("acme/sdk"), repo("other/sdk")]);
+        let many = |count| vec!["event sourcing".parse().unwrap(); count];
+        assert!(WebhookFilters::try_new(Vec::new(), Vec::new(), many(100)).is_ok());
+        let refused = WebhookFilters::try_new(Vec::new(), Vec::new(), many(101)).unwrap_err();
+        assert_eq!(
+            (refused.list, refused.to_string().as_str()),
+            ("keywords", "must have 100 entries at most")
+        );
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::deliver::attempt::Turn;
 use crate::deliver::breaker::Change;
 use crate::deliver::cursor::{self, Cursor, Made};
 use crate::deliver::lane::{Item, Track};
+use crate::deliver::ledger::Entry;
 use crate::deliver::request::{Failure, Outcome};
 use crate::deliver::schedule;
 use crate::metrics;
@@ -46,13 +47,15 @@ impl Pending {
         self.attempts.is_empty() && self.statements.is_empty()
     }
 
-    fn take(&mut self) -> Vec<Statement> {
+    /// All of it, and the cursor behind it, under the fence.
+    fn take(&mut self, fence: Option<Statement>, cursor: Vec<Value>) -> Entry {
         self.replays_under_way |= std::mem::take(&mut self.replays);
-        let mut statements = std::mem::take(&mut self.statements);
-        if !self.attempts.is_empty() {
-            statements.push(cursor::attempts(std::mem::take(&mut self.attempts)));
+        Entry {
+            fence,
+            statements: std::mem::take(&mut self.statements),
+            attempts: std::mem::take(&mut self.attempts),
+            cursor,
         }
-        statements
     }
 
     /// What was taken last is written. Whether replays were among it.
@@ -99,7 +102,7 @@ impl Worker {
             self.cursor.failures = 0;
             return;
         };
-        let since = *self.cursor.failing_since.get_or_insert(made.at);
+        let since = *self.cursor.failing_since.get_or_insert(made.of.at);
         self.cursor.failures = self.cursor.failures.saturating_add(1);
         if is_gone(&made.outcome) {
             self.verdict = Some((DisabledReason::Gone, failure));
@@ -114,7 +117,7 @@ impl Worker {
             Turn::NotOurs => {}
             Turn::Filtered => self.settle(&item.stream),
             Turn::Erased(skipped) => {
-                self.pending.attempts.push(skipped.row(self.endpoint.endpoint_id));
+                self.pending.attempts.push(skipped.erased(self.endpoint.endpoint_id));
                 self.settle(&item.stream);
             }
             Turn::Unrenderable(reason) => {
@@ -138,13 +141,13 @@ impl Worker {
 
     fn note_failure(&mut self, mut item: Item, made: &Made, failure: Failure) {
         let now = self.now();
-        match schedule::next_attempt(made.number, now, made.outcome.asked_to_wait, self.entropy()) {
+        match schedule::next_attempt(made.of.number, now, made.outcome.asked_to_wait, self.entropy()) {
             // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
             None if !is_gone(&made.outcome) => self.park(&item.stream, failure),
             next => {
                 let due_at = next.unwrap_or(now);
                 self.lanes.put_off(&item.stream, due_at);
-                item.attempts = made.number;
+                item.attempts = made.of.number;
                 item.due_at = due_at;
                 self.put(&item, Some(failure));
                 self.store_lane(&item.stream, Some(item.position));
@@ -209,10 +212,9 @@ impl Worker {
             seen,
             ..self.cursor.clone()
         };
-        let mut statements = self.pending.take();
-        statements.push(row.statement(self.endpoint.account, self.endpoint.endpoint_id));
-        let (store, statements) = (self.store.clone(), self.lease.fenced(statements));
-        Some(Box::pin(async move { store.write(statements).await }))
+        let row = row.row(self.endpoint.account, self.endpoint.endpoint_id);
+        let (ledger, entry) = (self.ledger.clone(), self.pending.take(self.lease.fence(), row));
+        Some(Box::pin(async move { ledger.write(entry).await }))
     }
 
     /// Has the second cursor written with the first.

@@ -138,8 +138,10 @@ impl Worker {
                 self.unlooked.replays = false;
                 let store = self.store.clone();
                 Some(Box::pin(async move {
-                    let asked = replay::next(&*store, endpoint).await.context("look for replays")?;
-                    let Some(asked) = asked else {
+                    let asked = replay::unfinished(&*store, endpoint)
+                        .await
+                        .context("look for replays")?;
+                    let Some(asked) = asked.into_iter().next() else {
                         return Ok(Found::Replay(None));
                     };
                     let begun = asked.begin(&*log, scope).await.context("begin a replay")?;

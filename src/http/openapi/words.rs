@@ -7,7 +7,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
-use crate::deliver::journal::State;
+use crate::deliver::replay;
 
 macro_rules! schemas {
     ($($(#[doc = $doc:literal])+ $name:ident => $schema:expr;)+) => {$(
@@ -95,9 +95,11 @@ schemas! {
     /// Where in the account's log an endpoint begins: `now`, `beginning`, or a moment in the past.
     StartFrom => ObjectBuilder::new().examples(["now"]);
     /// How a delivery stands. `erased`: nothing more is sent of the person.
-    DeliveryStatus => list(State::ALL.iter().map(|state| state.as_str()));
+    DeliveryStatus => list(domain::DeliveryStatus::ALL.iter().map(|word| word.as_str()));
     /// Why an attempt failed, such as `dns`, `connect`, `tls`, `timeout`, `status`.
     DeliveryFailure => ObjectBuilder::new().examples(["timeout"]);
+    /// How a replay stands.
+    ReplayStatus => list(replay::State::ALL.iter().map(|state| state.as_str()));
     /// A replay's id.
     WebhookReplayId => id("^rpl_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "rpl_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
     /// How far the customer got with a lead, or that its person was erased.

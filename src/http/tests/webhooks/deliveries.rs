@@ -232,6 +232,25 @@ async fn a_delivery_is_asked_for_again_by_its_id((house, id, path, leads): (Hous
         leads[0].stream.as_str().into(),
     ];
     assert_eq!(rows, [database::Row(expected)]);
+    // What was asked for waits from now on, whatever came of it before.
+    let failed = leads[2].id.to_string();
+    assert_eq!(resend(&failed).await.status, 202);
+    let listed = async |query: &str| house.get(&format!("{path}/deliveries?{query}")).await.json();
+    let waiting = listed("status=waiting").await;
+    let expected: Vec<String> = leads.iter().rev().map(|lead| lead.id.to_string()).collect();
+    assert_eq!(ids(&waiting), expected);
+    assert_eq!(waiting["data"][3]["attempts"].as_array().unwrap().len(), 2);
+    for status in ["delivered", "failed"] {
+        assert_eq!(ids(&listed(&format!("status={status}")).await), Vec::<String>::new());
+    }
+    let all = listed("").await;
+    assert!(
+        all["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .all(|row| row["status"] == "waiting")
+    );
     for unknown in ["evt_01J8ZQ4N3M8YV7T6S5R4Q3P2N1", "dlv_1", "%FF"] {
         assert_eq!(resend(unknown).await.status, 404, "{unknown}");
     }
@@ -251,7 +270,10 @@ async fn a_replay_is_a_fact_of_the_log() {
     assert_eq!(answer.status, 202);
     assert!(!answer.header("gitleads-position").is_empty());
     let asked = answer.json();
-    assert_eq!((&asked["since"], &asked["until"]), (&span["since"], &span["until"]));
+    let expected = json!({
+        "id": asked["id"], "since": span["since"], "until": span["until"], "status": "waiting", "percent": 0,
+    });
+    assert_eq!(asked, expected);
     let page = house.get("/v1/events?type=WebhookReplayRequested").await.json();
     let expected = json!({
         "endpoint_id": id, "replay_id": asked["id"], "since": span["since"], "until": span["until"],
@@ -273,4 +295,81 @@ async fn a_replay_is_a_fact_of_the_log() {
     for (body, message) in cases {
         replay(body).await.is(400, "bad_request", message);
     }
+}
+
+#[tokio::test]
+async fn replays_tell_how_far_they_are_on_files() {
+    replays_tell_how_far_they_are(four().await).await;
+}
+
+#[tokio::test]
+async fn replays_tell_how_far_they_are_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    replays_tell_how_far_they_are(four).await;
+}
+
+async fn replays_tell_how_far_they_are((house, id, path, leads): (House, String, String, Vec<Captured>)) {
+    let span = json!({ "since": "2026-04-24T10:31:01Z", "until": "2026-04-24T10:31:04Z" });
+    let mut asked = Vec::new();
+    for _ in 0..3 {
+        let answer = house.call("POST", &format!("{path}/replay"), Some(span.clone())).await;
+        let place: u64 = answer.header("gitleads-position").parse().unwrap();
+        asked.push((answer.json()["id"].as_str().unwrap().to_owned(), place));
+    }
+    let listed = async |query: &str| house.get(&format!("{path}/replays?{query}")).await.json();
+    let stands = async |query: &str| {
+        let page = listed(query).await;
+        let rows = page["data"].as_array().unwrap().iter();
+        rows.map(|row| format!("{} {} {}", row["id"].as_str().unwrap(), row["status"], row["percent"]))
+            .collect::<Vec<_>>()
+    };
+    let expected = |words: [&str; 3]| -> Vec<String> {
+        let newest_first = asked.iter().rev().zip(words);
+        newest_first.map(|((id, _), word)| format!("{id} {word}")).collect()
+    };
+    let waiting = "\"waiting\" 0";
+    assert_eq!(stands("").await, expected([waiting; 3]));
+    // The worker has come past the first two: of those it keeps rows until they are at their end.
+    let row = |(replay, place): &(String, u64), position: String| {
+        format!(
+            "INSERT INTO webhook_replay (endpoint, replay, place, since, until, position) \
+             VALUES ('{id}', '{replay}', {place}, 1777026661000000, 1777026664000000, {position})"
+        )
+    };
+    write(
+        &house,
+        format!(
+            "INSERT INTO webhook_cursor (endpoint, account, position, seen, unsettled, failures) \
+             VALUES ('{id}', '{}', {place}, {place}, '', 0)",
+            house.account,
+            place = asked[1].1
+        ),
+    )
+    .await;
+    write(&house, row(&asked[0], leads[1].position.to_string())).await;
+    write(&house, row(&asked[1], "NULL".to_owned())).await;
+    // The span holds the first three leads, of which two were told.
+    assert_eq!(stands("").await, expected([waiting, waiting, "\"running\" 66"]));
+    write(
+        &house,
+        format!("DELETE FROM webhook_replay WHERE replay = '{}'", asked[0].0),
+    )
+    .await;
+    assert_eq!(stands("").await, expected([waiting, waiting, "\"done\" 100"]));
+
+    let page = listed("limit=2").await;
+    assert_eq!(
+        (ids(&page), &page["has_more"]),
+        (vec![asked[2].0.clone(), asked[1].0.clone()], &json!(true))
+    );
+    let last = listed(&format!("limit=2&cursor={}", page["next_cursor"].as_str().unwrap())).await;
+    assert_eq!(
+        (ids(&last), &last["has_more"], &last["next_cursor"]),
+        (vec![asked[0].0.clone()], &json!(false), &Value::Null)
+    );
+    let refused = house.get(&format!("{path}/replays?cursor=x")).await;
+    refused.is(400, "bad_request", "cursor: must be the next_cursor of a page");
+    let (_, other) = endpoint(&house, json!({})).await;
+    assert_eq!(house.get(&format!("{other}/replays")).await.json()["data"], json!([]));
 }
