@@ -1,4 +1,5 @@
-//! Has a node forget the keys of people who were erased on another one: a follower of the log, a task of `serve`.
+//! What erasures leave to be done: keys of people who were erased on another node are forgotten here, and erasures that
+//! were cut off are brought to their end. A task of `serve`.
 
 use std::time::Duration;
 
@@ -7,18 +8,41 @@ use domain::Event;
 use event_log::{EventLog, Position, Recorded, Scope};
 use vault::Vault;
 
+use crate::commands::{CommandError, Writer, erase_person};
+
 /// Events looked at in one go.
 const PAGE: usize = 1_000;
 
 /// The log is looked at this often even if nothing hints at news.
 const TICK: Duration = Duration::from_secs(1);
 
+/// Does both, until it is dropped or one of them fails.
+pub async fn run(writer: &Writer, from: Position) -> anyhow::Result<()> {
+    let forget = forget(&*writer.log, &writer.vault, from);
+    tokio::try_join!(forget, finish(writer))?;
+    Ok(())
+}
+
+/// Brings erasures to their end whose process died, or whose log could not be written, once the key was destroyed.
+async fn finish(writer: &Writer) -> anyhow::Result<()> {
+    loop {
+        let unfinished = writer.vault.unfinished_erasures().await;
+        for (account, person) in unfinished.context("read which erasures are unfinished")? {
+            match erase_person(writer, account, person).await {
+                Ok(_) | Err(CommandError::Refused(_)) => {}
+                Err(error) => return Err(error).context("finish an erasure"),
+            }
+        }
+        tokio::time::sleep(TICK).await;
+    }
+}
+
 /// Forgets the key of everybody whose erasure stands in the log after `from`. Runs until it is dropped or the log cannot be
 /// read.
 ///
 /// A key is destroyed before the log says so. Whatever key is held when `from` is the log's head may be of somebody erased
 /// before; so `from` is to be a place where the log ended when nothing was held yet.
-pub async fn run(log: &dyn EventLog, vault: &Vault, from: Position) -> anyhow::Result<()> {
+async fn forget(log: &dyn EventLog, vault: &Vault, from: Position) -> anyhow::Result<()> {
     let mut looked_to = from;
     loop {
         let page = log.read(Scope::All, looked_to, PAGE).await.context("read the log")?;
@@ -89,7 +113,7 @@ mod tests {
             }
         };
         tokio::select! {
-            ended = run(&log, &here, Position::START) => ended.unwrap(),
+            ended = forget(&log, &here, Position::START) => ended.unwrap(),
             () = forgotten => {}
         }
         assert!(has(other).await);

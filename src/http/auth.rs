@@ -15,6 +15,7 @@ use projections::{Freshness, accounts, api_keys};
 
 use super::Room;
 use super::error::ApiError;
+use super::settle;
 use crate::commands::api_key;
 
 /// The account that asks; handlers take it as an extension.
@@ -30,7 +31,7 @@ struct Known {
 
 /// The layer in front of `/v1`.
 pub async fn admit(State(room): State<Arc<Room>>, mut request: Request, next: Next) -> Response {
-    let known = match identify(&room, request.headers()).await {
+    let known = match identify_as_of(&room, request.headers()).await {
         Ok(known) => known,
         Err(error) => return error.into_response(),
     };
@@ -56,6 +57,28 @@ pub async fn admit(State(room): State<Arc<Room>>, mut request: Request, next: Ne
 
 const fn has_api(plan: &Plan) -> bool {
     plan.api
+}
+
+/// Who asks, as of the write that the request names: a key that was made or revoked on another node counts from then on.
+/// What is wrong with the position itself is told further in.
+async fn identify_as_of(room: &Room, headers: &HeaderMap) -> Result<Known, ApiError> {
+    let behind = settle::named(headers).ok().flatten();
+    let behind = behind.filter(|position| room.api.freshness.applied() < *position);
+    let before = identify(room, headers).await;
+    let Some(position) = behind else {
+        return before;
+    };
+    let has_come = match &before {
+        Ok(_) => settle::wait_for(room, position).await.is_ok(),
+        // Whoever has no key yet is not worth a look into the log.
+        Err(ApiError::Unauthorized) => room.api.freshness.reached(position, settle::PATIENCE).await,
+        Err(_) => false,
+    };
+    if has_come {
+        identify(room, headers).await
+    } else {
+        before
+    }
 }
 
 async fn identify(room: &Room, headers: &HeaderMap) -> Result<Known, ApiError> {

@@ -9,7 +9,7 @@ use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt as _;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, HeaderName, HeaderValue};
+use http::header::{ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_LENGTH, Entry, HeaderName, HeaderValue};
 use http::{HeaderMap, Method};
 use opentelemetry::propagation::{Extractor, TextMapPropagator as _};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
@@ -34,7 +34,19 @@ const MAX_URI_BYTES: usize = 8 * 1024;
 #[error("a handler panicked")]
 struct Panicked;
 
-/// The outermost layer: request id, log line, and the body of a 500.
+/// In front of the compression, which would answer 406 to whoever refuses every form that there is, after the work was done:
+/// the answer as it is beats none (RFC 9110, section 12.5.3, leaves the choice to the server).
+pub async fn plain_at_worst(mut request: Request) -> Request {
+    if let Entry::Occupied(mut wishes) = request.headers_mut().entry(ACCEPT_ENCODING) {
+        // The first that names a form counts.
+        let given: Vec<HeaderValue> = wishes.iter().cloned().collect();
+        wishes.insert(HeaderValue::from_static("identity;q=0.001"));
+        given.into_iter().for_each(|value| wishes.append(value));
+    }
+    request
+}
+
+/// The outermost layer but for the compression: request id, log line, and the body of a 500.
 pub async fn envelope(State(clock): State<Arc<dyn Clock>>, request: Request, next: Next) -> Response {
     let started = tokio::time::Instant::now();
     let request_id = clock.ulid().to_string();

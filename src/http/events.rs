@@ -104,6 +104,12 @@ pub(super) async fn list(
         }
         (error, _) => error.into(),
     })?;
+    // Such a client would hear nothing until the log has grown past it: it followed another log, or this one before a restore.
+    if let (Some((name, after)), Some(end)) = (named, found.end)
+        && after > end
+    {
+        return Err(ApiError::field(name, "lies beyond the end of the log"));
+    }
     let mut response = if live {
         event_stream::answer(room, wanted, after, AskingKey::of(&headers)?)?
     } else {

@@ -197,13 +197,30 @@ fn csv_rows<C: AsRef<[u8]>, const N: usize>(rows: impl IntoIterator<Item = [C; N
         .map_err(|error| ApiError::internal(error.into_error()))
 }
 
+/// What a spreadsheet takes for the beginning of a formula (OWASP, "CSV Injection"), also in East Asian width.
+const BEGINS_FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋', '－', '＠'];
+
+/// Where spreadsheets of some countries, or with some settings, begin another cell, whatever the quotes around say.
+const BEGINS_CELL: [char; 4] = [';', '\t', '\n', '\r'];
+
+/// Not seen, and looked past.
+const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
+
 /// What a spreadsheet does not take for a formula: people choose their names and biographies themselves.
 fn harmless(cell: String) -> String {
-    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        format!("'{cell}")
-    } else {
-        cell
+    if !cell.contains(BEGINS_FORMULA) {
+        return cell;
     }
+    let mut told = String::with_capacity(cell.len() + 1);
+    let mut at_begin = true;
+    for character in cell.chars() {
+        if at_begin && BEGINS_FORMULA.contains(&character) {
+            told.push('\'');
+        }
+        told.push(character);
+        at_begin = BEGINS_CELL.contains(&character) || (at_begin && INVISIBLE.contains(&character));
+    }
+    told
 }
 
 #[cfg(test)]
@@ -217,11 +234,17 @@ mod tests {
             ("+49 30", "'+49 30"),
             ("-2", "'-2"),
             ("@SUM(A1)", "'@SUM(A1)"),
-            ("\t=1", "'\t=1"),
-            ("\r=1", "'\r=1"),
+            ("\t=1", "'\t'=1"),
+            ("\r=1", "'\r'=1"),
             ("'=1", "'=1"),
             ("a=1", "a=1"),
             (" =1", " =1"),
+            ("＝1+1", "'＝1+1"),
+            ("\u{feff}=1", "\u{feff}'=1"),
+            (";=1+1", ";'=1+1"),
+            ("x;=1+1;y", "x;'=1+1;y"),
+            ("two\n-lines", "two\n'-lines"),
+            ("C++; a-b", "C++; a-b"),
             ("", ""),
         ] {
             assert_eq!(harmless(cell.to_owned()), told, "{cell:?}");

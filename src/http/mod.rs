@@ -8,6 +8,7 @@ mod accept;
 mod account;
 mod api_keys;
 mod auth;
+mod coverage;
 mod cursor;
 #[cfg(feature = "docs-page")]
 mod docs_page;
@@ -51,7 +52,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::middleware::{from_fn, from_fn_with_state, map_response};
+use axum::middleware::{from_fn, from_fn_with_state, map_request, map_response};
 use axum::routing::{any, get, post};
 use database::Database;
 use domain::Plans;
@@ -226,6 +227,7 @@ fn supervised(room: Arc<Room>, routes: Router<Arc<Room>>) -> Router {
         .fallback(error::no_such_path)
         .layer(from_fn_with_state(clock, envelope::envelope))
         .layer(compression())
+        .layer(map_request(envelope::plain_at_worst))
         .with_state(room)
 }
 

@@ -59,8 +59,8 @@ impl Query {
     /// The parameter as a moment.
     pub fn time(&self, name: &str) -> Result<Option<Timestamp>, ApiError> {
         self.parse(name).map_err(|error| match (error, self.text(name)) {
-            // The commonest slip: an unescaped + arrives as a space.
-            (ApiError::BadRequest(message), Some(text)) if text.contains(' ') => {
+            // The commonest slip: the unescaped + of an offset arrives as a space.
+            (ApiError::BadRequest(message), Some(text)) if text.contains('T') && text.contains(' ') => {
                 ApiError::BadRequest(format!("{message}; a + in a query is written %2B"))
             }
             (error, _) => error,

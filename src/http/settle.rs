@@ -27,7 +27,7 @@ pub const POSITION: HeaderName = HeaderName::from_static("gitleads-position");
 
 /// How long an answer waits for the read models. They are behind for longer only while they are rebuilt or far
 /// behind; the write stands all the same, and the header tells from where on it can be read.
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 
 /// The answer to a write, given once the read models show the write.
 pub async fn settled(room: &Room, position: Position, answer: impl IntoResponse) -> Response {
@@ -51,7 +51,7 @@ pub async fn shown(room: &Room, position: Position) -> Result<(), ApiError> {
 
 /// The layer that lets a request wait for the position that it names.
 pub async fn after_position(State(room): State<Arc<Room>>, request: Request, next: Next) -> Response {
-    match position(request.headers()) {
+    match named(request.headers()) {
         Err(error) => return error.into_response(),
         Ok(None) => {}
         Ok(Some(position)) => {
@@ -63,7 +63,7 @@ pub async fn after_position(State(room): State<Arc<Room>>, request: Request, nex
     next.run(request).await
 }
 
-async fn wait_for(room: &Room, position: Position) -> Result<(), ApiError> {
+pub(super) async fn wait_for(room: &Room, position: Position) -> Result<(), ApiError> {
     if room.api.freshness.applied() >= position {
         return Ok(());
     }
@@ -88,7 +88,8 @@ pub async fn caught_up(room: &Room) -> Result<(), ApiError> {
     ))
 }
 
-fn position(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
+/// The position that a request names.
+pub(super) fn named(headers: &HeaderMap) -> Result<Option<Position>, ApiError> {
     let mut given = headers.get_all(&POSITION).iter();
     let Some(first) = given.next() else {
         return Ok(None);

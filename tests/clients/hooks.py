@@ -10,8 +10,9 @@ schemathesis.openapi.format("uri", st.from_regex(r"https://[a-z]{1,20}\.example\
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A cursor cannot be made up, and a moment must not be to come; the generated clients and the suite use both."""
+    """A cursor cannot be made up, a moment must not be to come, and a position be in the log; the generated clients and the
+    suite use them."""
     meta = case.meta
     is_valid = meta is None or meta.generation.mode == GenerationMode.POSITIVE
     if is_valid and case.query:
-        case.query = {name: value for name, value in case.query.items() if name not in ("cursor", "as_of")}
+        case.query = {name: value for name, value in case.query.items() if name not in ("cursor", "as_of", "after")}

@@ -131,9 +131,20 @@ impl Vault {
 
     /// Destroys the person's key for ever; a tombstone stays, so that no new one is made. What was sealed for the
     /// person opens nowhere any more. Keyrings handed out before still hold the key: they live no longer than a request.
+    /// The erasure counts as unfinished until [`Vault::erasure_finished`] is told.
     pub async fn destroy(&self, account: AccountId, person: PersonRef) -> Result<(), VaultError> {
         self.cache.forget(account, person);
         self.table.destroy(account, person).await
+    }
+
+    /// People whose key was destroyed, and of whom nobody has said yet that all else is done.
+    pub async fn unfinished_erasures(&self) -> Result<Vec<(AccountId, PersonRef)>, VaultError> {
+        self.table.unfinished().await
+    }
+
+    /// All that belongs to the person's erasure is done.
+    pub async fn erasure_finished(&self, account: AccountId, person: PersonRef) -> Result<(), VaultError> {
+        self.table.finish(account, person).await
     }
 
     /// Drops the person's key from memory, since another vault destroyed it: from here on the table alone says whether there

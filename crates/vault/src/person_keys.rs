@@ -1,5 +1,6 @@
 //! The table of person keys: random keys, wrapped by the root key's wrapping key; a NULL is the tombstone of an
-//! erased person. Used by the vault; the table is made in `migrations/0002_person_keys.sql`.
+//! erased person. Beside it stands whose erasure is not finished. Used by the vault; the tables are made in
+//! `migrations/0002_person_keys.sql` and `migrations/0015_unfinished_erasures.sql`.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -88,7 +89,7 @@ impl PersonKeys {
     }
 
     /// Overwrites the key with zeros, then with the tombstone: the zeros have the key's length and so take its place
-    /// in the file, where a shorter row alone would leave the old bytes behind it.
+    /// in the file, where a shorter row alone would leave the old bytes behind it. The erasure is unfinished from here on.
     pub async fn destroy(&self, account: AccountId, person: PersonRef) -> Result<(), VaultError> {
         let zeros = Statement::sql(
             "UPDATE person_keys SET wrapped = $1 WHERE person = $2 AND account = $3 AND wrapped IS NOT NULL",
@@ -99,7 +100,36 @@ impl PersonKeys {
             "ON CONFLICT (person) DO UPDATE SET wrapped = NULL WHERE person_keys.account = excluded.account",
             vec![person_value(person), account_value(account), Value::Null],
         );
-        self.database.write(vec![zeros, tombstone]).await?;
+        let unfinished = Statement::insert(
+            "unfinished_erasure (account, person)",
+            "ON CONFLICT DO NOTHING",
+            vec![account_value(account), person_value(person)],
+        );
+        self.database.write(vec![zeros, tombstone, unfinished]).await?;
+        Ok(())
+    }
+
+    /// People whose erasure was not finished.
+    pub async fn unfinished(&self) -> Result<Vec<(AccountId, PersonRef)>, VaultError> {
+        let text = "SELECT person, account FROM unfinished_erasure ORDER BY account, person";
+        let rows = self.database.read(Statement::sql(text, Vec::new())).await?;
+        let people = rows.iter().map(|row| {
+            let account = row.text(1)?.parse().map_err(|_| database::ColumnError {
+                index: 1,
+                expected: "account",
+            })?;
+            Ok::<_, DatabaseError>((account, person_of(row, 0)?))
+        });
+        Ok(people.collect::<Result<_, _>>()?)
+    }
+
+    /// The person's erasure is finished.
+    pub async fn finish(&self, account: AccountId, person: PersonRef) -> Result<(), VaultError> {
+        let finished = Statement::sql(
+            "DELETE FROM unfinished_erasure WHERE account = $1 AND person = $2",
+            vec![account_value(account), person_value(person)],
+        );
+        self.database.write(vec![finished]).await?;
         Ok(())
     }
 

@@ -99,7 +99,28 @@ async fn an_erasure_that_broke_off_after_the_key_is_made_up_for_by_the_same_call
     writer.vault.destroy(account(), person).await.unwrap();
     let refused = update_lead(&writer, account(), person, &edit(None, noted("late"))).await;
     assert!(matches!(refused, Err(CommandError::Refused(LeadRefusal::Erased))));
+    assert_eq!(writer.vault.unfinished_erasures().await.unwrap(), [(account(), person)]);
     erase_person(&writer, account(), person).await.unwrap();
+    assert_eq!(names(&writer).await, ["LeadCaptured", "LeadErased"]);
+    assert_eq!(writer.vault.unfinished_erasures().await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn an_erasure_that_broke_off_after_the_key_is_brought_to_its_end_by_the_task() {
+    let (writer, person, _folder) = writer_with_ada().await;
+    let stranger = writer.vault.person_ref(account(), 2);
+    for gone in [person, stranger] {
+        writer.vault.destroy(account(), gone).await.unwrap();
+    }
+    let finished = async {
+        while !writer.vault.unfinished_erasures().await.unwrap().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::select! {
+        ended = crate::erasures::run(&writer, Position::START) => ended.unwrap(),
+        () = finished => {}
+    }
     assert_eq!(names(&writer).await, ["LeadCaptured", "LeadErased"]);
 }
 

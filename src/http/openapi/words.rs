@@ -59,7 +59,7 @@ schemas! {
         .max_length(Some(128));
     /// A repository on GitHub, `owner/name` by GitHub's own rules. Letter case does not count.
     RepoName => id(
-        "^[A-Za-z0-9_]([A-Za-z0-9_]|-(?=[A-Za-z0-9_])){0,38}/(?!\\.{1,2}$)(?!.*\\.[gG][iI][tT]$)[A-Za-z0-9._-]{1,100}$",
+        "^[A-Za-z0-9_][A-Za-z0-9_-]{0,38}/(?!\\.{1,2}$)(?!.*\\.[gG][iI][tT]$)[A-Za-z0-9._-]{1,100}$",
         "acme-corp/rival-sdk",
     );
     /// A phrase of 2 to 256 characters after trimming, with a letter or a digit and no control characters. Matched without
@@ -107,8 +107,12 @@ schemas! {
     /// How far the customer got with a lead.
     EditedLeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()));
     /// A login on GitHub.
-    Login => id("^[A-Za-z0-9_]([A-Za-z0-9_]|-(?=[A-Za-z0-9_])){0,38}$", "ada-example");
-    /// How a source is read.
+    Login => id("^[A-Za-z0-9_][A-Za-z0-9_-]{0,38}$", "ada-example");
+    /// How a source works, as the log has it.
+    SourceStandingState => list(domain::SourceState::ALL.iter().map(|word| word.as_str()));
+    /// Why a source is in its state.
+    SourceReason => list(domain::SourceReason::ALL.iter().map(|word| word.as_str()));
+    /// How a source was read last.
     SourceState => list(["waiting", "ok", "limited", "denied", "not_found", "failed"].into_iter());
 }
 

@@ -112,6 +112,11 @@ async fn an_answer_is_compressed_for_those_who_read_it_so() {
         ("zstd", "zstd"),
         ("gzip, zstd, br", "zstd"),
         ("br", ""),
+        // As it is at worst: 406 would come after the work is done.
+        ("identity;q=0", ""),
+        ("*;q=0", ""),
+        ("*;q=0, identity;q=0", ""),
+        ("gzip, identity;q=0", "gzip"),
     ] {
         let answer = house.get_with("/v1/leads", &[("accept-encoding", asked)]).await;
         let told = header(&answer, "content-encoding").concat();

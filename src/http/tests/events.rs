@@ -262,8 +262,9 @@ async fn a_wrong_parameter_is_refused_by_name() {
         let answer = house.get(&format!("/v1/events?{query}")).await;
         answer.is(400, "bad_request", message);
     }
-    let far = house.get("/v1/events?after=9223372036854775807").await.json();
-    assert_eq!((&far["data"], &far["has_more"]), (&json!([]), &json!(false)));
+    // Of another log, or of this one before a restore: it would hear nothing for long.
+    let far = house.get("/v1/events?after=9223372036854775807").await;
+    far.is(400, "bad_request", "after: lies beyond the end of the log");
     for (query, id, message) in [
         (
             "limit=1",
@@ -392,7 +393,7 @@ async fn a_stream_ends_with_its_key_and_with_the_process() {
 
     let (account, key) = house.another_account("agency").await;
     let house = House { account, key, ..house };
-    let mut told = house.stream("after=1000", None).await;
+    let mut told = house.stream("type=LeadErased", None).await;
     house.end.send_replace(true);
     assert_eq!(told.block().await, None);
 }
@@ -400,7 +401,7 @@ async fn a_stream_ends_with_its_key_and_with_the_process() {
 #[tokio::test]
 async fn a_stream_ends_once_the_plan_has_no_api() {
     let house = house().await;
-    let mut told = house.stream("after=1000", None).await;
+    let mut told = house.stream("type=LeadErased", None).await;
     change_plan(&house.writer, house.account, "free".parse().unwrap())
         .await
         .unwrap();

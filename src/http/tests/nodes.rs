@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::commands::track_repo;
+use crate::commands::{revoke_key, track_repo};
 use crate::config::Roles;
 
 impl House {
@@ -26,6 +26,23 @@ async fn an_answer_shows_at_least_the_position_that_the_request_names() {
         let position = written.position.get().to_string();
         let answer = house.get_after(&[&position], "/v1/tracked-repos").await;
         assert_eq!(answer.json()["data"].as_array().unwrap().len(), number + 1);
+    }
+}
+
+#[tokio::test]
+async fn a_key_is_made_and_revoked_as_of_the_position_that_the_request_names() {
+    let mut house = house().await;
+    for _ in 0..20 {
+        // As on another node, as above.
+        let issued = issue_key(&house.writer, house.account, "another".into()).await.unwrap();
+        house.key.clone_from(&issued.value.secret);
+        let position = issued.position.get().to_string();
+        assert_eq!(house.get_after(&[&position], "/v1/account").await.status, 200);
+        let revoked = revoke_key(&house.writer, house.account, issued.value.key_id)
+            .await
+            .unwrap();
+        let position = revoked.get().to_string();
+        assert_eq!(house.get_after(&[&position], "/v1/account").await.status, 401);
     }
 }
 
