@@ -8,6 +8,7 @@
 mod attempt;
 mod body;
 mod breaker;
+mod clerk;
 pub mod connector;
 mod cursor;
 mod dispatcher;
@@ -15,7 +16,6 @@ pub mod guard;
 mod health;
 pub mod journal;
 mod lane;
-mod ledger;
 mod pace;
 pub mod probe;
 pub mod relay;

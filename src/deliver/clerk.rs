@@ -31,12 +31,12 @@ struct Waiting {
 
 /// A node's way to write; cheap to clone. Its task ends with the last clone.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct Clerk {
     // A worker has one entry in it at most.
     entries: mpsc::UnboundedSender<Waiting>,
 }
 
-impl Ledger {
+impl Clerk {
     /// Starts the task that writes to `store`.
     pub fn start(store: Arc<dyn Database>) -> Self {
         let (entries, waiting) = mpsc::unbounded_channel();
@@ -188,11 +188,11 @@ mod tests {
 
     /// Hands in the entries, the first alone and the others while it is being written.
     async fn hand_in(store: &Arc<Gated>, entries: Vec<Entry>) -> Vec<Result<(), DatabaseError>> {
-        let ledger = Ledger::start(store.clone());
+        let clerk = Clerk::start(store.clone());
         let mut writes = Vec::new();
         for entry in entries {
-            let ledger = ledger.clone();
-            writes.push(tokio::spawn(async move { ledger.write(entry).await }));
+            let clerk = clerk.clone();
+            writes.push(tokio::spawn(async move { clerk.write(entry).await }));
             while store.asked.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
