@@ -4,14 +4,14 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use domain::{EventId, PersonRef, Sealed, WebhookEventType, WebhookFilters, WebhookKind};
-use event_log::Recorded;
+use domain::{EventId, WebhookEventType, WebhookFilters, WebhookKind};
+use event_log::{Position, Recorded};
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
 use tracing::{Instrument as _, info_span};
 use url::Url;
-use vault::Keyring;
 
+use super::answer::Owner;
 use super::body::{self, Unrenderable};
 use super::cursor::{Made, Skipped};
 use super::lane::Item;
@@ -83,8 +83,7 @@ pub struct Way {
 /// An event whose body is ready to be sent.
 struct Ready {
     item: Item,
-    person: PersonRef,
-    keys: Keyring,
+    owner: Owner,
     event_id: EventId,
     event_type: WebhookEventType,
     body: Bytes,
@@ -120,45 +119,73 @@ async fn turns(way: &Way, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>>
 
 async fn prepare(way: &Way, item: Item) -> anyhow::Result<Prepared> {
     let over = |item, turn| Ok(Prepared::Over(item, turn));
-    let Some(person) = item.stream.person() else {
-        return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
-    };
     let read = history(&way.writer, &item).await?;
     let history = read.events();
-    let keys = way.writer.vault.keys(item.stream.account(), &[person]).await;
-    let keys = keys.context("get the person's key")?;
-    match body::fits(&way.target.filters, history, item.position, person, &keys) {
-        Ok(true) => {}
-        Ok(false) => return over(item, Turn::Filtered),
-        Err(reason) => return over(item, Turn::Unrenderable(reason)),
-    }
-    let rendered = match body::render(history, item.position, person, &keys) {
-        Ok(rendered) => rendered,
+    let owner = Owner::of(&way.writer.vault, &item.stream).await?;
+    let said = match said(&way.target.filters, history, item.position, &owner) {
+        Ok(said) => said,
         Err(reason) => return over(item, Turn::Unrenderable(reason)),
     };
     let Some((event_id, event_type)) = find(history, &item) else {
         return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
     };
-    let Some(body) = rendered else {
-        let skipped = Skipped {
-            delivery: way.writer.clock.ulid(),
-            event_id,
-            event_type,
-            stream: item.stream.clone(),
-            position: item.position,
-            number: item.attempts + 1,
-            at: way.writer.clock.now(),
-        };
-        return over(item, Turn::Erased(skipped));
+    let body = match said {
+        Said::Body(body) => body,
+        Said::Nothing => return over(item, Turn::Filtered),
+        Said::Erased => {
+            let skipped = Skipped {
+                delivery: way.writer.clock.ulid(),
+                event_id,
+                event_type,
+                stream: item.stream.clone(),
+                position: item.position,
+                number: item.attempts + 1,
+                at: way.writer.clock.now(),
+            };
+            return over(item, Turn::Erased(skipped));
+        }
     };
     Ok(Prepared::Ready(Ready {
         item,
-        person,
-        keys,
+        owner,
         event_id,
         event_type,
         body,
     }))
+}
+
+/// What an endpoint is told of an event.
+enum Said {
+    Body(Bytes),
+    /// It does not want to hear of it.
+    Nothing,
+    /// The person was erased.
+    Erased,
+}
+
+fn said(
+    filters: &WebhookFilters,
+    history: &[Recorded],
+    position: Position,
+    owner: &Owner,
+) -> Result<Said, Unrenderable> {
+    match owner {
+        Owner::Person(person, keys) => {
+            if !body::fits(filters, history, position, *person, keys)? {
+                return Ok(Said::Nothing);
+            }
+            let body = body::render(history, position, *person, keys)?;
+            Ok(body.map_or(Said::Erased, Said::Body))
+        }
+        Owner::Account(_) => {
+            let recorded = history.iter().find(|recorded| recorded.position == position);
+            let recorded = recorded.ok_or(Unrenderable::Incomplete)?;
+            if !body::source_fits(filters, recorded)? {
+                return Ok(Said::Nothing);
+            }
+            body::render_source(recorded).map(Said::Body)
+        }
+    }
 }
 
 async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
@@ -193,7 +220,7 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
             position: one.item.position,
             number: one.item.attempts + 1,
             at,
-            answer: seal(&one.keys, one.person, one.event_id, &outcome.answer),
+            answer: one.owner.seal(&way.writer.vault, one.event_id, &outcome.answer),
             outcome: outcome.clone(),
         };
         turns.push((one.item, Turn::Made(Box::new(made))));
@@ -207,7 +234,7 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
 enum History {
     /// The event alone.
     One(Arc<Recorded>),
-    /// Its lead's whole stream.
+    /// Its whole stream.
     Whole(Vec<Recorded>),
 }
 
@@ -228,19 +255,11 @@ async fn history(writer: &Writer, item: &Item) -> anyhow::Result<History> {
         .log
         .read_streams(std::slice::from_ref(&item.stream))
         .await
-        .context("read the lead's stream")?;
+        .context("read the event's stream")?;
     Ok(History::Whole(streams.pop().unwrap_or_default()))
 }
 
 fn find(history: &[Recorded], item: &Item) -> Option<(EventId, WebhookEventType)> {
     let recorded = history.iter().find(|recorded| recorded.position == item.position)?;
     Some((recorded.id, body::event_type(&recorded.event)?))
-}
-
-/// An answer can repeat what was sent, so it is kept as what it may hold: the person's data.
-fn seal(keys: &Keyring, person: PersonRef, event: EventId, answer: &[u8]) -> Option<Sealed> {
-    if answer.is_empty() {
-        return None;
-    }
-    keys.seal(person, event, &String::from_utf8_lossy(answer)).ok()
 }
