@@ -8,8 +8,8 @@ use database::{Database, Durability, Row, Sqlite, Statement};
 use domain::event::{
     AccountOpened, ApiKeyIssued, ApiKeyRevoked, KeywordRetargeted, KeywordTracked, KeywordUntracked, LeadCaptured,
     LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, PlanChanged, RepoReclassified, RepoRenamed,
-    RepoTracked, RepoUntracked, SignalRecorded, SourceStateChanged, StarsCounted, StarsUnattributed,
-    WebhookEndpointAdded, WebhookEndpointChanged, WebhookEndpointDisabled, WebhookEndpointPaused,
+    RepoTracked, RepoUntracked, SignalRecorded, SourceStateChanged, StarGivenAgain, StarTakenBack, StarsCounted,
+    StarsUnattributed, WebhookEndpointAdded, WebhookEndpointChanged, WebhookEndpointDisabled, WebhookEndpointPaused,
     WebhookEndpointRemoved, WebhookEndpointResumed, WebhookReplayRequested, WebhookSecretRotated,
 };
 use domain::{
@@ -79,6 +79,8 @@ pub struct History {
     dice: u64,
     /// By account and person: the lead and whether it is withheld.
     leads: BTreeMap<(u64, u64), (LeadId, bool)>,
+    /// The last signal of each, with the event that recorded it, and whether it was taken back since.
+    last: BTreeMap<(u64, u64), (SignalKey, EventId, bool)>,
     /// Of whom nothing follows.
     erased: BTreeSet<(u64, u64)>,
 }
@@ -91,6 +93,7 @@ impl History {
             written: 0,
             dice: 0x9E37_79B9_7F4A_7C15,
             leads: BTreeMap::new(),
+            last: BTreeMap::new(),
             erased: BTreeSet::new(),
         }
     }
@@ -174,6 +177,9 @@ impl History {
                 self.erased.insert((account, person));
                 LeadErased { lead_id, withheld }.into()
             }
+            Some((lead_id, withheld)) if dice == 6 && self.roll(2) == 0 => {
+                self.turn_star(account, person, lead_id, withheld)
+            }
             Some((lead_id, withheld)) if dice > 7 => LeadUpdated {
                 lead_id,
                 status: LeadStatus::ALL[usize::try_from(number % 5).unwrap()],
@@ -197,7 +203,45 @@ impl History {
             }
             .into(),
         };
+        if let Event::LeadCaptured(LeadCaptured { signal, .. })
+        | Event::LeadWithheld(LeadWithheld { signal, .. })
+        | Event::SignalRecorded(SignalRecorded { signal, .. }) = &event
+        {
+            let recorded_by = EventId::new(ulid(1_000_001 + self.written));
+            self.last.insert((account, person), (signal.key, recorded_by, false));
+        }
         self.lead(account, person, event).await;
+    }
+
+    /// The last signal is taken back, or given again.
+    fn turn_star(&mut self, account: u64, person: u64, lead_id: LeadId, withheld: bool) -> Event {
+        let (signal, recorded_by, is_gone) = self.last[&(account, person)];
+        self.last.insert((account, person), (signal, recorded_by, !is_gone));
+        let at = Timestamp::from_secs(i64::try_from(self.written).unwrap());
+        let (repo, collector) = (RepoKey::new([7; 16]), Collector::GithubWebhook);
+        if is_gone {
+            StarGivenAgain {
+                lead_id,
+                signal,
+                repo,
+                recorded_by,
+                occurred_at: at,
+                collector,
+                withheld,
+            }
+            .into()
+        } else {
+            StarTakenBack {
+                lead_id,
+                signal,
+                repo,
+                recorded_by,
+                taken_back_at: at,
+                collector,
+                withheld,
+            }
+            .into()
+        }
     }
 
     /// Every kind of event but a lead's, in three accounts.
@@ -360,6 +404,7 @@ fn watched(account: AccountId, name: &RepoName, id: Ulid) -> Vec<(StreamId, Even
             counted_at,
             growth: 20,
             captured: 15,
+            taken_back: 0,
             unattributed: 5,
         }
         .into(),

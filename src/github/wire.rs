@@ -147,4 +147,7 @@ pub struct Repository<'a> {
     /// `owner/name`.
     #[serde(borrow, default)]
     pub full_name: Option<Text<'a>>,
+    /// Whether only some may see it.
+    #[serde(default)]
+    pub private: bool,
 }

@@ -7,10 +7,11 @@ use serde::{Deserialize, Serialize};
 use crate::aggregate::{Decide, aggregate};
 use crate::event::{
     Event, LeadCaptured, LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, SignalRecorded,
+    StarGivenAgain, StarTakenBack,
 };
 use crate::signal::words;
 use crate::stream::Category;
-use crate::{Collector, LeadId, LoginKey, ProfileField, Sealed, Signal, SignalKey};
+use crate::{Collector, EventId, LeadId, LoginKey, ProfileField, RepoKey, Sealed, Signal, SignalKey, Timestamp};
 
 words!(
     /// How far the customer got with a lead.
@@ -43,8 +44,26 @@ pub struct Lead {
     withheld: bool,
     erased: bool,
     status: LeadStatus,
-    /// Each with the source that brought it.
-    signals: BTreeMap<SignalKey, Collector>,
+    signals: BTreeMap<SignalKey, Heard>,
+    /// The stars among them that were taken back and not given again.
+    taken_back: BTreeMap<SignalKey, TakenBack>,
+}
+
+/// What is known of a signal.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Heard {
+    /// The source that brought it.
+    collector: Collector,
+    repo: RepoKey,
+    /// When it happened on GitHub; of a star that was given again, when that was.
+    occurred_at: Timestamp,
+}
+
+/// A star that is not there any more.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct TakenBack {
+    at: Timestamp,
+    recorded_by: EventId,
 }
 
 /// What the month's quota says when a person is new.
@@ -81,6 +100,26 @@ pub enum LeadCommand {
         profile: Sealed,
         /// The fields whose values changed; none: nothing to put down.
         changed: Vec<ProfileField>,
+    },
+    /// Put down that a star was taken back, unless it was given after that. One that is not known leaves nothing to put down.
+    TakeStarBack {
+        /// The signal that the star is.
+        signal: SignalKey,
+        /// The event that recorded it.
+        recorded_by: EventId,
+        /// When.
+        taken_back_at: Timestamp,
+        /// Which source tells of it.
+        collector: Collector,
+    },
+    /// Put down that a star was given, if it had been taken back before.
+    GiveStarAgain {
+        /// The signal that the star is.
+        signal: SignalKey,
+        /// When it happened on GitHub.
+        occurred_at: Timestamp,
+        /// Which source tells of it.
+        collector: Collector,
     },
     /// Capture a withheld lead after all.
     Release,
@@ -126,7 +165,31 @@ impl Decide for Lead {
                 None,
             ) => Some(first(lead_id, login, signal, quota)),
             (LeadCommand::RecordSignal { login, signal, .. }, Some(lead_id)) => self.further(lead_id, login, signal),
+            (LeadCommand::TakeStarBack { .. } | LeadCommand::GiveStarAgain { .. }, None) => None,
             (_, None) => return Err(LeadRefusal::Unknown),
+            (
+                LeadCommand::TakeStarBack {
+                    signal,
+                    recorded_by,
+                    taken_back_at,
+                    collector,
+                },
+                Some(lead_id),
+            ) => {
+                let taken_back = TakenBack {
+                    at: taken_back_at,
+                    recorded_by,
+                };
+                self.take_back(lead_id, signal, taken_back, collector)
+            }
+            (
+                LeadCommand::GiveStarAgain {
+                    signal,
+                    occurred_at,
+                    collector,
+                },
+                Some(lead_id),
+            ) => self.give_again(lead_id, signal, occurred_at, collector),
             (
                 LeadCommand::Enrich {
                     login,
@@ -199,7 +262,62 @@ impl Lead {
 
     /// Which source brought the signal, if it is recorded already.
     pub fn brought_by(&self, signal: &SignalKey) -> Option<Collector> {
-        self.signals.get(signal).copied()
+        self.signals.get(signal).map(|heard| heard.collector)
+    }
+
+    fn take_back(
+        &self,
+        lead_id: LeadId,
+        signal: SignalKey,
+        TakenBack { at, recorded_by }: TakenBack,
+        collector: Collector,
+    ) -> Option<Event> {
+        let heard = self.signals.get(&signal)?;
+        let is_there = heard.occurred_at <= at && !self.taken_back.contains_key(&signal);
+        is_there.then(|| {
+            StarTakenBack {
+                lead_id,
+                signal,
+                repo: heard.repo,
+                recorded_by,
+                taken_back_at: at,
+                collector,
+                withheld: self.withheld,
+            }
+            .into()
+        })
+    }
+
+    fn give_again(
+        &self,
+        lead_id: LeadId,
+        signal: SignalKey,
+        occurred_at: Timestamp,
+        collector: Collector,
+    ) -> Option<Event> {
+        let heard = self.signals.get(&signal)?;
+        let taken_back = self.taken_back.get(&signal)?;
+        (taken_back.at <= occurred_at).then(|| {
+            StarGivenAgain {
+                lead_id,
+                signal,
+                repo: heard.repo,
+                recorded_by: taken_back.recorded_by,
+                occurred_at,
+                collector,
+                withheld: self.withheld,
+            }
+            .into()
+        })
+    }
+
+    fn hear(&mut self, signal: &Signal) {
+        let heard = Heard {
+            collector: signal.collector,
+            repo: signal.repo,
+            occurred_at: signal.occurred_at,
+        };
+        self.signals.insert(signal.key, heard);
     }
 
     /// Whether the person was erased.
@@ -223,15 +341,26 @@ impl Lead {
         match event {
             Event::LeadCaptured(captured) => {
                 self.lead_id = Some(captured.lead_id);
-                self.signals.insert(captured.signal.key, captured.signal.collector);
+                self.hear(&captured.signal);
             }
             Event::LeadWithheld(withheld) => {
                 self.lead_id = Some(withheld.lead_id);
                 self.withheld = true;
-                self.signals.insert(withheld.signal.key, withheld.signal.collector);
+                self.hear(&withheld.signal);
             }
-            Event::SignalRecorded(recorded) => {
-                self.signals.insert(recorded.signal.key, recorded.signal.collector);
+            Event::SignalRecorded(recorded) => self.hear(&recorded.signal),
+            Event::StarTakenBack(told) => {
+                let taken_back = TakenBack {
+                    at: told.taken_back_at,
+                    recorded_by: told.recorded_by,
+                };
+                self.taken_back.insert(told.signal, taken_back);
+            }
+            Event::StarGivenAgain(told) => {
+                self.taken_back.remove(&told.signal);
+                if let Some(heard) = self.signals.get_mut(&told.signal) {
+                    heard.occurred_at = told.occurred_at;
+                }
             }
             Event::LeadReleased(_) => self.withheld = false,
             Event::LeadUpdated(updated) => self.status = updated.status,
@@ -247,7 +376,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
-    use crate::{RepoKey, SignalKind, Timestamp};
+    use crate::SignalKind;
 
     fn id(number: u128) -> LeadId {
         LeadId::new(Ulid::from_parts(1, number))
@@ -299,6 +428,90 @@ mod tests {
 
     fn lead() -> TestFramework<Lead> {
         TestFramework::with(())
+    }
+
+    fn recorded_by() -> EventId {
+        EventId::new(Ulid::from_parts(1, 77))
+    }
+
+    fn take_back(number: u8, second: i64) -> LeadCommand {
+        LeadCommand::TakeStarBack {
+            signal: SignalKey::new([number; 16]),
+            recorded_by: recorded_by(),
+            taken_back_at: Timestamp::from_secs(second),
+            collector: Collector::GithubWebhook,
+        }
+    }
+
+    fn taken_back(second: i64) -> Event {
+        StarTakenBack {
+            lead_id: id(1),
+            signal: SignalKey::new([1; 16]),
+            repo: RepoKey::new([9; 16]),
+            recorded_by: recorded_by(),
+            taken_back_at: Timestamp::from_secs(second),
+            collector: Collector::GithubWebhook,
+            withheld: false,
+        }
+        .into()
+    }
+
+    fn give_again(second: i64) -> LeadCommand {
+        LeadCommand::GiveStarAgain {
+            signal: SignalKey::new([1; 16]),
+            occurred_at: Timestamp::from_secs(second),
+            collector: Collector::EventsFeed,
+        }
+    }
+
+    fn given_again(second: i64) -> Event {
+        StarGivenAgain {
+            lead_id: id(1),
+            signal: SignalKey::new([1; 16]),
+            repo: RepoKey::new([9; 16]),
+            recorded_by: recorded_by(),
+            occurred_at: Timestamp::from_secs(second),
+            collector: Collector::EventsFeed,
+            withheld: false,
+        }
+        .into()
+    }
+
+    #[test]
+    fn a_star_is_taken_back_once_and_only_after_it_was_given() {
+        lead()
+            .given(vec![captured()])
+            .when(take_back(1, 50))
+            .then_expect_events(vec![taken_back(50)]);
+        for (given, command) in [
+            (vec![], take_back(1, 50)),
+            (vec![captured()], take_back(2, 50)),
+            (vec![captured()], take_back(1, 0)),
+            (vec![captured(), taken_back(50)], take_back(1, 60)),
+            (vec![captured(), taken_back(50), given_again(70)], take_back(1, 60)),
+        ] {
+            lead().given(given).when(command).then_expect_events(vec![]);
+        }
+        lead()
+            .given(vec![captured(), taken_back(50), given_again(70)])
+            .when(take_back(1, 80))
+            .then_expect_events(vec![taken_back(80)]);
+    }
+
+    #[test]
+    fn a_star_is_given_again_only_if_it_had_been_taken_back_before() {
+        lead()
+            .given(vec![captured(), taken_back(50)])
+            .when(give_again(70))
+            .then_expect_events(vec![given_again(70)]);
+        for (given, second) in [
+            (vec![], 70),
+            (vec![captured()], 70),
+            (vec![captured(), taken_back(50)], 1),
+            (vec![captured(), taken_back(50), given_again(70)], 90),
+        ] {
+            lead().given(given).when(give_again(second)).then_expect_events(vec![]);
+        }
     }
 
     #[test]
