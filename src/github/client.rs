@@ -66,6 +66,8 @@ pub struct Fresh {
     pub has_next: bool,
     /// The number of the last page, if there are several and this is not the last.
     pub last_page: Option<u32>,
+    /// What leads to the next page of a list whose pages have no numbers, as it stands in an address.
+    pub next_cursor: Option<String>,
 }
 
 /// What is asked.
@@ -267,7 +269,12 @@ impl Client {
                 etag: headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned),
                 poll_interval: poll_interval(&headers),
                 has_next: link(&headers, "next").is_some(),
-                last_page: link(&headers, "last").and_then(page),
+                last_page: link(&headers, "last")
+                    .and_then(|address| parameter(address, "page"))
+                    .and_then(|number| number.parse().ok()),
+                next_cursor: link(&headers, "next")
+                    .and_then(|address| parameter(address, "cursor"))
+                    .map(str::to_owned),
             }),
             StatusCode::NOT_MODIFIED => Answer::NotModified {
                 poll_interval: poll_interval(&headers),
@@ -325,11 +332,11 @@ fn link<'a>(headers: &'a HeaderMap, relation: &str) -> Option<&'a str> {
     link.trim().strip_prefix('<')?.split('>').next()
 }
 
-/// The number of the page that an address asks for.
-fn page(address: &str) -> Option<u32> {
+/// What an address asks for by that name.
+fn parameter<'a>(address: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = address.split_once('?')?;
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| *name == "page")?.1.parse().ok()
+    Some(pairs.find(|(known, _)| *known == name)?.1)
 }
 
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {

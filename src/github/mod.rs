@@ -5,6 +5,7 @@ pub mod client;
 pub mod counts;
 pub mod events_feed;
 pub mod graphql;
+pub mod hooks;
 pub mod ledger;
 pub mod pulls;
 pub mod rate_budget;

@@ -10,9 +10,9 @@ use crate::commands::{track_keyword, track_repo};
 use crate::ingest::scheduler::Scheduler;
 use crate::ingest::sighting;
 
-const SECRET: &str = "token";
+pub const SECRET: &str = "token";
 /// Whose the token is.
-const OWNER: u64 = 900;
+pub const OWNER: u64 = 900;
 
 /// A whole ingestion with its scheduler, and the GitHub that it asks.
 pub struct Story {
@@ -94,7 +94,7 @@ impl Story {
     }
 
     /// What the log says of that source, oldest first.
-    async fn told(&self, collector: Collector) -> Vec<(SourceState, SourceReason)> {
+    pub async fn told(&self, collector: Collector) -> Vec<(SourceState, SourceReason)> {
         let events = self.room.events().await.into_iter();
         let told = events.filter_map(|recorded| match recorded.event {
             Event::SourceStateChanged(changed) if changed.collector == collector => {
@@ -115,7 +115,7 @@ impl Story {
     }
 
     /// The most requests that were sent in one minute.
-    fn busiest_minute(&self) -> usize {
+    pub fn busiest_minute(&self) -> usize {
         self.github.ledger(|requests| {
             let mut minutes = std::collections::BTreeMap::<u64, usize>::new();
             for request in requests {
@@ -126,7 +126,7 @@ impl Story {
     }
 }
 
-fn post(number: u64, author: u64, title: &str) -> Post {
+pub fn post(number: u64, author: u64, title: &str) -> Post {
     Post {
         number,
         author: User::new(author, &format!("writer-{author}")),

@@ -5,6 +5,7 @@ mod door;
 mod enrichment;
 mod hours;
 mod ladder;
+mod missed;
 mod polls;
 mod webhooks;
 mod week;
