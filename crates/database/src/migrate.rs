@@ -73,9 +73,9 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0011_backfills.sql"),
     },
     Migration {
-        number: 12,
+        number: 14,
         name: "missed_deliveries",
-        sql: include_str!("../../../migrations/0012_missed_deliveries.sql"),
+        sql: include_str!("../../../migrations/0014_missed_deliveries.sql"),
     },
 ];
 
