@@ -9,6 +9,7 @@ pub mod hooks;
 pub mod ledger;
 pub mod pulls;
 pub mod rate_budget;
+pub mod repository;
 pub mod search;
 pub mod signature;
 pub mod stargazers;

@@ -11,7 +11,7 @@ use projections::tracked_keywords;
 
 use super::accept::Ingest;
 use super::budgets;
-use super::counts::Counts;
+use super::counts::{Counts, Swept};
 use super::lists::Lists;
 use super::missed::Missed;
 use super::plan::{Grant, Load, Plan};
@@ -137,11 +137,8 @@ impl Scheduler {
                     Work::Issues => self.issues.search(now).await?,
                     Work::Discussions => self.discussions.search(now).await?,
                     Work::Counts => {
-                        let moved = self.counts.count(self.polls.tracked(), now).await?;
-                        for repo in moved {
-                            self.polls.hurry(&repo, now);
-                            self.lists.hurry(&repo, now);
-                        }
+                        let swept = self.counts.count(self.polls.tracked(), now).await?;
+                        self.heed(swept, now).await?;
                     }
                 }
                 Ok(None)
@@ -149,12 +146,31 @@ impl Scheduler {
         }
     }
 
+    /// Looks where something moved or turned up again, and leaves alone what is private.
+    async fn heed(&mut self, swept: Swept, now: Timestamp) -> anyhow::Result<()> {
+        for repo in swept.moved.iter().chain(&swept.shown) {
+            self.polls.hurry(repo, now);
+            self.lists.hurry(repo, now);
+        }
+        for repo in &swept.absent {
+            self.polls.doubt(repo, now);
+        }
+        for repo in &swept.hidden {
+            self.polls.hide(repo, now).await?;
+            if let Some(tracked) = self.polls.tracked().get(repo) {
+                self.lists.hide((repo, tracked), now).await?;
+                self.missed.hide((repo, tracked), now).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// All that is to be done, and the repositories that the work names by number.
     fn dues(&self, feeds: &[super::poll_repos::FeedDue], now: Timestamp) -> (Vec<Due<Work>>, Vec<String>) {
         let mut dues = Vec::with_capacity(feeds.len() + 1);
         let mut names = Vec::with_capacity(feeds.len());
         let paused = self.polls.pausing(now);
-        for feed in feeds {
+        for feed in feeds.iter().filter(|feed| !self.counts.is_hidden(&feed.repo)) {
             let Some(account) = self.turns.first(feed.accounts()) else {
                 continue;
             };
@@ -172,7 +188,8 @@ impl Scheduler {
         let lists = self.lists.due(tracked).map(|due| (list, Class::Fresh, due));
         let record: fn(usize) -> Work = Work::Record;
         let records = self.missed.due(tracked).map(|due| (record, Class::Sweep, due));
-        for (work, class, (repo, at)) in lists.chain(records) {
+        let shown = |(_, _, (repo, _)): &(_, _, (&str, _))| !self.counts.is_hidden(repo);
+        for (work, class, (repo, at)) in lists.chain(records).filter(shown) {
             let trackers = tracked.get(repo).map(|tracked| tracked.trackers.as_slice());
             let accounts = trackers.unwrap_or_default().iter().map(|tracker| tracker.account);
             let Some(account) = self.turns.first(accounts) else {

@@ -84,7 +84,7 @@ impl Story {
     }
 
     /// `ids` star the repository now, so that its feed tells of them.
-    fn star(&self, repo: &str, ids: std::ops::RangeInclusive<u64>) {
+    pub fn star(&self, repo: &str, ids: std::ops::RangeInclusive<u64>) {
         let at = self.room.clock.now().to_string();
         self.github.change(|world| {
             for id in ids {
