@@ -242,16 +242,16 @@ impl Scheduler {
         (dues, names)
     }
 
-    /// Puts down the budgets from time to time.
+    /// Puts down the budgets: at once if GitHub told of one for the first time, otherwise from time to time.
     async fn keep(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        if self.kept_at.is_some_and(|at| now.since(at) < KEEP_EVERY) {
+        let ledger = self.client.ledger();
+        let is_told = |ledger: &Ledger, resource| ledger.budget(resource).limit.is_some();
+        let is_new = |resource| is_told(&ledger, resource) && !is_told(&self.kept, resource);
+        let is_time = self.kept_at.is_none_or(|at| now.since(at) >= KEEP_EVERY);
+        if ledger == self.kept || !(is_time || Resource::ALL.into_iter().any(is_new)) {
             return Ok(());
         }
         self.kept_at = Some(now);
-        let ledger = self.client.ledger();
-        if ledger == self.kept {
-            return Ok(());
-        }
         self.kept = ledger;
         let statements = budgets::save(budgets::HOST, &ledger, now);
         if !statements.is_empty() {
