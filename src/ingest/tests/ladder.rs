@@ -8,7 +8,6 @@ use fake_github::{FakeGithub, GraphqlLimits, Misbehaviour, Post, Refusal, Repo, 
 use super::*;
 use crate::commands::{track_keyword, track_repo};
 use crate::ingest::scheduler::Scheduler;
-use crate::ingest::sighting;
 
 pub const SECRET: &str = "token";
 /// Whose the token is.
@@ -335,29 +334,6 @@ async fn a_pull_request_that_the_feed_tells_by_number_is_read_with_its_text() {
         .change(|world| world.open_pull("acme/kit", &post(7, 12, "Use docker"), &at));
     story.work(Duration::from_mins(30)).await;
     assert_eq!(story.room.history(12).await, ["LeadCaptured"]);
-}
-
-#[tokio::test]
-async fn a_star_that_four_sources_tell_of_is_one_signal_and_each_source_is_noted_once() {
-    let story = Story::new().await;
-    story.own().await;
-    let seen = |collector| Activity {
-        collector,
-        ..star(7, "own/sdk")
-    };
-    let sources = [
-        Collector::GithubWebhook,
-        Collector::StargazerList,
-        Collector::EventsFeed,
-        Collector::Archive,
-    ];
-    for collector in sources.into_iter().chain(sources) {
-        story.room.ingest.accept(vec![seen(collector)]).await.unwrap();
-    }
-    assert_eq!(story.room.history(7).await, ["LeadCaptured"]);
-    let further = sighting::count(story.room.store(), story.room.account).await.unwrap();
-    let further: Vec<(&str, u64)> = further.iter().map(|(word, count)| (word.as_str(), *count)).collect();
-    assert_eq!(further, [("archive", 1), ("events_feed", 1), ("stargazer_list", 1)]);
 }
 
 #[tokio::test]

@@ -4,10 +4,12 @@ mod backfills;
 mod changes;
 mod door;
 mod enrichment;
+mod failures;
 mod hours;
 mod ladder;
 mod missed;
 mod polls;
+mod sightings;
 mod webhooks;
 mod week;
 

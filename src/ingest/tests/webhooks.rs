@@ -5,10 +5,10 @@ use sha2::Sha256;
 
 use super::*;
 
-const SECRET: &str = "a planted secret";
+pub const SECRET: &str = "a planted secret";
 const STAR: &str = r#"{"action":"created","starred_at":"2026-04-09T01:02:03Z","repository":{"id":1,"full_name":"acme/sdk"},"sender":{"id":11,"login":"ada-example","type":"User"}}"#;
 
-fn signed(body: &str) -> String {
+pub fn signed(body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     let hex: String = mac
