@@ -41,7 +41,7 @@ pub enum Task {
         /// Which events it hears of, with commas [default: lead.created,lead.enriched,lead.updated]
         #[arg(long, value_name = "EVENTS", value_delimiter = ',')]
         events: Vec<WebhookEventType>,
-        /// Only leads for these kinds of signals, with commas, such as stargazer,keyword_issue
+        /// Only leads for these kinds of signals, with commas: stargazer and the like
         #[arg(long, value_name = "KINDS", value_delimiter = ',')]
         signal_types: Vec<SignalKind>,
         /// Only leads of these repositories, with commas

@@ -20,8 +20,8 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep};
 
+use super::clerk::Clerk;
 use super::cursor;
-use super::ledger::Ledger;
 use super::request::Sender;
 use super::resend;
 use super::slots::Slots;
@@ -80,7 +80,7 @@ pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<(
         means: Means {
             writer: deliveries.writer.clone(),
             store: deliveries.store.clone(),
-            ledger: Ledger::start(deliveries.store.clone()),
+            clerk: Clerk::start(deliveries.store.clone()),
             sender: deliveries.sender.clone(),
             slots: Slots::new(),
             tail,

@@ -20,9 +20,9 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 use vault::{RootKey, Vault};
 
+use super::clerk::Clerk;
 use super::connector::Connector;
 use super::guard::Policy;
-use super::ledger::Ledger;
 use super::request::Sender;
 use super::sign::Secret;
 use super::slots::Slots;
@@ -235,7 +235,7 @@ impl Sandbox {
         let means = Means {
             writer: self.writer.clone(),
             store: self.store.clone(),
-            ledger: Ledger::start(self.store.clone()),
+            clerk: Clerk::start(self.store.clone()),
             sender: self.sender.clone(),
             slots: Slots::new(),
             tail: Arc::new(Tail::new()),

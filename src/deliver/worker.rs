@@ -1,6 +1,6 @@
 //! One endpoint's worker: reads what follows its cursor, keeps some requests in flight, and writes down what came of them.
 //!
-//! Outcomes, retries and the cursor go to the store in one transaction, by way of the `ledger`, while further requests are under way. A crash at
+//! Outcomes, retries and the cursor go to the store in one transaction, by way of the `clerk`, while further requests are under way. A crash at
 //! any point repeats at most what was in flight or not yet written, with the same `webhook-id`; nothing is lost.
 //!
 //! Whoever works holds the endpoint's lease: every write stands under its fence, and no request goes out once it is lost.
@@ -30,10 +30,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
 use super::attempt::{Target, Turn, Way};
+use super::clerk::Clerk;
 use super::cursor::{self, Cursor};
 use super::health::Health;
 use super::lane::{Item, Lanes};
-use super::ledger::Ledger;
 use super::replay::{self, Replay};
 use super::request::{Failure, Sender};
 use super::slots::{AccountSlots, Slot, Slots};
@@ -72,7 +72,7 @@ pub struct Means {
     /// Where cursors, retries and attempts are read …
     pub store: Arc<dyn Database>,
     /// … and the way they get there.
-    pub ledger: Ledger,
+    pub clerk: Clerk,
     /// Makes the requests.
     pub sender: Sender,
     /// How many requests may be under way.
@@ -97,7 +97,7 @@ pub struct Told<'a> {
 pub struct Worker {
     writer: Arc<Writer>,
     store: Arc<dyn Database>,
-    ledger: Ledger,
+    clerk: Clerk,
     slots: AccountSlots,
     tail: Arc<Tail>,
     endpoint: WebhookEndpointRow,
@@ -132,7 +132,7 @@ impl Worker {
         let Means {
             writer,
             store,
-            ledger,
+            clerk,
             sender,
             slots,
             tail,
@@ -171,7 +171,7 @@ impl Worker {
             }),
             writer,
             store,
-            ledger,
+            clerk,
             tail,
             endpoint,
             lease,

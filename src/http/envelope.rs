@@ -41,7 +41,9 @@ pub async fn plain_at_worst(mut request: Request) -> Request {
         // The first that names a form counts.
         let given: Vec<HeaderValue> = wishes.iter().cloned().collect();
         wishes.insert(HeaderValue::from_static("identity;q=0.001"));
-        given.into_iter().for_each(|value| wishes.append(value));
+        for value in given {
+            wishes.append(value);
+        }
     }
     request
 }

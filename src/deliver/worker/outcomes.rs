@@ -13,9 +13,9 @@ use super::mark::Mark;
 use super::{Flush, Worker};
 use crate::deliver::attempt::Turn;
 use crate::deliver::breaker::Change;
+use crate::deliver::clerk::Entry;
 use crate::deliver::cursor::{self, Cursor, Made};
 use crate::deliver::lane::{Item, Track};
-use crate::deliver::ledger::Entry;
 use crate::deliver::request::{Failure, Outcome};
 use crate::deliver::schedule;
 use crate::metrics;
@@ -213,8 +213,8 @@ impl Worker {
             ..self.cursor.clone()
         };
         let row = row.row(self.endpoint.account, self.endpoint.endpoint_id);
-        let (ledger, entry) = (self.ledger.clone(), self.pending.take(self.lease.fence(), row));
-        Some(Box::pin(async move { ledger.write(entry).await }))
+        let (clerk, entry) = (self.clerk.clone(), self.pending.take(self.lease.fence(), row));
+        Some(Box::pin(async move { clerk.write(entry).await }))
     }
 
     /// Has the second cursor written with the first.

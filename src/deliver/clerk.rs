@@ -31,12 +31,12 @@ struct Waiting {
 
 /// A node's way to write; cheap to clone. Its task ends with the last clone.
 #[derive(Clone)]
-pub struct Ledger {
+pub struct Clerk {
     // A worker has one entry in it at most.
     entries: mpsc::UnboundedSender<Waiting>,
 }
 
-impl Ledger {
+impl Clerk {
     /// Starts the task that writes to `store`.
     pub fn start(store: Arc<dyn Database>) -> Self {
         let (entries, waiting) = mpsc::unbounded_channel();
@@ -176,9 +176,9 @@ mod tests {
         }
     }
 
-    fn fence(name: &str) -> Option<Statement> {
+    fn fence(name: &str) -> Statement {
         let text = "UPDATE lease SET epoch = epoch WHERE name = $1";
-        Some(Statement::guard(text, vec![name.into()]))
+        Statement::guard(text, vec![name.into()])
     }
 
     async fn count(store: &Gated, table: &str) -> i64 {
@@ -188,11 +188,11 @@ mod tests {
 
     /// Hands in the entries, the first alone and the others while it is being written.
     async fn hand_in(store: &Arc<Gated>, entries: Vec<Entry>) -> Vec<Result<(), DatabaseError>> {
-        let ledger = Ledger::start(store.clone());
+        let clerk = Clerk::start(store.clone());
         let mut writes = Vec::new();
         for entry in entries {
-            let ledger = ledger.clone();
-            writes.push(tokio::spawn(async move { ledger.write(entry).await }));
+            let clerk = clerk.clone();
+            writes.push(tokio::spawn(async move { clerk.write(entry).await }));
             while store.asked.load(Ordering::SeqCst) == 0 {
                 tokio::task::yield_now().await;
             }
@@ -233,9 +233,9 @@ mod tests {
         store.store.write(vec![lease]).await.unwrap();
         let entries = vec![
             entry(1, None),
-            entry(2, fence("ours")),
-            entry(3, fence("another's")),
-            entry(4, fence("ours")),
+            entry(2, Some(fence("ours"))),
+            entry(3, Some(fence("another's"))),
+            entry(4, Some(fence("ours"))),
         ];
         let outcomes = hand_in(&store, entries).await;
         let stale = |outcome: &Result<(), DatabaseError>| matches!(outcome, Err(DatabaseError::Stale));
