@@ -320,14 +320,12 @@ impl Missed {
             let oldest = attempts.iter().map(|attempt| attempt.at).min();
             let is_known =
                 matches!((oldest, place.through), (Some(oldest), Some(through)) if oldest.plus(OVERLAP) < through);
-            match fresh.next_cursor.filter(|_| !is_known) {
-                Some(cursor) => place.under_way = Some(UnderWay { newest, cursor }),
-                None => {
-                    place.through = newest.max(place.through);
-                    place.under_way = None;
-                    return Ok(Ok(()));
-                }
-            }
+            let Some(cursor) = fresh.next_cursor.filter(|_| !is_known) else {
+                place.through = newest.max(place.through);
+                place.under_way = None;
+                return Ok(Ok(()));
+            };
+            place.under_way = Some(UnderWay { newest, cursor });
         }
         Ok(Ok(()))
     }

@@ -102,8 +102,8 @@ async fn a_refused_source_is_told_to_those_who_asked_and_by_the_doctor_with_what
     assert_eq!(repo["status"], "active", "the feed takes the place of the list");
     let core = eventually("the budget is known", async || {
         let usage = server.get("/v1/usage").await;
-        let budgets = usage["github"].as_array().unwrap().iter();
-        budgets.cloned().find(|budget| budget["resource"] == "core")
+        let mut budgets = usage["github"].as_array().unwrap().iter();
+        budgets.find(|budget| budget["resource"] == "core").cloned()
     })
     .await;
     let left = core["remaining"].as_u64().unwrap();

@@ -204,12 +204,12 @@ async fn a_developer_listens_to_what_happens_and_nothing_is_kept_of_it(home: Hom
     let heard = all_came(&receiver, people.len(), 1).await;
     let library = standardwebhooks::Webhook::new(&listening.secret).unwrap();
     let mut told = BTreeSet::new();
-    for received in heard.values() {
-        let [received] = received.as_slice() else {
-            panic!("it came {} times", received.len())
+    for times in heard.values() {
+        let [once] = times.as_slice() else {
+            panic!("it came {} times", times.len())
         };
-        library.verify(&received.body, &received.headers).unwrap();
-        let body: Value = serde_json::from_slice(&received.body).unwrap();
+        library.verify(&once.body, &once.headers).unwrap();
+        let body: Value = serde_json::from_slice(&once.body).unwrap();
         assert_eq!(body["event"], "lead.created");
         told.insert(body["data"]["github_username"].as_str().unwrap().to_owned());
     }

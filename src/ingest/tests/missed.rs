@@ -225,7 +225,7 @@ async fn what_nobody_tracks_any_more_is_forgotten() {
             "/repos/own/sdk/hooks/*/deliveries/*",
             Misbehaviour::Status(502),
             u64::MAX,
-        )
+        );
     });
     story.work(Duration::from_mins(5)).await;
     let rows = async |story: &Story| {
