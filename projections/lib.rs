@@ -75,4 +75,6 @@ pub fn all() -> Vec<Box<dyn Projection>> {
 }
 
 #[cfg(test)]
+mod account_events;
+#[cfg(test)]
 mod tests;

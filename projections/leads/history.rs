@@ -1,6 +1,8 @@
 //! What a lead was at a moment, from the events of its own stream: rows know of today alone. Pure, as a fold is; the
 //! answers are those that the queries gave at that moment.
 
+use std::collections::BTreeMap;
+
 use domain::event::{LeadCaptured, LeadWithheld};
 use domain::{Event, EventId, LeadId, LeadStatus, PersonRef, Sealed, Signal, Timestamp};
 use event_log::{Position, Recorded};
@@ -35,6 +37,7 @@ pub fn detail_at(history: &[Recorded], moment: Timestamp) -> Option<LeadDetail> 
             profile: profile_at(history, moment),
         },
         signals: told.signals,
+        stars_gone: told.stars_gone,
         status: told.status,
         notes: told.notes,
         withheld: false,
@@ -50,6 +53,7 @@ struct Told {
     /// Its capture, or its release.
     shown_from: Option<(Timestamp, Position)>,
     signals: Vec<SignalRow>,
+    stars_gone: BTreeMap<EventId, Timestamp>,
     status: LeadStatus,
     notes: Option<(EventId, Sealed)>,
     updated_at: Timestamp,
@@ -71,6 +75,12 @@ impl Told {
                 self.signals.push(row(recorded, signal));
             }
             Event::SignalRecorded(further) => self.signals.push(row(recorded, &further.signal)),
+            Event::StarTakenBack(told) => {
+                self.stars_gone.insert(told.recorded_by, told.taken_back_at);
+            }
+            Event::StarGivenAgain(told) => {
+                self.stars_gone.remove(&told.recorded_by);
+            }
             // A released lead enters the lists at the moment of its release.
             Event::LeadReleased(_) => self.shown_from = place,
             Event::LeadUpdated(updated) => {

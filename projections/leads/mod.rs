@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use database::{Statement, Value};
 use domain::event::{LeadEnriched, LeadErased, LeadReleased, LeadUpdated};
-use domain::{Event, LeadId, RepoKey, Signal, SignalKind};
+use domain::{Event, EventId, LeadId, RepoKey, Signal, SignalKind, Timestamp};
 use event_log::Recorded;
 
 pub use history::{detail_at, profile_at};
@@ -43,6 +43,10 @@ impl Projection for Leads {
             Event::LeadCaptured(captured) => first(recorded, captured.lead_id, &captured.signal, false),
             Event::LeadWithheld(withheld) => first(recorded, withheld.lead_id, &withheld.signal, true),
             Event::SignalRecorded(further) => signal(recorded, further.lead_id, &further.signal, further.withheld),
+            Event::StarTakenBack(told) => {
+                vec![star(recorded, told.lead_id, told.recorded_by, Some(told.taken_back_at))]
+            }
+            Event::StarGivenAgain(told) => vec![star(recorded, told.lead_id, told.recorded_by, None)],
             Event::LeadReleased(released) => release(recorded, released),
             Event::LeadEnriched(enriched) => vec![profiles(vec![profile(recorded, enriched)])],
             Event::LeadUpdated(updated) => vec![status(updated), noted(vec![notes(recorded, updated)])],
@@ -147,6 +151,22 @@ fn signal(recorded: &Recorded, lead_id: LeadId, signal: &Signal, withheld: bool)
     vec![timeline, facets]
 }
 
+/// A star of the timeline is not there any more since then, or is there again. A statement of its own: a stretch may tell of
+/// it more than once.
+fn star(recorded: &Recorded, lead_id: LeadId, signal: EventId, taken_back_at: Option<Timestamp>) -> Statement {
+    Statement::sql(
+        "INSERT INTO lead_stars_gone (lead_id, event_id, taken_back_at, recorded_at) VALUES ($1, $2, $3, $4) \
+         ON CONFLICT (lead_id, event_id) DO UPDATE SET taken_back_at = excluded.taken_back_at, \
+         recorded_at = excluded.recorded_at",
+        vec![
+            columns::id(lead_id.ulid()),
+            columns::id(signal.ulid()),
+            taken_back_at.map(Timestamp::micros).into(),
+            columns::time(recorded.recorded_at),
+        ],
+    )
+}
+
 /// A withheld lead enters the lists, at the top: as if captured at the time of its release, by whichever facet.
 fn release(recorded: &Recorded, released: &LeadReleased) -> Vec<Statement> {
     let lead = columns::id(released.lead_id.ulid());
@@ -222,6 +242,7 @@ fn erase(recorded: &Recorded, erased: &LeadErased) -> Vec<Statement> {
     let rest = [
         "DELETE FROM lead_facets WHERE lead_id = $1",
         "DELETE FROM lead_signals WHERE lead_id = $1",
+        "DELETE FROM lead_stars_gone WHERE lead_id = $1",
         "DELETE FROM lead_profiles WHERE lead_id = $1",
         "DELETE FROM lead_notes WHERE lead_id = $1",
     ];

@@ -1,6 +1,7 @@
 //! How leads are read: pages of any combination of filters, one lead whole, and who is withheld.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
 use domain::{AccountId, Collector, EventId, LeadId, LeadStatus, PersonRef, RepoKey, Sealed, SignalKind, Timestamp};
@@ -71,6 +72,8 @@ pub struct LeadDetail {
     pub lead: LeadRow,
     /// The timeline, oldest first.
     pub signals: Vec<SignalRow>,
+    /// When those of its stars were taken back that are not there any more, by the event that recorded the signal.
+    pub stars_gone: BTreeMap<EventId, Timestamp>,
     /// How far the customer got with it.
     pub status: LeadStatus,
     /// What the customer noted, a sealed text, and the event it was sealed for.
@@ -124,6 +127,8 @@ const FIND_ERASED: &str = "SELECT first_kind, first_seen_at, erased_at FROM lead
                            WHERE lead_id = $1 AND account = $2 AND first_seen_at IS NOT NULL";
 
 const NOTES: &str = "SELECT event_id, notes, recorded_at FROM lead_notes WHERE lead_id = $1";
+
+const STARS_GONE: &str = "SELECT event_id, taken_back_at, recorded_at FROM lead_stars_gone WHERE lead_id = $1";
 
 const TIMELINE: &str = "SELECT number, kind, keyword, occurred_at, recorded_at, collector, event_id, person \
                         FROM lead_signals WHERE lead_id = $1 ORDER BY number";
@@ -182,17 +187,27 @@ pub async fn find_withheld_too(
         .iter()
         .map(|row| signal_row(row, 0))
         .collect::<Result<_, _>>()?;
+    let stars = views.read(Statement::sql(STARS_GONE, vec![lead.clone()])).await?;
+    let mut stars_gone = BTreeMap::new();
+    let mut changed_at = Vec::with_capacity(stars.len());
+    for row in &stars {
+        let signal = EventId::new(columns::ulid(row, 0)?);
+        stars_gone.extend(columns::find_timestamp(row, 1)?.map(|at| (signal, at)));
+        changed_at.push(columns::timestamp(row, 2)?);
+    }
     let edited = views.read(Statement::sql(NOTES, vec![lead])).await?;
     let edited = edited.first();
     let lead = lead_row(row)?;
     let recorded = signals.iter().map(|signal| signal.recorded_at);
     let updated_at = recorded
+        .chain(changed_at)
         .chain(columns::find_timestamp(row, 6)?)
         .chain(edited.map(|row| columns::timestamp(row, 2)).transpose()?)
         .fold(lead.captured_at, Ord::max);
     Ok(Some(LeadDetail {
         lead,
         signals,
+        stars_gone,
         status: columns::parsed(row, 7, "status of a lead")?,
         notes: edited.map(notes).transpose()?.flatten(),
         withheld: row.int(16)? != 0,
@@ -300,6 +315,10 @@ pub(super) fn others(account: AccountId, lead_id: LeadId) -> Vec<(Statement, Vec
         (
             Statement::sql(TIMELINE, vec![lead.clone()]),
             vec!["SEARCH lead_signals USING INDEX sqlite_autoindex_lead_signals_1 (lead_id=?)"],
+        ),
+        (
+            Statement::sql(STARS_GONE, vec![lead.clone()]),
+            vec!["SEARCH lead_stars_gone USING INDEX sqlite_autoindex_lead_stars_gone_1 (lead_id=?)"],
         ),
         (
             Statement::sql(NOTES, vec![lead.clone()]),

@@ -46,6 +46,16 @@ CREATE TABLE lead_signals (
     PRIMARY KEY (lead_id, number)
 );
 
+-- Stars of the timeline that were taken back, by the event that recorded the signal; taken_back_at is NULL once the star was
+-- given again. recorded_at: of the last event about it.
+CREATE TABLE lead_stars_gone (
+    lead_id       BLOB   NOT NULL,
+    event_id      BLOB   NOT NULL,
+    taken_back_at BIGINT,
+    recorded_at   BIGINT NOT NULL,
+    PRIMARY KEY (lead_id, event_id)
+);
+
 -- A row per lead and facet, for the first signal that has the facet: '' (any), 't:stargazer', 'r:<repository>',
 -- 't:stargazer r:<repository>', the repository by its keyed hash. visible: 0 while the lead is withheld.
 CREATE TABLE lead_facets (

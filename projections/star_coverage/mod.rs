@@ -34,42 +34,62 @@ impl Projection for StarCoverage {
     /// Stars are summed first, so that one statement touches each row once: PostgreSQL refuses an upsert that meets a row
     /// twice.
     fn apply_all(&self, stretch: &[Recorded]) -> Vec<Statement> {
-        let mut given: BTreeMap<(AccountId, RepoKey, Timestamp), u64> = BTreeMap::new();
+        let mut moments: BTreeMap<(AccountId, RepoKey, Timestamp), Stars> = BTreeMap::new();
         let mut statements = Vec::new();
         for recorded in stretch {
-            if let Some((repo, at)) = star(&recorded.event) {
-                *given.entry((recorded.account(), repo, at)).or_default() += 1;
+            if let Some((repo, at, stars)) = star(&recorded.event) {
+                let moment = moments.entry((recorded.account(), repo, at)).or_default();
+                moment.given += stars.given;
+                moment.taken_back += stars.taken_back;
             }
             statements.extend(count(recorded));
         }
-        if !given.is_empty() {
-            let row = |((account, repo, at), given): ((AccountId, RepoKey, Timestamp), u64)| {
+        if !moments.is_empty() {
+            let row = |((account, repo, at), stars): ((AccountId, RepoKey, Timestamp), Stars)| {
                 vec![
                     columns::id(account.ulid()),
                     repo.bytes().as_slice().into(),
                     columns::time(at),
-                    given.into(),
+                    stars.given.into(),
+                    stars.taken_back.into(),
                 ]
             };
             statements.push(Statement::Insert {
-                into: "star_moments (account, repo, occurred_at, given)",
+                into: "star_moments (account, repo, occurred_at, given, taken_back)",
                 on_conflict: "ON CONFLICT (account, repo, occurred_at) DO UPDATE SET \
-                              given = star_moments.given + excluded.given",
-                rows: given.into_iter().map(row).collect(),
+                              given = star_moments.given + excluded.given, \
+                              taken_back = star_moments.taken_back + excluded.taken_back",
+                rows: moments.into_iter().map(row).collect(),
             });
         }
         statements
     }
 }
 
-fn star(event: &Event) -> Option<(RepoKey, Timestamp)> {
+/// A star that was given or taken back: where and when.
+fn star(event: &Event) -> Option<(RepoKey, Timestamp, Stars)> {
+    let (given, taken_back) = (
+        Stars {
+            given: 1,
+            taken_back: 0,
+        },
+        Stars {
+            given: 0,
+            taken_back: 1,
+        },
+    );
+    match event {
+        Event::StarTakenBack(told) => return Some((told.repo, told.taken_back_at, taken_back)),
+        Event::StarGivenAgain(told) => return Some((told.repo, told.occurred_at, given)),
+        _ => {}
+    }
     let (Event::LeadCaptured(LeadCaptured { signal, .. })
     | Event::LeadWithheld(LeadWithheld { signal, .. })
     | Event::SignalRecorded(SignalRecorded { signal, .. })) = event
     else {
         return None;
     };
-    (signal.kind == SignalKind::Stargazer).then_some((signal.repo, signal.occurred_at))
+    (signal.kind == SignalKind::Stargazer).then_some((signal.repo, signal.occurred_at, given))
 }
 
 fn count(recorded: &Recorded) -> Option<Statement> {
@@ -91,6 +111,15 @@ fn count(recorded: &Recorded) -> Option<Statement> {
         )),
         _ => None,
     }
+}
+
+/// Captured stars of a span of time.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Stars {
+    /// Those that were given in it.
+    pub given: u64,
+    /// Those of which we were told in it that they were taken back.
+    pub taken_back: u64,
 }
 
 /// What a repository's growth is measured from.
@@ -131,16 +160,16 @@ fn first_count(row: &Row) -> Result<FirstCount, ColumnError> {
     })
 }
 
-/// Stars of the repository, by its keyed hash, that were captured and were given after `from` and no later than `until`.
+/// Captured stars of the repository, by its keyed hash, that were given or taken back after `from` and no later than `until`.
 pub async fn captured(
     views: &dyn Database,
     account: AccountId,
     repo: RepoKey,
     from: Timestamp,
     until: Timestamp,
-) -> Result<u64, DatabaseError> {
-    let text = "SELECT CAST(coalesce(sum(given), 0) AS BIGINT) FROM star_moments WHERE account = $1 AND repo = $2 \
-                AND occurred_at > $3 AND occurred_at <= $4";
+) -> Result<Stars, DatabaseError> {
+    let text = "SELECT CAST(coalesce(sum(given), 0) AS BIGINT), CAST(coalesce(sum(taken_back), 0) AS BIGINT) \
+                FROM star_moments WHERE account = $1 AND repo = $2 AND occurred_at > $3 AND occurred_at <= $4";
     let params = vec![
         columns::id(account.ulid()),
         repo.bytes().as_slice().into(),
@@ -148,8 +177,13 @@ pub async fn captured(
         columns::time(until),
     ];
     let rows = views.read(Statement::sql(text, params)).await?;
-    let sum = rows.first().map(|row| columns::count(row, 0)).transpose()?;
-    Ok(sum.unwrap_or(0))
+    let Some(row) = rows.first() else {
+        return Ok(Stars::default());
+    };
+    Ok(Stars {
+        given: columns::count(row, 0)?,
+        taken_back: columns::count(row, 1)?,
+    })
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@ CREATE TABLE star_coverage (
     PRIMARY KEY (account, repo_id)
 );
 
--- Captured stars by the moment they were given, whether or not the repository is tracked. repo: its keyed hash.
+-- Captured stars by the moment they were given, and those of them that were taken back by the moment we were told, whether or
+-- not the repository is tracked. repo: its keyed hash.
 CREATE TABLE star_moments (
     account     BLOB   NOT NULL,
     repo        BLOB   NOT NULL,
     occurred_at BIGINT NOT NULL,
     given       BIGINT NOT NULL,
+    taken_back  BIGINT NOT NULL,
     PRIMARY KEY (account, repo, occurred_at)
 );

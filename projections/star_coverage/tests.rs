@@ -39,17 +39,53 @@ async fn stars_are_counted_by_the_time_they_were_given() {
     for (views, _keep) in project(&StarCoverage, &recorded).await {
         let views = &*views;
         let second = |second: i64| Timestamp::from_secs(1_000_000 + second);
-        let of = |name: &str, from, until| captured(views, account(1), repo_key(name), second(from), second(until));
-        assert_eq!(of("acme/sdk", 0, 100).await.unwrap(), 10);
-        assert_eq!(
-            of("acme/sdk", 3, 7).await.unwrap(),
-            4,
-            "after the third, up to the seventh"
-        );
-        assert_eq!(of("rival/kit", 0, 100).await.unwrap(), 1);
-        assert_eq!(of("nobody/here", 0, 100).await.unwrap(), 0);
+        let of = async |name: &str, from, until| {
+            let stars = captured(views, account(1), repo_key(name), second(from), second(until));
+            stars.await.unwrap().given
+        };
+        assert_eq!(of("acme/sdk", 0, 100).await, 10);
+        assert_eq!(of("acme/sdk", 3, 7).await, 4, "after the third, up to the seventh");
+        assert_eq!(of("rival/kit", 0, 100).await, 1);
+        assert_eq!(of("nobody/here", 0, 100).await, 0);
         let of_another = captured(views, account(2), repo_key("acme/sdk"), second(0), second(100));
-        assert_eq!(of_another.await.unwrap(), 0);
+        assert_eq!(of_another.await.unwrap(), Stars::default());
+    }
+}
+
+#[tokio::test]
+async fn stars_that_were_taken_back_are_counted_when_we_were_told_and_those_given_again_when_they_were() {
+    let mut history = stars().await;
+    let (lead_id, recorded_by) = (LeadId::new(ulid(1)), domain::EventId::new(ulid(1)));
+    let (key, collector) = (
+        signal(1, SignalKind::Stargazer, "acme/sdk").key,
+        domain::Collector::GithubWebhook,
+    );
+    let gone = domain::event::StarTakenBack {
+        lead_id,
+        signal: key,
+        repo: repo_key("acme/sdk"),
+        recorded_by,
+        taken_back_at: Timestamp::from_secs(1_000_020),
+        collector,
+        withheld: false,
+    };
+    let again = domain::event::StarGivenAgain {
+        lead_id,
+        signal: key,
+        repo: repo_key("acme/sdk"),
+        recorded_by,
+        occurred_at: Timestamp::from_secs(1_000_030),
+        collector,
+        withheld: false,
+    };
+    history.lead(1, 1, gone).await;
+    history.lead(1, 1, again).await;
+    for (views, _keep) in project(&StarCoverage, &history.recorded().await).await {
+        let second = |second: i64| Timestamp::from_secs(1_000_000 + second);
+        for (from, until, given, taken_back) in [(0, 19, 10, 0), (0, 20, 10, 1), (20, 30, 1, 0), (0, 100, 11, 1)] {
+            let stars = captured(&*views, account(1), repo_key("acme/sdk"), second(from), second(until));
+            assert_eq!(stars.await.unwrap(), Stars { given, taken_back }, "{from} {until}");
+        }
     }
 }
 

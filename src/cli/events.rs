@@ -121,6 +121,8 @@ fn data(event: &Event) -> serde_json::Result<Value> {
         | Event::KeywordTracked(_)
         | Event::KeywordRetargeted(_)
         | Event::KeywordUntracked(_)
+        | Event::StarTakenBack(_)
+        | Event::StarGivenAgain(_)
         | Event::LeadReleased(_)
         | Event::LeadUpdated(_)
         | Event::LeadErased(_)

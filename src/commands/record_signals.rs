@@ -188,6 +188,18 @@ fn plan(
             if first != sighting.collector {
                 counts.again.push((*key, sighting.collector));
             }
+            if sighting.kind == SignalKind::Stargazer {
+                let again = LeadCommand::GiveStarAgain {
+                    signal: *key,
+                    occurred_at: sighting.occurred_at,
+                    collector: sighting.collector,
+                };
+                for event in lead.decide(again).map_err(CommandError::Refused)? {
+                    lead.apply(event.clone());
+                    let id = EventId::new(writer.clock.ulid());
+                    events.push(NewEvent { id, event });
+                }
+            }
             continue;
         }
         let id = EventId::new(writer.clock.ulid());

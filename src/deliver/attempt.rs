@@ -4,15 +4,15 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use bytes::Bytes;
-use domain::{EventId, PersonRef, Sealed, Timestamp, WebhookEventType, WebhookFilters, WebhookKind};
-use event_log::Recorded;
+use domain::{EventId, Timestamp, WebhookEventType, WebhookFilters, WebhookKind};
+use event_log::{Position, Recorded};
 use http::Uri;
 use projections::webhook_endpoints::WebhookEndpointRow;
 use tracing::{Instrument as _, info_span};
 use ulid::Ulid;
 use url::Url;
-use vault::Keyring;
 
+use super::answer::Owner;
 use super::body::{self, Unrenderable};
 use super::cursor::{Attempted, Made};
 use super::lane::Item;
@@ -84,8 +84,7 @@ pub struct Way {
 /// An event whose body is ready to be sent.
 struct Ready {
     item: Item,
-    person: PersonRef,
-    keys: Keyring,
+    owner: Owner,
     event_id: EventId,
     event_type: WebhookEventType,
     body: Bytes,
@@ -121,38 +120,66 @@ async fn turns(way: &Way, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>>
 
 async fn prepare(way: &Way, item: Item) -> anyhow::Result<Prepared> {
     let over = |item, turn| Ok(Prepared::Over(item, turn));
-    let Some(person) = item.stream.person() else {
-        return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
-    };
     let read = history(&way.writer, &item).await?;
     let history = read.events();
-    let keys = way.writer.vault.keys(item.stream.account(), &[person]).await;
-    let keys = keys.context("get the person's key")?;
-    match body::fits(&way.target.filters, history, item.position, person, &keys) {
-        Ok(true) => {}
-        Ok(false) => return over(item, Turn::Filtered),
-        Err(reason) => return over(item, Turn::Unrenderable(reason)),
-    }
-    let rendered = match body::render(history, item.position, person, &keys) {
-        Ok(rendered) => rendered,
+    let owner = Owner::of(&way.writer.vault, &item.stream).await?;
+    let said = match said(&way.target.filters, history, item.position, &owner) {
+        Ok(said) => said,
         Err(reason) => return over(item, Turn::Unrenderable(reason)),
     };
     let Some((event_id, event_type)) = find(history, &item) else {
         return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
     };
-    let Some(body) = rendered else {
-        let (delivery, at) = (way.writer.clock.ulid(), way.writer.clock.now());
-        let skipped = attempted(&item, (event_id, event_type), delivery, at);
-        return over(item, Turn::Erased(skipped));
+    let body = match said {
+        Said::Body(body) => body,
+        Said::Nothing => return over(item, Turn::Filtered),
+        Said::Erased => {
+            let (delivery, at) = (way.writer.clock.ulid(), way.writer.clock.now());
+            let skipped = attempted(&item, (event_id, event_type), delivery, at);
+            return over(item, Turn::Erased(skipped));
+        }
     };
     Ok(Prepared::Ready(Ready {
         item,
-        person,
-        keys,
+        owner,
         event_id,
         event_type,
         body,
     }))
+}
+
+/// What an endpoint is told of an event.
+enum Said {
+    Body(Bytes),
+    /// It does not want to hear of it.
+    Nothing,
+    /// The person was erased.
+    Erased,
+}
+
+fn said(
+    filters: &WebhookFilters,
+    history: &[Recorded],
+    position: Position,
+    owner: &Owner,
+) -> Result<Said, Unrenderable> {
+    match owner {
+        Owner::Person(person, keys) => {
+            if !body::fits(filters, history, position, *person, keys)? {
+                return Ok(Said::Nothing);
+            }
+            let body = body::render(history, position, *person, keys)?;
+            Ok(body.map_or(Said::Erased, Said::Body))
+        }
+        Owner::Account(_) => {
+            let recorded = history.iter().find(|recorded| recorded.position == position);
+            let recorded = recorded.ok_or(Unrenderable::Incomplete)?;
+            if !body::source_fits(filters, recorded)? {
+                return Ok(Said::Nothing);
+            }
+            body::render_source(recorded).map(Said::Body)
+        }
+    }
 }
 
 async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
@@ -181,7 +208,7 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
     for one in ready {
         let made = Made {
             of: attempted(&one.item, (one.event_id, one.event_type), delivery, at),
-            answer: seal(&one.keys, one.person, one.event_id, &outcome.answer),
+            answer: one.owner.seal(&way.writer.vault, one.event_id, &outcome.answer),
             outcome: outcome.clone(),
         };
         turns.push((one.item, Turn::Made(Box::new(made))));
@@ -208,7 +235,7 @@ fn attempted(item: &Item, event: (EventId, WebhookEventType), delivery: Ulid, at
 enum History {
     /// The event alone.
     One(Arc<Recorded>),
-    /// Its lead's whole stream.
+    /// Its whole stream.
     Whole(Vec<Recorded>),
 }
 
@@ -229,19 +256,11 @@ async fn history(writer: &Writer, item: &Item) -> anyhow::Result<History> {
         .log
         .read_streams(std::slice::from_ref(&item.stream))
         .await
-        .context("read the lead's stream")?;
+        .context("read the event's stream")?;
     Ok(History::Whole(streams.pop().unwrap_or_default()))
 }
 
 fn find(history: &[Recorded], item: &Item) -> Option<(EventId, WebhookEventType)> {
     let recorded = history.iter().find(|recorded| recorded.position == item.position)?;
     Some((recorded.id, body::event_type(&recorded.event)?))
-}
-
-/// An answer can repeat what was sent, so it is kept as what it may hold: the person's data.
-fn seal(keys: &Keyring, person: PersonRef, event: EventId, answer: &[u8]) -> Option<Sealed> {
-    if answer.is_empty() {
-        return None;
-    }
-    keys.seal(person, event, &String::from_utf8_lossy(answer)).ok()
 }

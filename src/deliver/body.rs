@@ -2,18 +2,20 @@
 //! replay sends the same bytes. These types are the "sent" set; the API has its own.
 
 mod chat;
+mod source;
 
 use bytes::Bytes;
 use domain::event::LeadUpdated;
 use domain::{
     Event, EventId, Keyword, LeadId, LeadStatus, PersonRef, Profile, RepoName, Sealed, Signal, SignalKind,
-    SignalPerson, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters,
+    SignalPerson, SourceState, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters,
 };
 use event_log::{Position, Recorded};
 use serde::Serialize;
 use vault::{Keyring, OpenError};
 
 pub use chat::{MOST, shaped};
+pub use source::{render_source, source_fits};
 
 /// Why a stored event cannot be told; a fault of the program or of the store, and no reason to try again.
 #[derive(Debug, thiserror::Error)]
@@ -107,15 +109,18 @@ pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
         Event::SignalRecorded(recorded) if !recorded.withheld => Some(WebhookEventType::LeadSignalAdded),
         Event::LeadUpdated(updated) if !updated.withheld => Some(WebhookEventType::LeadUpdated),
         Event::LeadErased(erased) if !erased.withheld => Some(WebhookEventType::LeadErased),
+        Event::SourceStateChanged(changed) if !matches!(changed.state, SourceState::Active) => {
+            Some(WebhookEventType::SourceDegraded)
+        }
         _ => None,
     }
 }
 
-/// Whether the event alone is all that its body needs, so that the lead's stream need not be read.
+/// Whether the event alone is all that its body needs, so that its stream need not be read.
 pub const fn stands_alone(recorded: &Recorded) -> bool {
     match &recorded.event {
         Event::LeadCaptured(_) => recorded.version == 1,
-        Event::LeadErased(_) => true,
+        Event::LeadErased(_) | Event::SourceStateChanged(_) => true,
         _ => false,
     }
 }

@@ -9,7 +9,7 @@ use domain::{
 };
 use event_log::{EventLog, Position, ReadError, Recorded, Scope};
 
-use super::body;
+use super::{answer, body};
 use crate::commands::Writer;
 
 /// A request that was made, or not made since the person was erased.
@@ -90,7 +90,8 @@ const KEPT: &str = "(SELECT endpoint, position, stream, state, due_at FROM webho
 struct Attempt {
     event_id: EventId,
     event: Option<WebhookEventType>,
-    person: Option<PersonRef>,
+    /// None: an older version did not say it.
+    stream: Option<StreamId>,
     sealed: Option<Sealed>,
     tried: Tried,
 }
@@ -273,14 +274,13 @@ async fn attempts(
 }
 
 fn attempt(row: &Row) -> Result<Attempt, ColumnError> {
-    let stream: Option<StreamId> = row.find_text(9)?.map(|_| parsed(row, 9, "stream")).transpose()?;
     Ok(Attempt {
         event_id: parsed(row, 2, "event id")?,
         event: row
             .find_text(10)?
             .map(|_| parsed(row, 10, "webhook event type"))
             .transpose()?,
-        person: stream.and_then(|stream| stream.person()),
+        stream: row.find_text(9)?.map(|_| parsed(row, 9, "stream")).transpose()?,
         sealed: row.find_blob(8)?.map(|sealed| Sealed::new(sealed.to_vec())),
         tried: Tried {
             id: row.text(1)?.to_owned(),
@@ -320,8 +320,8 @@ async fn open_answers(
     account: AccountId,
     attempts: &mut BTreeMap<Position, Vec<Attempt>>,
 ) -> anyhow::Result<()> {
-    let people = attempts.values().flatten().filter_map(|attempt| attempt.person);
-    let mut people: Vec<PersonRef> = people.collect();
+    let person = |attempt: &Attempt| attempt.stream.as_ref().and_then(StreamId::person);
+    let mut people: Vec<PersonRef> = attempts.values().flatten().filter_map(person).collect();
     people.sort_unstable();
     people.dedup();
     let keys = writer
@@ -330,10 +330,13 @@ async fn open_answers(
         .await
         .context("get the people's keys")?;
     for attempt in attempts.values_mut().flatten() {
-        let (Some(person), Some(sealed)) = (attempt.person, &attempt.sealed) else {
+        let (Some(stream), Some(sealed)) = (&attempt.stream, &attempt.sealed) else {
             continue;
         };
-        attempt.tried.answer = keys.open::<String>(person, attempt.event_id, sealed).ok();
+        attempt.tried.answer = match stream.person() {
+            Some(person) => keys.open::<String>(person, attempt.event_id, sealed).ok(),
+            None => answer::open_for_account(&writer.vault, account, attempt.event_id, sealed),
+        };
     }
     Ok(())
 }

@@ -5,6 +5,7 @@
 //! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`] and [`replay`] those who look at deliveries, [`probe`]
 //! those who try an endpoint. A rebuild of read models reaches nothing here.
 
+mod answer;
 mod attempt;
 mod body;
 mod breaker;
@@ -41,5 +42,7 @@ mod node_tests;
 mod receiver;
 #[cfg(test)]
 mod sandbox;
+#[cfg(test)]
+mod source_tests;
 #[cfg(test)]
 mod tests;

@@ -5,11 +5,13 @@ use std::slice;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use bytes::Bytes;
 use domain::{EventId, WebhookEventType};
 use event_log::Recorded;
 use http::Uri;
 use url::Url;
 
+use super::answer::Owner;
 use super::body;
 use super::connector::Connector;
 use super::guard::Policy;
@@ -57,14 +59,10 @@ impl Relay {
 
     /// Tells of the event; none: it is no webhook, or its person was erased.
     pub async fn tell(&self, recorded: &Recorded) -> anyhow::Result<Option<Told>> {
-        let (Some(event), Some(person)) = (body::event_type(&recorded.event), recorded.stream.person()) else {
+        let Some(event) = body::event_type(&recorded.event) else {
             return Ok(None);
         };
-        let streams = self.writer.log.read_streams(slice::from_ref(&recorded.stream)).await;
-        let history = streams.context("read the lead's stream")?.pop().unwrap_or_default();
-        let keys = self.writer.vault.keys(recorded.account(), &[person]).await;
-        let keys = keys.context("get the person's key")?;
-        let Some(body) = body::render(&history, recorded.position, person, &keys)? else {
+        let Some(body) = self.body(recorded).await? else {
             return Ok(None);
         };
         let attempt = Attempt {
@@ -84,6 +82,15 @@ impl Relay {
             answer: answer(&outcome),
             millis: outcome.took.as_millis(),
         }))
+    }
+
+    async fn body(&self, recorded: &Recorded) -> anyhow::Result<Option<Bytes>> {
+        let Owner::Person(person, keys) = Owner::of(&self.writer.vault, &recorded.stream).await? else {
+            return Ok(Some(body::render_source(recorded)?));
+        };
+        let streams = self.writer.log.read_streams(slice::from_ref(&recorded.stream)).await;
+        let history = streams.context("read the lead's stream")?.pop().unwrap_or_default();
+        Ok(body::render(&history, recorded.position, person, &keys)?)
     }
 }
 

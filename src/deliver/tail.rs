@@ -123,7 +123,10 @@ impl Inner {
 
 /// Whether a worker has to see the event at all.
 fn concerns_endpoints(recorded: &Recorded) -> bool {
-    recorded.stream.person().is_some() || matches!(recorded.event, Event::WebhookReplayRequested(_))
+    let is_about_a_source = matches!(recorded.event, Event::SourceStateChanged(_));
+    is_about_a_source
+        || recorded.stream.person().is_some()
+        || matches!(recorded.event, Event::WebhookReplayRequested(_))
 }
 
 #[cfg(test)]

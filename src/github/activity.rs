@@ -92,6 +92,15 @@ impl EventKind {
         }
     }
 
+    /// The same of a webhook delivery, which alone tells of stars that were taken back.
+    pub fn delivery_brings_news(self, action: Option<&str>) -> bool {
+        self.brings_news(action) || self.takes_a_star_back(action)
+    }
+
+    fn takes_a_star_back(self, action: Option<&str>) -> bool {
+        self == Self::Star && action == Some("deleted")
+    }
+
     /// Where in an event's payload its text is. A star has none.
     pub const fn item_key(self) -> &'static str {
         match self {
@@ -140,6 +149,8 @@ pub struct Seen<'a> {
 pub enum SeenAct<'a> {
     /// The repository was starred.
     Starred,
+    /// The star was taken back.
+    Unstarred,
     /// Something was written.
     Wrote {
         /// What kind of place it was written in.
@@ -173,6 +184,7 @@ impl Seen<'_> {
     pub fn to_activity(&self, collector: Collector) -> Option<Activity> {
         let act = match self.act {
             SeenAct::Starred => Act::Starred,
+            SeenAct::Unstarred => Act::Unstarred,
             SeenAct::Wrote {
                 target,
                 title,
@@ -235,14 +247,18 @@ pub fn of_delivery<'a>(
         .repository
         .as_ref()
         .and_then(|repository| repository.full_name.as_ref());
-    let mut seen = Reading {
+    let reading = Reading {
         kind,
         payload,
         actor: delivery.sender.as_ref(),
         repo,
         at: delivery.starred_at.as_ref(),
-    }
-    .read()?;
+    };
+    let mut seen = if kind.takes_a_star_back(payload.action.as_ref().map(Text::as_str)) {
+        reading.star(SeenAct::Unstarred)?
+    } else {
+        reading.read()?
+    };
     if seen.at.is_empty() {
         seen.at = received_at;
     }
@@ -263,14 +279,14 @@ impl<'a> Reading<'a, '_> {
         let action = self.payload.action.as_ref().map(Text::as_str);
         match self.kind {
             kind if !kind.brings_news(action) => Err(Skip::NotUsed),
-            EventKind::Star => self.starred(),
+            EventKind::Star => self.star(SeenAct::Starred),
             _ => self.wrote(),
         }
     }
 
-    fn starred(self) -> Result<Seen<'a>, Skip> {
+    fn star(self, act: SeenAct<'a>) -> Result<Seen<'a>, Skip> {
         let actor = self.actor.ok_or(Skip::Incomplete("actor"))?;
-        self.seen(SeenAct::Starred, actor, None)
+        self.seen(act, actor, None)
     }
 
     fn wrote(self) -> Result<Seen<'a>, Skip> {

@@ -66,6 +66,10 @@ pub struct Fresh {
     pub has_next: bool,
     /// The number of the last page, if there are several and this is not the last.
     pub last_page: Option<u32>,
+    /// Whether the path has moved: the answer is from where it was sent on to.
+    pub is_moved: bool,
+    /// What leads to the next page of a list whose pages have no numbers, as it stands in an address.
+    pub next_cursor: Option<String>,
 }
 
 /// What is asked.
@@ -91,6 +95,8 @@ pub(super) struct Raw<'a> {
     pub status: StatusCode,
     pub headers: HeaderMap,
     pub body: Vec<u8>,
+    /// Whether it is from another address than was asked.
+    pub is_moved: bool,
     _turn: MutexGuard<'a, ()>,
 }
 
@@ -191,7 +197,7 @@ impl Client {
         let resource = Resource::of_path(path);
         let url = self.address(path).parse::<Url>();
         let mut url = url.map_err(|error| NotAsked::Failed(format!("no address: {error}")))?;
-        for _ in 0..=MOST_REDIRECTIONS {
+        for followed in 0..=MOST_REDIRECTIONS {
             if let Some(until) = self.ledger().blocked(resource, self.clock.now()) {
                 return Err(NotAsked::Limited(until));
             }
@@ -204,6 +210,7 @@ impl Client {
                     status,
                     headers,
                     body,
+                    is_moved: followed > 0,
                     _turn: turn,
                 });
             }
@@ -215,6 +222,7 @@ impl Client {
                         status,
                         headers,
                         body: Vec::new(),
+                        is_moved: followed > 0,
                         _turn: turn,
                     });
                 }
@@ -259,7 +267,11 @@ impl Client {
             Verdict::Granted | Verdict::Silent => {}
         }
         let Raw {
-            status, headers, body, ..
+            status,
+            headers,
+            body,
+            is_moved,
+            ..
         } = raw;
         match status {
             StatusCode::OK => Answer::Fresh(Fresh {
@@ -267,7 +279,13 @@ impl Client {
                 etag: headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned),
                 poll_interval: poll_interval(&headers),
                 has_next: link(&headers, "next").is_some(),
-                last_page: link(&headers, "last").and_then(page),
+                is_moved,
+                last_page: link(&headers, "last")
+                    .and_then(|address| parameter(address, "page"))
+                    .and_then(|number| number.parse().ok()),
+                next_cursor: link(&headers, "next")
+                    .and_then(|address| parameter(address, "cursor"))
+                    .map(str::to_owned),
             }),
             StatusCode::NOT_MODIFIED => Answer::NotModified {
                 poll_interval: poll_interval(&headers),
@@ -325,11 +343,11 @@ fn link<'a>(headers: &'a HeaderMap, relation: &str) -> Option<&'a str> {
     link.trim().strip_prefix('<')?.split('>').next()
 }
 
-/// The number of the page that an address asks for.
-fn page(address: &str) -> Option<u32> {
+/// What an address asks for by that name.
+fn parameter<'a>(address: &'a str, name: &str) -> Option<&'a str> {
     let (_, query) = address.split_once('?')?;
     let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
-    pairs.find(|(name, _)| *name == "page")?.1.parse().ok()
+    Some(pairs.find(|(known, _)| *known == name)?.1)
 }
 
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {

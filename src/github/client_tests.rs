@@ -155,7 +155,7 @@ async fn a_profile_holds_what_is_public_and_where_it_was_read() {
 fn the_pages_that_a_link_names_are_found() {
     let link_header = r#"<https://api.github.com/repositories/1/stargazers?per_page=100&page=2>; rel="next", <https://api.github.com/repositories/1/stargazers?per_page=100&page=5>; rel="last""#;
     let headers: HeaderMap = [(LINK, link_header.parse().unwrap())].into_iter().collect();
-    assert_eq!(link(&headers, "last").and_then(page), Some(5));
-    assert_eq!(link(&headers, "next").and_then(page), Some(2));
-    assert_eq!(link(&headers, "prev"), None);
+    let named = |relation, name| link(&headers, relation).and_then(|address| parameter(address, name));
+    assert_eq!((named("last", "page"), named("next", "page")), (Some("5"), Some("2")));
+    assert_eq!((named("prev", "page"), named("next", "cursor")), (None, None));
 }

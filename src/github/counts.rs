@@ -13,6 +13,8 @@ pub enum Counted {
         name: RepoName,
         /// How many stars it has.
         stars: u64,
+        /// Whether only some may see it, of whom the token is one.
+        is_private: bool,
     },
     /// There is none of that name, or it is hidden.
     Absent,
@@ -25,6 +27,7 @@ pub enum Counted {
 struct Repository {
     name_with_owner: RepoName,
     stargazer_count: u64,
+    is_private: bool,
 }
 
 /// The query for these repositories, an alias each, and its variables.
@@ -36,7 +39,7 @@ pub fn query(names: &[RepoName]) -> (String, Value) {
         let (owner, repo) = name.as_str().split_once('/').unwrap_or_default();
         declared.push(format!("$o{index}:String!,$n{index}:String!"));
         asked.push(format!(
-            "r{index}:repository(owner:$o{index},name:$n{index},followRenames:true){{nameWithOwner stargazerCount}}"
+            "r{index}:repository(owner:$o{index},name:$n{index},followRenames:true){{nameWithOwner stargazerCount isPrivate}}"
         ));
         variables.insert(format!("o{index}"), json!(owner));
         variables.insert(format!("n{index}"), json!(repo));
@@ -53,6 +56,7 @@ pub fn read(mut data: Map<String, Value>, absent: &[String], asked: usize) -> Ve
             Some(Ok(repository)) => Counted::Here {
                 name: repository.name_with_owner,
                 stars: repository.stargazer_count,
+                is_private: repository.is_private,
             },
             _ if absent.contains(&alias) => Counted::Absent,
             _ => Counted::Untold,
@@ -77,20 +81,21 @@ mod tests {
             (Some("acme"), Some("where"))
         );
         let data = json!({
-            "r0": { "nameWithOwner": "acme/sdk", "stargazerCount": 7 },
-            "r1": { "nameWithOwner": "new/name", "stargazerCount": 0 },
+            "r0": { "nameWithOwner": "acme/sdk", "stargazerCount": 7, "isPrivate": true },
+            "r1": { "nameWithOwner": "new/name", "stargazerCount": 0, "isPrivate": false },
             "r2": null,
             "r3": null,
         });
-        let here = |name: &str, stars| Counted::Here {
+        let here = |name: &str, stars, is_private| Counted::Here {
             name: name.parse().unwrap(),
             stars,
+            is_private,
         };
         assert_eq!(
             read(data.as_object().unwrap().clone(), &["r2".to_owned()], 4),
             [
-                here("acme/sdk", 7),
-                here("new/name", 0),
+                here("acme/sdk", 7, true),
+                here("new/name", 0, false),
                 Counted::Absent,
                 Counted::Untold
             ]

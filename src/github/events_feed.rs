@@ -77,6 +77,9 @@ pub fn read(body: &[u8], repo: &RepoName) -> anyhow::Result<Page> {
             continue;
         };
         page.marks.extend(mark(&event));
+        if event.public == Some(false) {
+            continue;
+        }
         match activity::of_event(&event).map(|seen| seen.to_activity(Collector::EventsFeed)) {
             Ok(Some(activity)) => page.activities.push(Activity {
                 repo: repo.as_str().to_owned(),
@@ -138,6 +141,15 @@ mod tests {
         );
         assert!(!page.reaches(&mark("0", 2)));
         assert!(!page.reaches(&mark("9", 3)), "the same second, another event");
+    }
+
+    #[test]
+    fn what_is_not_public_is_passed_over_and_read_up_to() {
+        let hidden = star(2, 9).replace(r#""type""#, r#""public":false,"type""#);
+        let shown = star(1, 3).replace(r#""type""#, r#""public":true,"type""#);
+        let page = read(format!("[{hidden},{shown}]").as_bytes(), &"a/b".parse().unwrap()).unwrap();
+        assert_eq!((page.items, page.broken, page.activities.len()), (2, 0, 1));
+        assert_eq!(page.newest().unwrap().id, "2");
     }
 
     #[test]

@@ -51,6 +51,9 @@ pub struct Event<'a> {
     /// When.
     #[serde(borrow, default)]
     pub created_at: Option<Text<'a>>,
+    /// Whether everybody may see it; a feed shows other events to those who may.
+    #[serde(default)]
+    pub public: Option<bool>,
 }
 
 /// A webhook delivery around its [`Payload`], which stands beside these fields.
@@ -147,4 +150,7 @@ pub struct Repository<'a> {
     /// `owner/name`.
     #[serde(borrow, default)]
     pub full_name: Option<Text<'a>>,
+    /// Whether only some may see it.
+    #[serde(default)]
+    pub private: bool,
 }

@@ -25,6 +25,8 @@ pub(super) struct Coverage {
     growth: i64,
     /// Stars captured that were given in that time.
     captured: u64,
+    /// Captured stars of which we were told in that time that they were taken back.
+    taken_back: u64,
     /// Stars that nobody told us of, up to the last count that is old enough for every source to have told of it.
     unattributed: u64,
 }
@@ -46,18 +48,24 @@ pub(super) async fn of(
     let repo = room.api.writer.vault.repo_key(account, name);
     let until = |until| star_coverage::captured(views, account, repo, first.counted_at, until);
     let growth = |stars: u64| i64::try_from(stars).unwrap_or(i64::MAX) - i64::try_from(first.stars).unwrap_or(i64::MAX);
-    let held = u64::try_from(growth(last.held_stars)).unwrap_or(0);
     let unattributed = if last.held_at > first.counted_at {
-        held.saturating_sub(until(last.held_at).await?)
+        let held = until(last.held_at).await?;
+        let given = last
+            .held_stars
+            .saturating_add(held.taken_back)
+            .saturating_sub(first.stars);
+        given.saturating_sub(held.given)
     } else {
         0
     };
+    let captured = until(last.counted_at).await?;
     Ok(Some(Coverage {
         since: first.counted_at,
         counted_at: last.counted_at,
         stars: last.stars,
         growth: growth(last.stars),
-        captured: until(last.counted_at).await?,
+        captured: captured.given,
+        taken_back: captured.taken_back,
         unattributed,
     }))
 }

@@ -137,6 +137,7 @@ const fn left_out(event: &Event) -> &'static [(&'static str, &'static str)] {
             &[("", "login"), ("/signal", "key"), ("/signal", "repo")]
         }
         Event::LeadEnriched(_) => &[("", "login")],
+        Event::StarTakenBack(_) | Event::StarGivenAgain(_) => &[("", "signal"), ("", "repo")],
         // None is passed over: a new event says here what of it is nobody's to read.
         Event::AccountOpened(_)
         | Event::PlanChanged(_)
@@ -187,6 +188,8 @@ const fn personal(event: &Event) -> Option<(&'static str, Personal<'_>)> {
         | Event::KeywordTracked(_)
         | Event::KeywordRetargeted(_)
         | Event::KeywordUntracked(_)
+        | Event::StarTakenBack(_)
+        | Event::StarGivenAgain(_)
         | Event::LeadReleased(_)
         | Event::LeadUpdated(_)
         | Event::LeadErased(_)

@@ -102,6 +102,9 @@ struct TimelineEntry {
     recorded_at: Timestamp,
     #[schema(value_type = words::SignalCollector)]
     collector: Collector,
+    /// Of a star that is not there any more, when we were told; null: nobody told us of it.
+    #[schema(value_type = Option<words::Time>, required)]
+    taken_back_at: Option<Timestamp>,
 }
 
 /// Where a profile field's value comes from.
@@ -288,7 +291,10 @@ impl Detail {
         let signals = detail
             .signals
             .into_iter()
-            .map(|signal| entry(&opener, signal))
+            .map(|signal| {
+                let taken_back_at = detail.stars_gone.get(&signal.event_id).copied();
+                entry(&opener, signal, taken_back_at)
+            })
             .collect();
         let known = profile.clone().unwrap_or_default();
         Self {
@@ -354,7 +360,7 @@ pub(super) fn user_id(keys: &Keyring, row: &LeadRow) -> Option<u64> {
     opener(keys, row).signal(&row.signal).map(|person| person.user_id)
 }
 
-fn entry(opener: &Opener<'_>, signal: SignalRow) -> TimelineEntry {
+fn entry(opener: &Opener<'_>, signal: SignalRow, taken_back_at: Option<Timestamp>) -> TimelineEntry {
     let person = opener.signal(&signal);
     let (source, found) = person.map(|person| (person.repo, (person.url, person.snippet))).unzip();
     let (url, snippet) = found.unwrap_or_default();
@@ -367,6 +373,7 @@ fn entry(opener: &Opener<'_>, signal: SignalRow) -> TimelineEntry {
         occurred_at: signal.occurred_at,
         recorded_at: signal.recorded_at,
         collector: signal.collector,
+        taken_back_at,
     }
 }
 

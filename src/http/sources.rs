@@ -143,8 +143,8 @@ const fn outcome(row: &SourceRow) -> PollOutcome {
         (SourceState::Active, _) => PollOutcome::Ok,
         (SourceState::RateLimited, _) => PollOutcome::Limited,
         (SourceState::Unavailable, SourceReason::NotFound) => PollOutcome::NotFound,
+        (SourceState::Unavailable, SourceReason::Private) | (SourceState::Restricted, _) => PollOutcome::Denied,
         (SourceState::Unavailable, _) => PollOutcome::Failed,
-        (SourceState::Restricted, _) => PollOutcome::Denied,
     }
 }
 

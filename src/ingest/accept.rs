@@ -11,13 +11,16 @@ use database::Database;
 use domain::{AccountId, Plans, RepoName, SignalKind, SignalPerson};
 use event_log::Position;
 use projections::freshness::Freshness;
-use projections::{accounts, monthly_usage, tracked_keywords, tracked_repos};
+use projections::tracked_repos::{self, TrackedRepoRow};
+use projections::{accounts, monthly_usage, tracked_keywords};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::activity::{Act, Activity, ActorKind};
-use super::matcher::{Match, Watchlist};
+use super::matcher::{Found, Match, Watchlist};
 use super::sighting;
-use crate::commands::{Allowance, CommandError, RecordedSignals, Sighting, Writer, record_signals};
+use crate::commands::{
+    Allowance, CommandError, RecordedSignals, Sighting, StarGone, Writer, record_signals, take_star_back,
+};
 use crate::lease::{Lease, Leases};
 use crate::metrics;
 
@@ -50,6 +53,8 @@ pub struct Accepted {
     pub known: u64,
     /// Signals of people who were erased; nothing of them is kept.
     pub erased: u64,
+    /// Stars of known leads that were taken back.
+    pub taken_back: u64,
     /// Activities of bots, passed over.
     pub bots: u64,
     /// Activities of organisations, passed over.
@@ -66,6 +71,7 @@ impl AddAssign for Accepted {
         self.joined += other.joined;
         self.known += other.known;
         self.erased += other.erased;
+        self.taken_back += other.taken_back;
         self.bots += other.bots;
         self.organizations += other.organizations;
         self.unmatched += other.unmatched;
@@ -140,31 +146,41 @@ impl Ingest {
             activities: activities.len() as u64,
             ..Accepted::default()
         };
-        let mut by_account: BTreeMap<AccountId, Vec<Sighting>> = BTreeMap::new();
+        let mut by_account: BTreeMap<AccountId, Vec<Part>> = BTreeMap::new();
         for activity in activities {
             match activity.actor.kind {
                 ActorKind::Bot => accepted.bots += 1,
                 ActorKind::Organization => accepted.organizations += 1,
                 ActorKind::User => {
-                    let sightings = sightings(&list, &activity);
-                    accepted.unmatched += u64::from(sightings.is_empty());
-                    for (account, sighting) in sightings {
-                        by_account.entry(account).or_default().push(sighting);
+                    let parts = parts(&list, &activity);
+                    accepted.unmatched += u64::from(parts.is_empty());
+                    for (account, part) in parts {
+                        by_account.entry(account).or_default().push(part);
                     }
                 }
             }
         }
-        for (account, sightings) in by_account {
-            let recorded = self.record(account, sightings).await?;
-            accepted += Accepted {
-                captured: recorded.captured,
-                withheld: recorded.withheld,
-                joined: recorded.joined,
-                known: recorded.known,
-                erased: recorded.erased,
-                ..Accepted::default()
-            };
+        for (account, parts) in by_account {
+            accepted += self.put_down(account, parts).await?;
         }
+        Ok(accepted)
+    }
+
+    /// Puts down one account's part in the order in which it was brought.
+    async fn put_down(&self, account: AccountId, parts: Vec<Part>) -> anyhow::Result<Accepted> {
+        let mut accepted = Accepted::default();
+        let mut sightings = Vec::new();
+        for part in parts {
+            match part {
+                Part::Seen(sighting) => sightings.push(sighting),
+                Part::Gone(gone) => {
+                    accepted += self.record(account, std::mem::take(&mut sightings)).await?;
+                    let is_news = take_star_back(&self.writer, account, &gone).await;
+                    accepted.taken_back += u64::from(is_news.context("recording a star that was taken back")?);
+                }
+            }
+        }
+        accepted += self.record(account, sightings).await?;
         Ok(accepted)
     }
 
@@ -178,16 +194,25 @@ impl Ingest {
         let repos = tracked_repos::all(&*self.views)
             .await
             .context("reading the tracked repositories")?;
+        let called = |row: &TrackedRepoRow| {
+            let called = row.called.clone().filter(|called| *called != row.full_name)?;
+            Some((row.account, row.full_name.clone(), called))
+        };
+        let renamed: Vec<_> = repos.iter().filter_map(called).collect();
         let keywords = tracked_keywords::all(&*self.views)
             .await
             .context("reading the tracked keywords")?;
         let list = tokio::task::spawn_blocking(move || {
-            Watchlist::build(
+            let mut list = Watchlist::build(
                 repos.into_iter().map(|row| (row.account, row.full_name)),
                 keywords
                     .into_iter()
                     .map(|row| (row.account, row.keyword, row.scan_targets)),
-            )
+            )?;
+            for (account, tracked_as, called) in renamed {
+                list.rename(account, tracked_as, &called);
+            }
+            anyhow::Ok(list)
         });
         let list = Arc::new(list.await.context("building the watchlist")??);
         *self.built() = Some(Built {
@@ -201,7 +226,10 @@ impl Ingest {
         self.watchlist.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn record(&self, account: AccountId, sightings: Vec<Sighting>) -> anyhow::Result<RecordedSignals> {
+    async fn record(&self, account: AccountId, sightings: Vec<Sighting>) -> anyhow::Result<Accepted> {
+        if sightings.is_empty() {
+            return Ok(Accepted::default());
+        }
         let turn = self.turn(account).await?;
         let mut waits = BUSY_WAITS.into_iter();
         loop {
@@ -213,7 +241,14 @@ impl Ingest {
                     sighting::note(&*self.store, account, &recorded.again, self.writer.clock.now())
                         .await
                         .context("noting further sources of signals")?;
-                    return Ok(recorded);
+                    return Ok(Accepted {
+                        captured: recorded.captured,
+                        withheld: recorded.withheld,
+                        joined: recorded.joined,
+                        known: recorded.known,
+                        erased: recorded.erased,
+                        ..Accepted::default()
+                    });
                 }
                 Err(error @ (CommandError::Busy | CommandError::Contended)) => match waits.next() {
                     Some(wait) => tokio::time::sleep(wait).await,
@@ -294,8 +329,16 @@ impl Ingest {
     }
 }
 
+/// An account's part of what was brought.
+enum Part {
+    /// A signal.
+    Seen(Sighting),
+    /// A star that was taken back.
+    Gone(StarGone),
+}
+
 /// What each account that asked for the activity is to record.
-fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)> {
+fn parts(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Part)> {
     let matches = list.matches(activity);
     if matches.is_empty() {
         return Vec::new();
@@ -304,28 +347,44 @@ fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)
     let Ok(repo) = activity.repo.parse::<RepoName>() else {
         return Vec::new();
     };
+    let part = |Match {
+                    account,
+                    found,
+                    tracked_as,
+                }: Match| {
+        let repo = tracked_as.unwrap_or_else(|| repo.clone());
+        (account, part(activity, repo, found))
+    };
+    matches.into_iter().map(part).collect()
+}
+
+fn part(activity: &Activity, repo: RepoName, found: Option<Found>) -> Part {
     let (kind, url) = match &activity.act {
         Act::Starred => (SignalKind::Stargazer, None),
         Act::Wrote { target, url, .. } => (target.signal_kind(), Some(url)),
-    };
-    let sighting = |Match { account, found }: Match| {
-        let (keyword, snippet) = found.map(|found| (found.keyword, found.snippet)).unzip();
-        let sighting = Sighting {
-            kind,
-            keyword,
-            occurred_at: activity.occurred_at,
-            collector: activity.collector,
-            person: SignalPerson {
+        Act::Unstarred => {
+            return Part::Gone(StarGone {
                 user_id: activity.actor.id,
-                login: activity.actor.login.clone(),
-                repo: repo.clone(),
-                url: url.cloned(),
-                snippet,
-            },
-        };
-        (account, sighting)
+                repo,
+                at: activity.occurred_at,
+                collector: activity.collector,
+            });
+        }
     };
-    matches.into_iter().map(sighting).collect()
+    let (keyword, snippet) = found.map(|found| (found.keyword, found.snippet)).unzip();
+    Part::Seen(Sighting {
+        kind,
+        keyword,
+        occurred_at: activity.occurred_at,
+        collector: activity.collector,
+        person: SignalPerson {
+            user_id: activity.actor.id,
+            login: activity.actor.login.clone(),
+            repo,
+            url: url.cloned(),
+            snippet,
+        },
+    })
 }
 
 fn count(recorded: &RecordedSignals) {

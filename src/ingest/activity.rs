@@ -22,6 +22,8 @@ pub struct Activity {
 pub enum Act {
     /// The repository was starred.
     Starred,
+    /// The star was taken back.
+    Unstarred,
     /// Something was written.
     Wrote {
         /// What kind of place it was written in.

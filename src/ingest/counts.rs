@@ -1,9 +1,9 @@
 //! Counts the stars of all tracked repositories, many to a query, so that feeds are read where something moved.
 //!
 //! A repository that moved is counted every five minutes, one that stands still less and less often. What it is called by
-//! now, and how much of its growth was captured, is put down along the way.
+//! now, and how much of its growth was captured, is put down along the way; that it is private or not there is told.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +15,7 @@ use super::coverage::Coverage;
 use super::outage::Outage;
 use super::plan::SHORTEST_SWEEP;
 use super::poll_repos::Tracked;
+use super::standing;
 use super::star_count::{self, Counted};
 use super::width::Width;
 use crate::commands::rename_repo;
@@ -27,6 +28,19 @@ const LONGEST: Duration = Duration::from_hours(1);
 /// Repositories in a query at most; GitHub has answered more, at times.
 const MOST: usize = 100;
 
+/// What a query told besides numbers, each by the repositories that it was told of.
+#[derive(Debug, Default)]
+pub struct Swept {
+    /// Their numbers moved.
+    pub moved: Vec<String>,
+    /// They are private.
+    pub hidden: Vec<String>,
+    /// They were private, and are not any more.
+    pub shown: Vec<String>,
+    /// There are none of that name, or they are hidden from us.
+    pub absent: Vec<String>,
+}
+
 /// The sweep.
 pub struct Counts {
     ingest: Arc<Ingest>,
@@ -36,6 +50,8 @@ pub struct Counts {
     known: HashMap<String, Counted>,
     /// What each repository was last said to be called.
     called: HashMap<String, RepoName>,
+    /// Those that are private.
+    hidden: HashSet<String>,
     width: Width,
     /// GitHub asked to wait, or refuses.
     until: Option<Timestamp>,
@@ -48,6 +64,9 @@ impl Counts {
         let known = star_count::all(&*ingest.store)
             .await
             .context("reading numbers of stars")?;
+        let hidden = standing::hidden(&*ingest.store)
+            .await
+            .context("reading which repositories are private")?;
         Ok(Self {
             coverage: Coverage::open(ingest.clone()).await?,
             ingest,
@@ -55,6 +74,7 @@ impl Counts {
             lease,
             known: known.into_iter().map(|row| (row.repo.clone(), row)).collect(),
             called: HashMap::new(),
+            hidden,
             width: Width::up_to(MOST),
             until: None,
             outage: Outage::none("count of stars"),
@@ -77,8 +97,14 @@ impl Counts {
                 .context("dropping a number of stars")?;
             self.known.remove(&repo);
             self.called.remove(&repo);
+            self.hidden.remove(&repo);
         }
         Ok(())
+    }
+
+    /// Whether the repository is private, so that nothing of it is to be read.
+    pub fn is_hidden(&self, repo: &str) -> bool {
+        self.hidden.contains(repo)
     }
 
     /// The repository's number of stars, if it was counted.
@@ -109,11 +135,11 @@ impl Counts {
             .map_or(Timestamp::from_micros(0), |known| known.next_at)
     }
 
-    /// Counts those that have been due for longest, as many as one query takes. Those that moved are the answer.
+    /// Counts those that have been due for longest, as many as one query takes.
     ///
     /// # Errors
     /// If storage fails; what was not put down is counted again.
-    pub async fn count(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<Vec<String>> {
+    pub async fn count(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<Swept> {
         // Those that are nearly due fill the query up: they cost nothing, and come together from then on.
         let is_near = |(at, repo): &(Timestamp, &String)| {
             let pace = self.known.get(*repo).map_or(Duration::ZERO, |known| known.pace);
@@ -139,26 +165,26 @@ impl Counts {
             }
             github::Told::Limited(until) => {
                 self.until = Some(until);
-                return Ok(Vec::new());
+                return Ok(Swept::default());
             }
             github::Told::TooMuch => {
                 if !self.width.too_much() {
                     self.outage.failed("too much for GraphQL, even one at a time", now);
                 }
-                return Ok(Vec::new());
+                return Ok(Swept::default());
             }
             github::Told::Denied(status) => {
                 tracing::warn!(status = status.as_u16(), "GitHub does not let the token use GraphQL");
                 self.until = Some(now.plus(LONGEST));
-                return Ok(Vec::new());
+                return Ok(Swept::default());
             }
             github::Told::Failed(reason) => {
                 self.outage.failed(&reason, now);
-                return Ok(Vec::new());
+                return Ok(Swept::default());
             }
         };
         self.outage.over();
-        let (mut moved, mut statements) = (Vec::new(), Vec::new());
+        let (mut swept, mut statements) = (Swept::default(), Vec::new());
         let is_cut = told.contains(&Told::Untold) && told.iter().any(|told| *told != Told::Untold);
         for ((repo, name), told) in asked.into_iter().zip(told) {
             let Some(watched) = tracked.get(&repo) else {
@@ -168,11 +194,12 @@ impl Counts {
             if is_cut && told == Told::Untold {
                 continue;
             }
+            self.note(&repo, &told, &mut swept);
             let before = self.known.get(&repo).map(|known| known.stars);
             let counted = self.put_down(&repo, (&name, watched), told, now).await?;
             statements.push(counted.save());
             if before.is_some_and(|before| before != counted.stars) {
-                moved.push(repo.clone());
+                swept.moved.push(repo.clone());
             }
             self.known.insert(repo, counted);
         }
@@ -180,7 +207,23 @@ impl Counts {
             .write(&*self.ingest.store, statements)
             .await
             .context("keeping numbers of stars")?;
-        Ok(moved)
+        Ok(swept)
+    }
+
+    /// Takes note of what was told besides the number.
+    fn note(&mut self, repo: &str, told: &Told, swept: &mut Swept) {
+        match told {
+            Told::Here { is_private: true, .. } => {
+                self.hidden.insert(repo.to_owned());
+                swept.hidden.push(repo.to_owned());
+            }
+            Told::Here { .. } if self.hidden.remove(repo) => swept.shown.push(repo.to_owned()),
+            Told::Absent => {
+                self.hidden.remove(repo);
+                swept.absent.push(repo.to_owned());
+            }
+            Told::Here { .. } | Told::Untold => {}
+        }
     }
 
     /// The next query is narrower where GitHub broke off.
@@ -202,9 +245,13 @@ impl Counts {
     ) -> anyhow::Result<Counted> {
         let before = self.known.get(repo).cloned();
         let (stars, called) = match told {
-            Told::Here { name, stars } => (stars, name),
-            // Whether it is gone the feed tells.
-            Told::Absent | Told::Untold => {
+            Told::Here {
+                name,
+                stars,
+                is_private: false,
+            } => (stars, name),
+            // Whether it is gone the feed tells; the number of a private one is not public.
+            Told::Here { .. } | Told::Absent | Told::Untold => {
                 let Some(known) = before else {
                     return Ok(Counted::first(repo, 0, now, LONGEST));
                 };
@@ -238,16 +285,22 @@ impl Counts {
         if self.called.get(repo).unwrap_or(name) == &called {
             return Ok(());
         }
-        for tracker in &watched.trackers {
-            if let SourceSubject::Repo { id, full_name } = &tracker.subject {
-                rename_repo(&self.ingest.writer, tracker.account, (*id, full_name), called.clone())
-                    .await
-                    .context("recording another name of a repository")?;
-            }
-        }
+        put_down_name(&self.ingest, watched, &called).await?;
         self.called.insert(repo.to_owned(), called);
         Ok(())
     }
+}
+
+/// Puts down for all who track a repository what it is called by now.
+pub(super) async fn put_down_name(ingest: &Ingest, watched: &Tracked, called: &RepoName) -> anyhow::Result<()> {
+    for tracker in &watched.trackers {
+        if let SourceSubject::Repo { id, full_name } = &tracker.subject {
+            rename_repo(&ingest.writer, tracker.account, (*id, full_name), called.clone())
+                .await
+                .context("recording another name of a repository")?;
+        }
+    }
+    Ok(())
 }
 
 /// Up to a tenth more, so that what began together does not stay together.

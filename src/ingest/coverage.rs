@@ -60,16 +60,19 @@ impl Coverage {
                     stars,
                     counted_at: now,
                     captured: 0,
+                    taken_back: 0,
                 },
                 Some(first) if is_ripe && counted.held_at > first => {
                     let vault = &self.ingest.writer.vault;
                     let repo = vault.repo_key(tracker.account, full_name);
                     let views = &*self.ingest.views;
                     let captured = star_coverage::captured(views, tracker.account, repo, first, counted.held_at).await;
+                    let captured = captured.context("counting captured stars")?;
                     StarCount {
                         stars: counted.held_stars,
                         counted_at: counted.held_at,
-                        captured: captured.context("counting captured stars")?,
+                        captured: captured.given,
+                        taken_back: captured.taken_back,
                     }
                 }
                 Some(_) => continue,

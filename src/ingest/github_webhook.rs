@@ -1,11 +1,12 @@
 //! Deliveries of GitHub's own webhooks: verified, taken once, recorded before they are answered.
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use database::Statement;
-use domain::Collector;
+use domain::{Collector, Timestamp};
 
 use super::accept::{Accepted, Ingest};
 use super::activity::Activity;
@@ -61,7 +62,7 @@ pub async fn receive(
         return Ok(Receipt::Duplicate);
     }
     let now = ingest.writer.clock.now();
-    let activity = match read(kind, &json(body), &now.to_string()) {
+    let activity = match activity_of(kind, &json(body), now, Collector::GithubWebhook) {
         Ok(Some(activity)) => activity,
         Ok(None) => return Ok(Receipt::Ignored),
         Err(reason) => return Ok(Receipt::Malformed(reason)),
@@ -86,14 +87,27 @@ fn json(body: &[u8]) -> Cow<'_, [u8]> {
     )
 }
 
-/// The activity, `None` if there is none in it, or why it cannot be read.
-fn read(kind: EventKind, body: &[u8], received_at: &str) -> Result<Option<Activity>, String> {
+/// The activity, `None` if there is none in it, or why it cannot be read. `at` is its time if it names none.
+pub(super) fn activity_of(
+    kind: EventKind,
+    body: &[u8],
+    at: Timestamp,
+    collector: Collector,
+) -> Result<Option<Activity>, String> {
     // What the parser says may quote the body, so only the place is told.
     let place = |error: serde_json::Error| format!("no such JSON: line {} column {}", error.line(), error.column());
     let delivery: Delivery<'_> = serde_json::from_slice(body).map_err(place)?;
     let payload: Payload<'_> = serde_json::from_slice(body).map_err(place)?;
-    match of_delivery(kind, &delivery, &payload, received_at) {
-        Ok(seen) => match seen.to_activity(Collector::GithubWebhook) {
+    // What happens in a private repository is no public act, whoever may see it.
+    if delivery
+        .repository
+        .as_ref()
+        .is_some_and(|repository| repository.private)
+    {
+        return Ok(None);
+    }
+    match of_delivery(kind, &delivery, &payload, &at.to_string()) {
+        Ok(seen) => match seen.to_activity(collector) {
             Some(activity) => Ok(Some(activity)),
             None => Err("its time is none".to_owned()),
         },
@@ -103,33 +117,49 @@ fn read(kind: EventKind, body: &[u8], received_at: &str) -> Result<Option<Activi
 }
 
 async fn was_taken(ingest: &Ingest, delivery: &str) -> anyhow::Result<bool> {
-    let query = Statement::sql(
-        "SELECT received_at FROM github_delivery WHERE delivery_id = $1",
-        vec![delivery.into()],
+    Ok(!were_taken(ingest, &[delivery]).await?.is_empty())
+}
+
+/// Those of these deliveries, by their ids, that were taken already.
+pub(super) async fn were_taken(ingest: &Ingest, deliveries: &[&str]) -> anyhow::Result<HashSet<String>> {
+    if deliveries.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let places: Vec<String> = (1..=deliveries.len()).map(|number| format!("${number}")).collect();
+    let text = format!(
+        "SELECT delivery_id FROM github_delivery WHERE delivery_id IN ({})",
+        places.join(", ")
     );
-    let rows = ingest.store.read(query).await.context("looking for the delivery")?;
-    Ok(!rows.is_empty())
+    let query = Statement::sql(text, deliveries.iter().map(|delivery| (*delivery).into()).collect());
+    let rows = ingest.store.read(query).await.context("looking for deliveries")?;
+    let taken = rows.iter().map(|row| row.text(0).map(str::to_owned));
+    Ok(taken.collect::<Result<_, _>>()?)
 }
 
 /// Only after the append: a crash in between makes GitHub's repetition welcome, and the signal keys make it harmless.
 async fn remember(ingest: &Ingest, delivery: &str) -> anyhow::Result<()> {
-    let now = ingest.writer.clock.now();
-    let oldest = now.micros() - i64::try_from(REMEMBERED.as_micros())?;
-    let statements = vec![
-        Statement::insert(
-            "github_delivery (delivery_id, received_at)",
-            "ON CONFLICT DO NOTHING",
-            vec![delivery.into(), now.micros().into()],
-        ),
-        Statement::sql(
-            "DELETE FROM github_delivery WHERE received_at < $1",
-            vec![oldest.into()],
-        ),
-    ];
+    let statements = remembering(&[delivery], ingest.writer.clock.now())?;
     ingest
         .store
         .write(statements)
         .await
         .context("remembering the delivery")?;
     Ok(())
+}
+
+/// The statements that remember these deliveries, by their ids, and forget the oldest of all.
+pub(super) fn remembering(deliveries: &[&str], now: Timestamp) -> anyhow::Result<Vec<Statement>> {
+    let oldest = now.micros() - i64::try_from(REMEMBERED.as_micros())?;
+    let remember = |delivery: &&str| {
+        Statement::insert(
+            "github_delivery (delivery_id, received_at)",
+            "ON CONFLICT DO NOTHING",
+            vec![(*delivery).into(), now.micros().into()],
+        )
+    };
+    let forget = Statement::sql(
+        "DELETE FROM github_delivery WHERE received_at < $1",
+        vec![oldest.into()],
+    );
+    Ok(deliveries.iter().map(remember).chain([forget]).collect())
 }

@@ -111,6 +111,26 @@ impl Lists {
         }
     }
 
+    /// The repository is private: its list is not for us, and whoever tracks it is told so if it was read before.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn hide(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
+        let subject = of_repo(repo);
+        if !self.cursors.contains_key(&subject) {
+            return Ok(());
+        }
+        self.standings
+            .saw(
+                &subject,
+                Collector::StargazerList,
+                Look::PRIVATE,
+                &tracked.trackers,
+                now,
+            )
+            .await
+    }
+
     /// Drops what nobody tracks any more.
     pub async fn keep(&mut self, tracked: &HashMap<String, Tracked>) -> anyhow::Result<()> {
         let kept: std::collections::HashSet<String> = tracked.keys().map(|repo| of_repo(repo)).collect();

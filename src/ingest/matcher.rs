@@ -14,11 +14,18 @@ use crate::github::activity::{Seen, SeenAct};
 /// What all accounts ask for at one moment.
 #[derive(Default)]
 pub struct Watchlist {
-    repos: HashMap<String, Vec<AccountId>>,
+    /// By name in lower case.
+    repos: HashMap<String, Vec<Tracking>>,
     /// `None` without keywords: an automaton needs one.
     automaton: Option<DoubleArrayAhoCorasick<u32>>,
     /// Who asks for the keyword with that value in the automaton.
     watchers: Vec<Vec<Watcher>>,
+}
+
+struct Tracking {
+    account: AccountId,
+    /// The name that it is tracked under, if it has another by now.
+    tracked_as: Option<RepoName>,
 }
 
 struct Watcher {
@@ -41,6 +48,8 @@ pub struct Match {
     pub account: AccountId,
     /// The keyword and the words around it, unless it was a star.
     pub found: Option<Found>,
+    /// Of a star the name that the repository is tracked under, if that is another than the one it was told by.
+    pub tracked_as: Option<RepoName>,
 }
 
 /// A keyword in a text.
@@ -63,7 +72,7 @@ impl Watchlist {
     ) -> anyhow::Result<Self> {
         let mut list = Self::default();
         for (account, repo) in repos {
-            list.repos.entry(repo.key()).or_default().push(account);
+            list.add(&repo, account, None);
         }
         let mut by_folded: BTreeMap<String, Vec<Watcher>> = BTreeMap::new();
         for (account, keyword, targets) in keywords {
@@ -86,10 +95,20 @@ impl Watchlist {
         Ok(list)
     }
 
+    /// The repository that an account tracks as `tracked_as` is called otherwise on GitHub by now.
+    pub fn rename(&mut self, account: AccountId, tracked_as: RepoName, called: &RepoName) {
+        self.add(called, account, Some(tracked_as));
+    }
+
+    fn add(&mut self, name: &RepoName, account: AccountId, tracked_as: Option<RepoName>) {
+        let tracking = Tracking { account, tracked_as };
+        self.repos.entry(name.key()).or_default().push(tracking);
+    }
+
     /// Whether any account asks for it.
     pub fn concerns(&self, seen: &Seen<'_>, scratch: &mut Scratch) -> bool {
         match seen.act {
-            SeenAct::Starred => {
+            SeenAct::Starred | SeenAct::Unstarred => {
                 scratch.text.clear();
                 scratch.text.push_str(seen.repo);
                 scratch.text.make_ascii_lowercase();
@@ -126,13 +145,14 @@ impl Watchlist {
     /// Who asks for it; of several keywords of one account the earliest in the text, of those the longest.
     pub fn matches(&self, activity: &Activity) -> Vec<Match> {
         match &activity.act {
-            Act::Starred => {
-                let accounts = self.repos.get(&activity.repo.to_ascii_lowercase());
-                let starred = |account: &AccountId| Match {
-                    account: *account,
+            Act::Starred | Act::Unstarred => {
+                let tracked = self.repos.get(&activity.repo.to_ascii_lowercase());
+                let starred = |tracking: &Tracking| Match {
+                    account: tracking.account,
                     found: None,
+                    tracked_as: tracking.tracked_as.clone(),
                 };
-                accounts.into_iter().flatten().map(starred).collect()
+                tracked.into_iter().flatten().map(starred).collect()
             }
             Act::Wrote { target, text, .. } => self.keywords_in(text, *target),
         }
@@ -155,6 +175,7 @@ impl Watchlist {
                     keyword: hit.watcher.keyword.clone(),
                     snippet: snippet(text, hit.start, hit.end),
                 }),
+                tracked_as: None,
             })
             .collect()
     }
@@ -251,6 +272,21 @@ mod tests {
             ..activity(Act::Starred)
         };
         assert_eq!(list.matches(&elsewhere), []);
+    }
+
+    #[test]
+    fn a_star_of_a_renamed_repository_is_one_of_the_name_that_is_tracked() {
+        let tracked: RepoName = "old/sdk".parse().unwrap();
+        let mut list = Watchlist::build([(account(1), tracked.clone())], []).unwrap();
+        list.rename(account(1), tracked.clone(), &"Acme/sdk".parse().unwrap());
+        let starred = |repo: &str| Activity {
+            repo: repo.into(),
+            ..activity(Act::Starred)
+        };
+        let told = |repo: &str| list.matches(&starred(repo)).pop().map(|hit| hit.tracked_as);
+        assert_eq!(told("acme/SDK"), Some(Some(tracked)));
+        assert_eq!(told("old/sdk"), Some(None));
+        assert_eq!(told("acme/kit"), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod folding;
 pub mod github_webhook;
 pub mod lists;
 pub mod matcher;
+pub mod missed;
 mod outage;
 pub mod packs;
 pub mod plan;

@@ -16,7 +16,7 @@ pub enum PollOutcome {
     Ok,
     /// GitHub asked to wait.
     Limited,
-    /// GitHub does not show it to us.
+    /// GitHub does not show it to us, or it is private.
     Denied,
     /// There is no such repository, or it is hidden from us.
     NotFound,

@@ -11,14 +11,14 @@ use event_log::Position;
 use projections::tracked_repos;
 
 use super::accept::Ingest;
-use super::counts::spread;
+use super::counts::{put_down_name, spread};
 use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use super::pulls;
 use super::source_cursor::of_repo;
 use super::standing::{Look, Standings, Tracker};
 use crate::github::events_feed::{self, PAGES, Page};
-use crate::github::{Answer, Client};
+use crate::github::{Answer, Client, repository};
 use crate::lease::Lease;
 
 /// The lease of whoever asks GitHub. The number is that of a token, of which there is one: its requests go out one after
@@ -33,6 +33,8 @@ const PACE_WITHOUT_TOKEN: Duration = Duration::from_secs(90);
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
 /// Within the age of the last sign of life a feed is looked at so often.
 const LOOKS: u32 = 4;
+/// What a repository that has moved is called by now is asked so often.
+const NAME_AGAIN: Duration = Duration::from_hours(24);
 /// The feed of a repository in which nothing happens for days is looked at so often at least.
 const LONGEST_PACE: Duration = Duration::from_hours(6);
 
@@ -81,6 +83,8 @@ pub struct Polls {
     moved: HashMap<String, Timestamp>,
     /// Until when GitHub asked not to be asked for the same feed again.
     not_before: HashMap<String, Timestamp>,
+    /// When it was last asked what a repository is called by now.
+    named_at: HashMap<String, Timestamp>,
     standings: Standings,
     outage: Outage,
 }
@@ -93,6 +97,8 @@ enum Reading {
         pace: Option<Duration>,
         /// The feed ended before what was read the last time.
         gap: bool,
+        /// The repository has another name by now.
+        is_moved: bool,
     },
     Same {
         pace: Option<Duration>,
@@ -120,6 +126,7 @@ impl Polls {
             states: states.into_iter().map(|state| (state.repo.clone(), state)).collect(),
             moved: HashMap::new(),
             not_before: HashMap::new(),
+            named_at: HashMap::new(),
             outage: Outage::none("polling"),
         })
     }
@@ -161,6 +168,41 @@ impl Polls {
             state.next_poll_at = state.next_poll_at.min(allowed.max(now));
             self.moved.insert(repo.to_owned(), now);
         }
+    }
+
+    /// The repository may be gone: its feed, which tells, is asked now if it was there the last time.
+    pub fn doubt(&mut self, repo: &str, now: Timestamp) {
+        if let Some(state) = self.states.get_mut(repo)
+            && state.outcome == PollOutcome::Ok
+        {
+            let allowed = self.not_before.get(repo).copied().unwrap_or(now);
+            state.next_poll_at = state.next_poll_at.min(allowed.max(now));
+        }
+    }
+
+    /// The repository is private: its feed is not for us, and whoever tracks it is told so.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn hide(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
+        let (Some(state), Some(tracked)) = (self.states.get_mut(repo), self.tracked.get(repo)) else {
+            return Ok(());
+        };
+        state.outcome = PollOutcome::Denied;
+        let statements = vec![state.save()];
+        self.lease
+            .write(&*self.ingest.store, statements)
+            .await
+            .context("writing the poll cursor")?;
+        self.standings
+            .saw(
+                &of_repo(repo),
+                Collector::EventsFeed,
+                Look::PRIVATE,
+                &tracked.trackers,
+                now,
+            )
+            .await
     }
 
     /// Reads the feed of a repository, by its name in lower case.
@@ -234,6 +276,7 @@ impl Polls {
             self.states.remove(&key);
             self.moved.remove(&key);
             self.not_before.remove(&key);
+            self.named_at.remove(&key);
         }
         self.tracked_from = Some(from);
         Ok(true)
@@ -265,7 +308,16 @@ impl Polls {
         let look = reading.look();
         let mut statements = Vec::new();
         match reading {
-            Reading::Pages { pages, etag, pace, gap } => {
+            Reading::Pages {
+                pages,
+                etag,
+                pace,
+                gap,
+                is_moved,
+            } => {
+                if is_moved {
+                    self.follow_name(&state.repo, now).await?;
+                }
                 let newest = pages.first().and_then(Page::newest).cloned();
                 let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
                 statements = pulls::note(&self.ingest, &bare, now).await?;
@@ -303,7 +355,7 @@ impl Polls {
     /// Reads page after page until what was read before comes up.
     async fn read(&self, repo: &RepoName, state: &PollState) -> Reading {
         let mut pages: Vec<Page> = Vec::new();
-        let (mut first_etag, mut rest) = (None, None);
+        let (mut first_etag, mut rest, mut is_moved) = (None, None, false);
         for number in 1..=PAGES {
             let etag = state.etag.as_deref().filter(|_| number == 1);
             let fresh = match self.client.get(&events_feed::path(repo, number), etag).await {
@@ -315,7 +367,7 @@ impl Polls {
                 Err(error) => return Reading::Unreachable(format!("{repo}: {error}")),
             };
             if number == 1 {
-                (first_etag, rest) = (fresh.etag, fresh.poll_interval);
+                (first_etag, rest, is_moved) = (fresh.etag, fresh.poll_interval, fresh.is_moved);
             }
             let reached = state.newest.as_ref().is_some_and(|newest| page.reaches(newest));
             pages.push(page);
@@ -325,6 +377,7 @@ impl Polls {
                     pages,
                     etag: first_etag,
                     pace: rest,
+                    is_moved,
                 };
             }
         }
@@ -333,7 +386,27 @@ impl Polls {
             etag: first_etag,
             pace: rest,
             gap: state.newest.is_some(),
+            is_moved,
         }
+    }
+
+    /// Puts down what a repository that has moved is called by now. With a token the sweep of counts says it for all.
+    async fn follow_name(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
+        let was_asked = self.named_at.get(repo).is_some_and(|at| now.since(*at) < NAME_AGAIN);
+        let Some(tracked) = self
+            .tracked
+            .get(repo)
+            .filter(|_| !was_asked && !self.client.has_token())
+        else {
+            return Ok(());
+        };
+        if let Answer::Fresh(fresh) = self.client.get(&repository::path(&tracked.name), None).await
+            && let Some(called) = repository::read_name(&fresh.body)
+        {
+            put_down_name(&self.ingest, tracked, &called).await?;
+            self.named_at.insert(repo.to_owned(), now);
+        }
+        Ok(())
     }
 
     fn succeeded(&mut self, state: &mut PollState, serves: Timestamp, pace: Option<Duration>, now: Timestamp) {

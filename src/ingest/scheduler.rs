@@ -1,6 +1,7 @@
 //! Asks GitHub what is due, one thing after the other, as [`schedule::choose`] says; for one token, on one node at a time,
 //! which holds the token's lease.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,10 +11,11 @@ use projections::tracked_keywords;
 
 use super::accept::Ingest;
 use super::budgets;
-use super::counts::Counts;
+use super::counts::{Counts, Swept};
 use super::lists::Lists;
+use super::missed::Missed;
 use super::plan::{Grant, Load, Plan};
-use super::poll_repos::Polls;
+use super::poll_repos::{Polls, Tracked};
 use super::pulls::Pulls;
 use super::schedule::{Choice, Class, Due, Turns, choose};
 use super::searches::{Kind, Searches};
@@ -34,6 +36,8 @@ enum Work {
     Feed(usize),
     /// The stargazer list of a repository.
     List(usize),
+    /// The record of what a repository's webhooks delivered.
+    Record(usize),
     /// The numbers of stars.
     Counts,
     /// Texts of pull requests.
@@ -52,6 +56,7 @@ pub struct Scheduler {
     polls: Polls,
     counts: Counts,
     lists: Lists,
+    missed: Missed,
     pulls: Pulls,
     issues: Searches,
     discussions: Searches,
@@ -71,6 +76,7 @@ impl Scheduler {
             polls: Polls::open(ingest.clone(), client.clone(), lease.clone()).await?,
             counts: Counts::open(ingest.clone(), client.clone(), lease.clone()).await?,
             lists: Lists::open(ingest.clone(), client.clone(), lease.clone()).await?,
+            missed: Missed::open(ingest.clone(), client.clone(), lease.clone()).await?,
             pulls: Pulls::open(ingest.clone(), client.clone(), lease.clone()).await?,
             issues: Searches::open(Kind::Issues, ingest.clone(), client.clone(), lease.clone()).await?,
             discussions: Searches::open(Kind::Discussions, ingest.clone(), client.clone(), lease.clone()).await?,
@@ -93,6 +99,7 @@ impl Scheduler {
         if is_changed {
             self.counts.keep(self.polls.tracked()).await?;
             self.lists.keep(self.polls.tracked()).await?;
+            self.missed.keep(self.polls.tracked()).await?;
         }
         is_changed |= self.issues.refresh().await?;
         is_changed |= self.discussions.refresh().await?;
@@ -117,22 +124,21 @@ impl Scheduler {
                         }
                     }
                     Work::List(number) => {
-                        if let Some((repo, tracked)) = names
-                            .get(number)
-                            .and_then(|repo| self.polls.tracked().get_key_value(repo))
-                        {
+                        if let Some((repo, tracked)) = named(self.polls.tracked(), &names, number) {
                             self.lists.read((repo, tracked), self.counts.stars(repo), now).await?;
+                        }
+                    }
+                    Work::Record(number) => {
+                        if let Some(named) = named(self.polls.tracked(), &names, number) {
+                            self.missed.read(named, now).await?;
                         }
                     }
                     Work::Pulls => self.pulls.read(now).await?,
                     Work::Issues => self.issues.search(now).await?,
                     Work::Discussions => self.discussions.search(now).await?,
                     Work::Counts => {
-                        let moved = self.counts.count(self.polls.tracked(), now).await?;
-                        for repo in moved {
-                            self.polls.hurry(&repo, now);
-                            self.lists.hurry(&repo, now);
-                        }
+                        let swept = self.counts.count(self.polls.tracked(), now).await?;
+                        self.heed(swept, now).await?;
                     }
                 }
                 Ok(None)
@@ -140,12 +146,31 @@ impl Scheduler {
         }
     }
 
+    /// Looks where something moved or turned up again, and leaves alone what is private.
+    async fn heed(&mut self, swept: Swept, now: Timestamp) -> anyhow::Result<()> {
+        for repo in swept.moved.iter().chain(&swept.shown) {
+            self.polls.hurry(repo, now);
+            self.lists.hurry(repo, now);
+        }
+        for repo in &swept.absent {
+            self.polls.doubt(repo, now);
+        }
+        for repo in &swept.hidden {
+            self.polls.hide(repo, now).await?;
+            if let Some(tracked) = self.polls.tracked().get(repo) {
+                self.lists.hide((repo, tracked), now).await?;
+                self.missed.hide((repo, tracked), now).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// All that is to be done, and the repositories that the work names by number.
     fn dues(&self, feeds: &[super::poll_repos::FeedDue], now: Timestamp) -> (Vec<Due<Work>>, Vec<String>) {
         let mut dues = Vec::with_capacity(feeds.len() + 1);
         let mut names = Vec::with_capacity(feeds.len());
         let paused = self.polls.pausing(now);
-        for feed in feeds {
+        for feed in feeds.iter().filter(|feed| !self.counts.is_hidden(&feed.repo)) {
             let Some(account) = self.turns.first(feed.accounts()) else {
                 continue;
             };
@@ -158,19 +183,21 @@ impl Scheduler {
             });
             names.push(feed.repo.clone());
         }
-        for (repo, at) in self.lists.due(self.polls.tracked()) {
-            let trackers = self
-                .polls
-                .tracked()
-                .get(repo)
-                .map(|tracked| tracked.trackers.as_slice());
+        let tracked = self.polls.tracked();
+        let list: fn(usize) -> Work = Work::List;
+        let lists = self.lists.due(tracked).map(|due| (list, Class::Fresh, due));
+        let record: fn(usize) -> Work = Work::Record;
+        let records = self.missed.due(tracked).map(|due| (record, Class::Sweep, due));
+        let shown = |(_, _, (repo, _)): &(_, _, (&str, _))| !self.counts.is_hidden(repo);
+        for (work, class, (repo, at)) in lists.chain(records).filter(shown) {
+            let trackers = tracked.get(repo).map(|tracked| tracked.trackers.as_slice());
             let accounts = trackers.unwrap_or_default().iter().map(|tracker| tracker.account);
             let Some(account) = self.turns.first(accounts) else {
                 continue;
             };
             dues.push(Due {
-                work: Work::List(names.len()),
-                class: Class::Fresh,
+                work: work(names.len()),
+                class,
                 resource: Resource::Core,
                 account,
                 at,
@@ -215,16 +242,16 @@ impl Scheduler {
         (dues, names)
     }
 
-    /// Puts down the budgets from time to time.
+    /// Puts down the budgets: at once if GitHub told of one for the first time, otherwise from time to time.
     async fn keep(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        if self.kept_at.is_some_and(|at| now.since(at) < KEEP_EVERY) {
+        let ledger = self.client.ledger();
+        let is_told = |ledger: &Ledger, resource| ledger.budget(resource).limit.is_some();
+        let is_new = |resource| is_told(&ledger, resource) && !is_told(&self.kept, resource);
+        let is_time = self.kept_at.is_none_or(|at| now.since(at) >= KEEP_EVERY);
+        if ledger == self.kept || !(is_time || Resource::ALL.into_iter().any(is_new)) {
             return Ok(());
         }
         self.kept_at = Some(now);
-        let ledger = self.client.ledger();
-        if ledger == self.kept {
-            return Ok(());
-        }
         self.kept = ledger;
         let statements = budgets::save(budgets::HOST, &ledger, now);
         if !statements.is_empty() {
@@ -262,6 +289,12 @@ impl Scheduler {
         }
         Ok(())
     }
+}
+
+/// The repository that work names by number.
+fn named<'a>(tracked: &'a HashMap<String, Tracked>, names: &[String], number: usize) -> Option<(&'a str, &'a Tracked)> {
+    let (repo, tracked) = tracked.get_key_value(names.get(number)?)?;
+    Some((repo, tracked))
 }
 
 /// Works for as long as it is polled. Dropping it loses nothing: how far a source was read is put down only after what was

@@ -35,6 +35,11 @@ pub fn of_keyword(folded: &str) -> String {
     format!("keyword:{folded}")
 }
 
+/// The repository that a subject names, in lower case.
+pub fn repo_of(subject: &str) -> Option<&str> {
+    subject.strip_prefix("repo:")
+}
+
 /// The keyword that a subject names.
 pub fn keyword_of(subject: &str) -> Option<&str> {
     subject.strip_prefix("keyword:")

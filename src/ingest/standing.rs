@@ -2,16 +2,17 @@
 //!
 //! What every look shows is kept here; what is worth an event the aggregates decide ([`domain::source`]).
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use database::{ColumnError, Row, Statement};
+use database::{ColumnError, Database, DatabaseError, Row, Statement};
 use domain::{AccountId, Collector, Observation, SourceReason, SourceState, SourceSubject, Timestamp};
 use projections::sources;
 use ulid::Ulid;
 
 use super::accept::Ingest;
+use super::source_cursor::repo_of;
 use crate::commands::observe_source;
 use crate::lease::Lease;
 
@@ -67,6 +68,12 @@ impl Look {
     pub const ABSENT: Self = Self {
         state: SourceState::Unavailable,
         reason: SourceReason::NotFound,
+    };
+
+    /// It is private.
+    pub const PRIVATE: Self = Self {
+        state: SourceState::Unavailable,
+        reason: SourceReason::Private,
     };
 
     /// GitHub refuses to show it, with that status.
@@ -191,6 +198,19 @@ impl Standings {
         self.looks.insert(key.clone(), (look, now));
         Ok(())
     }
+}
+
+/// The repositories, by their names in lower case, that were private when they were last looked at.
+pub(super) async fn hidden(store: &dyn Database) -> Result<HashSet<String>, DatabaseError> {
+    let query = Statement::sql(
+        "SELECT subject FROM source_look WHERE reason = $1",
+        vec![SourceReason::Private.as_str().into()],
+    );
+    let mut hidden = HashSet::new();
+    for row in store.read(query).await? {
+        hidden.extend(repo_of(row.text(0)?).map(str::to_owned));
+    }
+    Ok(hidden)
 }
 
 fn look(row: &Row) -> Result<(Place, Held), ColumnError> {

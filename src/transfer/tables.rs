@@ -38,7 +38,7 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 19] = [
+pub(super) const PROGRESS: [Table; 20] = [
     table!(
         "webhook_cursor",
         1,
@@ -87,6 +87,7 @@ pub(super) const PROGRESS: [Table; 19] = [
         "token, resource, granted, remaining, resets_at, blocked_until, noted_at"
     ),
     table!("bare_pull", 2, "repo, number, due_at, tries"),
+    table!("missed_delivery", 2, "repo, guid, hook, attempt, event, delivered_at"),
     table!("sighting", 3, "account, signal, collector, seen_at"),
     table!(
         "idempotency_key",

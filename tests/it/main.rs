@@ -12,6 +12,7 @@ mod nodes;
 mod paging;
 mod quota;
 mod secrecy;
+mod sources;
 mod supervision;
 mod tidy;
 mod views;

@@ -204,9 +204,9 @@ async fn a_developer_listens_to_what_happens_and_nothing_is_kept_of_it(home: Hom
     let heard = all_came(&receiver, people.len(), 1).await;
     let library = standardwebhooks::Webhook::new(&listening.secret).unwrap();
     let mut told = BTreeSet::new();
-    for came in heard.values() {
-        let [once] = came.as_slice() else {
-            panic!("it came {} times", came.len())
+    for times in heard.values() {
+        let [once] = times.as_slice() else {
+            panic!("it came {} times", times.len())
         };
         library.verify(&once.body, &once.headers).unwrap();
         let body: Value = serde_json::from_slice(&once.body).unwrap();

@@ -73,6 +73,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0011_backfills.sql"),
     },
     Migration {
+        number: 14,
+        name: "missed_deliveries",
+        sql: include_str!("../../../migrations/0014_missed_deliveries.sql"),
+    },
+    Migration {
         number: 15,
         name: "unfinished_erasures",
         sql: include_str!("../../../migrations/0015_unfinished_erasures.sql"),

@@ -19,6 +19,8 @@ pub struct StarCount {
     pub counted_at: Timestamp,
     /// Stars captured that were given after the first count and no later than this one.
     pub captured: u64,
+    /// Captured stars that were taken back in that time, as far as we were told.
+    pub taken_back: u64,
 }
 
 /// What is known of a repository's stars.
@@ -34,13 +36,14 @@ pub struct StarCoverage {
 
 impl StarCoverage {
     /// What there is to record. The first count is what growth is measured from; after that only that more or fewer stars
-    /// are unattributed than was said, once a day at most. Stars taken back make the growth smaller than what was given; then
-    /// nothing is said to be missing.
+    /// are unattributed than was said, once a day at most. Stars taken back make the growth smaller than what was given: those
+    /// that we were told of are added to it, and of the others it is not known what they hide.
     pub fn counted(&self, repo_id: RepoId, count: StarCount) -> Option<Event> {
         let StarCount {
             stars,
             counted_at,
             captured,
+            taken_back,
         } = count;
         let Some((first, _)) = self.first else {
             let event = StarsCounted {
@@ -51,7 +54,8 @@ impl StarCoverage {
             return Some(event.into());
         };
         let growth = stars.saturating_sub(first);
-        let unattributed = growth.saturating_sub(captured);
+        let given = stars.saturating_add(taken_back).saturating_sub(first);
+        let unattributed = given.saturating_sub(captured);
         let is_due = counted_at.since(self.told_at) >= INTERVAL;
         (is_due && unattributed != self.unattributed).then(|| {
             StarsUnattributed {
@@ -60,6 +64,7 @@ impl StarCoverage {
                 counted_at,
                 growth,
                 captured,
+                taken_back,
                 unattributed,
             }
             .into()
@@ -93,6 +98,7 @@ mod tests {
             stars,
             counted_at: Timestamp::from_secs(1_000_000 + hour * 3600),
             captured,
+            taken_back: 0,
         };
         let event = coverage.counted(RepoId::new(Ulid::from_parts(1, 1)), count);
         if let Some(event) = &event {
@@ -118,6 +124,21 @@ mod tests {
         assert_eq!(unattributed(count(&mut coverage, 30, 150, 8)), None);
         assert_eq!(unattributed(count(&mut coverage, 48, 120, 8)), None, "as was said");
         assert_eq!(unattributed(count(&mut coverage, 72, 121, 21)), Some((21, 0)));
+    }
+
+    #[test]
+    fn stars_that_are_known_to_be_taken_back_hide_no_others() {
+        let mut coverage = StarCoverage::default();
+        count(&mut coverage, 0, 100, 0);
+        // Five were given of which three were captured, and four were taken back.
+        let later = StarCount {
+            stars: 101,
+            counted_at: Timestamp::from_secs(1_000_000 + 30 * 3600),
+            captured: 3,
+            taken_back: 4,
+        };
+        let event = coverage.counted(RepoId::new(Ulid::from_parts(1, 1)), later);
+        assert_eq!(unattributed(event), Some((1, 2)));
     }
 
     #[test]

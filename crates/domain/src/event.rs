@@ -5,9 +5,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKeyId, Collector, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField,
-    RepoId, RepoName, RepoRelation, ScanTargets, Sealed, Signal, SourceReason, SourceState, SourceSubject, StartFrom,
-    Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind, WebhookReplayId, upcast,
+    ApiKeyId, Collector, DisabledReason, EventId, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName,
+    ProfileField, RepoId, RepoKey, RepoName, RepoRelation, ScanTargets, Sealed, Signal, SignalKey, SourceReason,
+    SourceState, SourceSubject, StartFrom, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
+    WebhookReplayId, upcast,
 };
 
 /// Why stored bytes are no event.
@@ -182,9 +183,9 @@ events! {
         /// When they were counted.
         counted_at: Timestamp,
     }
-    /// The public number of stars grew by more than was captured, or by less of that than was said before: whose the others
-    /// are nobody told us. All numbers are of the whole time since [`StarsCounted`].
-    StarsUnattributed v 1 {
+    /// More stars were given than were captured, or fewer more than was said before: whose the others are nobody told us. Given
+    /// were as many as the public number grew by and were taken back. All numbers are of the whole time since [`StarsCounted`].
+    StarsUnattributed v 2 {
         /// The tracked repository.
         repo_id: RepoId,
         /// Stars, as GitHub counts them.
@@ -195,6 +196,8 @@ events! {
         growth: u64,
         /// Stars captured that were given in that time.
         captured: u64,
+        /// Captured stars of which we were told in that time that they were taken back. Version 1 knew of none.
+        taken_back: u64,
         /// Stars that nobody told us of.
         unattributed: u64,
     }
@@ -231,6 +234,40 @@ events! {
         login: Option<LoginKey>,
         /// The further signal.
         signal: Signal,
+        /// Whether the lead was withheld at the time.
+        withheld: bool,
+    }
+    /// A lead took back a star that is one of its signals. Only webhooks tell of that, so it is known of own repositories.
+    StarTakenBack v 1 {
+        /// The lead.
+        lead_id: LeadId,
+        /// The signal that the star was.
+        signal: SignalKey,
+        /// The repository.
+        repo: RepoKey,
+        /// The event that recorded the signal.
+        recorded_by: EventId,
+        /// When we were told of it, in whole seconds: GitHub does not say when it happened.
+        taken_back_at: Timestamp,
+        /// Which source told of it.
+        collector: Collector,
+        /// Whether the lead was withheld at the time.
+        withheld: bool,
+    }
+    /// A lead gave a star again that it had taken back.
+    StarGivenAgain v 1 {
+        /// The lead.
+        lead_id: LeadId,
+        /// The signal that the star was the first time.
+        signal: SignalKey,
+        /// The repository.
+        repo: RepoKey,
+        /// The event that recorded the signal.
+        recorded_by: EventId,
+        /// When it happened on GitHub.
+        occurred_at: Timestamp,
+        /// Which source told of it.
+        collector: Collector,
         /// Whether the lead was withheld at the time.
         withheld: bool,
     }

@@ -102,8 +102,11 @@ words!(
         IssueSearch = "issue_search",
         /// The list of those who starred a repository, for its admins and collaborators.
         StargazerList = "stargazer_list",
+        /// GitHub's record of a webhook's deliveries: those that did not arrive.
+        WebhookDeliveries = "webhook_deliveries",
     }
-    all = "archive, code_search, discussion_search, events_feed, github_webhook, issue_search, stargazer_list"
+    all = "archive, code_search, discussion_search, events_feed, github_webhook, issue_search, stargazer_list, \
+           webhook_deliveries"
 );
 
 impl ScanTarget {

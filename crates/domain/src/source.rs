@@ -39,6 +39,8 @@ words!(
         NotFound = "not_found",
         /// GitHub must not show it (451).
         Legal = "legal",
+        /// It is private: what happens there is nobody's to hear of, whoever may see it.
+        Private = "private",
         /// The list is empty though the public count is not zero.
         Empty = "empty",
         /// The requests that GitHub grants are used up.
@@ -48,7 +50,7 @@ words!(
         /// Nobody gave us a token that GitHub would show it to.
         NoToken = "no_token",
     }
-    all = "answered, unauthorized, forbidden, not_found, legal, empty, rate_limit, no_answer, no_token"
+    all = "answered, unauthorized, forbidden, not_found, legal, private, empty, rate_limit, no_answer, no_token"
 );
 
 /// What a source feeds.

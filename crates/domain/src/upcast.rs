@@ -33,6 +33,16 @@ pub const STEPS: &[Step] = &[
         raise: |data| unknown("last_failure", data),
     },
     Step {
+        name: "StarsUnattributed",
+        from: 1,
+        raise: |mut data| {
+            if let Some(fields) = data.as_object_mut() {
+                fields.insert("taken_back".to_owned(), json!(0));
+            }
+            data
+        },
+    },
+    Step {
         name: "LeadCaptured",
         from: 1,
         raise: |data| unknown("login", data),

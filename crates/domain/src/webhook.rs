@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::signal::words;
 use crate::timestamp::InvalidTimestamp;
-use crate::{Keyword, RepoName, SignalKind, Timestamp};
+use crate::{Keyword, RepoName, SignalKind, SourceSubject, Timestamp};
 
 words!(
     /// What an endpoint can hear of.
@@ -139,6 +139,15 @@ impl WebhookFilters {
             && (self.repos.is_empty() || self.repos.contains(repo))
             && (self.keywords.is_empty() || fits_keyword())
     }
+
+    /// Whether an endpoint with these filters hears of a source of that repository or keyword. The kinds of signals have no
+    /// say in it, nor have repositories in what feeds a keyword, or keywords in what feeds a repository.
+    pub fn fit_source(&self, subject: &SourceSubject) -> bool {
+        match subject {
+            SourceSubject::Repo { full_name, .. } => self.repos.is_empty() || self.repos.contains(full_name),
+            SourceSubject::Keyword { keyword, .. } => self.keywords.is_empty() || self.keywords.contains(keyword),
+        }
+    }
 }
 
 fn distinct<T: PartialEq>(list: &'static str, entries: Vec<T>) -> Result<Vec<T>, TooManyEntries> {
@@ -210,7 +219,10 @@ impl<'de> Deserialize<'de> for StartFrom {
 
 #[cfg(test)]
 mod tests {
+    use ulid::Ulid;
+
     use super::*;
+    use crate::{KeywordId, RepoId};
 
     fn repo(name: &str) -> RepoName {
         name.parse().unwrap()
@@ -246,6 +258,31 @@ mod tests {
             (refused.list, refused.to_string().as_str()),
             ("keywords", "must have 100 entries at most")
         );
+    }
+
+    #[test]
+    fn a_source_is_heard_of_by_what_it_feeds() {
+        let filters = WebhookFilters {
+            signal_types: vec![SignalKind::KeywordCode],
+            repos: vec![repo("acme/sdk")],
+            keywords: Vec::new(),
+        };
+        let of_repo = |name: &str| SourceSubject::Repo {
+            id: RepoId::new(Ulid::from_parts(1, 1)),
+            full_name: repo(name),
+        };
+        let of_keyword = |keyword: &str| SourceSubject::Keyword {
+            id: KeywordId::new(Ulid::from_parts(1, 2)),
+            keyword: keyword.parse().unwrap(),
+        };
+        assert!(filters.fit_source(&of_repo("Acme/SDK")) && !filters.fit_source(&of_repo("acme/kit")));
+        assert!(filters.fit_source(&of_keyword("docker")));
+        let filters = WebhookFilters {
+            keywords: vec!["rival".parse().unwrap()],
+            ..WebhookFilters::default()
+        };
+        assert!(filters.fit_source(&of_keyword("Rival")) && !filters.fit_source(&of_keyword("docker")));
+        assert!(filters.fit_source(&of_repo("acme/kit")));
     }
 
     #[test]

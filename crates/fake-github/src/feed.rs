@@ -76,12 +76,13 @@ impl World {
         self.meet(actor);
         let id = self.new_id();
         let actor = actor.actor(&self.base);
+        let public = self.repos.get(&repo).is_none_or(|repo| !repo.private);
         let short = self.repos.get(&repo).map(|repo| repo.short(&self.base));
         let short = short.unwrap_or_default();
         let (kind, time) = (Value::from(kind), Value::from(at));
         // Written by hand, since building a tree of the payload again is most of the work of a long story.
         let json = format!(
-            r#"{{"id":"{id}","type":{kind},"actor":{actor},"repo":{short},"payload":{payload},"public":true,"created_at":{time}}}"#
+            r#"{{"id":"{id}","type":{kind},"actor":{actor},"repo":{short},"payload":{payload},"public":{public},"created_at":{time}}}"#
         );
         let told = Told {
             id,

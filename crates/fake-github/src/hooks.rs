@@ -69,6 +69,11 @@ impl World {
         id
     }
 
+    /// Removes a webhook and what is remembered of it.
+    pub fn remove_hook(&mut self, hook: u64) {
+        self.hooks.by_id.remove(&hook);
+    }
+
     /// A delivery was made, now, and the receiver answered with this status; 0 for no answer. What was sent, with its
     /// id and guid; nothing if there is no such hook.
     pub fn deliver(&mut self, hook: u64, event: &str, payload: &Value, status_code: u16) -> Option<Delivery> {

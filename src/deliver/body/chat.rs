@@ -50,6 +50,21 @@ struct Data {
     url: Option<String>,
     snippet: Option<String>,
     status: Option<LeadStatus>,
+    tracked_repo: Option<TrackedRepo>,
+    tracked_keyword: Option<TrackedKeyword>,
+    collector: String,
+    state: String,
+    reason: String,
+}
+
+#[derive(Deserialize)]
+struct TrackedRepo {
+    full_name: String,
+}
+
+#[derive(Deserialize)]
+struct TrackedKeyword {
+    keyword: String,
 }
 
 /// How a channel writes.
@@ -167,9 +182,18 @@ fn title(brief: &Brief) -> String {
             None => format!("{who} was edited"),
         },
         WebhookEventType::LeadErased => format!("The person of {} was erased", data.id.as_deref().unwrap_or("a lead")),
-        WebhookEventType::SourceDegraded => "A source of signals is out of order".to_owned(),
+        WebhookEventType::SourceDegraded => source(data),
         WebhookEventType::WebhookTest => "GitLeads reaches this channel".to_owned(),
     }
+}
+
+/// Which source does not work, and why.
+fn source(data: &Data) -> String {
+    let repo = data.tracked_repo.as_ref().map(|repo| repo.full_name.clone());
+    let keyword = || Some(format!("“{}”", cut(&data.tracked_keyword.as_ref()?.keyword, FACT)));
+    let fed = repo.or_else(keyword).unwrap_or_else(|| "a source".to_owned());
+    let [collector, state, reason] = [&data.collector, &data.state, &data.reason].map(|word| word.replace('_', " "));
+    format!("{fed}: the {collector} is {state} ({reason})")
 }
 
 /// What the person did.
@@ -345,6 +369,22 @@ mod tests {
                 "webhook.test",
                 json!({"endpoint_id": "wh_1"}),
                 "GitLeads reaches this channel",
+            ),
+            (
+                "source.degraded",
+                json!({
+                    "tracked_repo": {"id": "repo_1", "full_name": "acme/sdk"}, "tracked_keyword": null,
+                    "collector": "stargazer_list", "state": "restricted", "reason": "forbidden", "since": "x",
+                }),
+                "acme/sdk: the stargazer list is restricted (forbidden)",
+            ),
+            (
+                "source.degraded",
+                json!({
+                    "tracked_repo": null, "tracked_keyword": {"id": "kw_1", "keyword": "docker"},
+                    "collector": "issue_search", "state": "unavailable", "reason": "no_answer", "since": "x",
+                }),
+                "“docker”: the issue search is unavailable (no answer)",
             ),
         ];
         for (event, data, line) in lines {

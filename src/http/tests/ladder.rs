@@ -95,6 +95,7 @@ async fn the_coverage_holds_captured_stars_against_the_growth_of_the_public_coun
         stars: 100,
         counted_at,
         captured: 0,
+        taken_back: 0,
     };
     count_stars(&house.writer, house.account, (repo.value.repo_id, &name), first)
         .await
@@ -142,6 +143,7 @@ async fn the_coverage_holds_captured_stars_against_the_growth_of_the_public_coun
             "stars": 107,
             "growth": 7,
             "captured": 3,
+            "taken_back": 0,
             "unattributed": 3,
         })
     );

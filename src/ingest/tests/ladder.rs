@@ -8,11 +8,10 @@ use fake_github::{FakeGithub, GraphqlLimits, Misbehaviour, Post, Refusal, Repo, 
 use super::*;
 use crate::commands::{track_keyword, track_repo};
 use crate::ingest::scheduler::Scheduler;
-use crate::ingest::sighting;
 
-const SECRET: &str = "token";
+pub const SECRET: &str = "token";
 /// Whose the token is.
-const OWNER: u64 = 900;
+pub const OWNER: u64 = 900;
 
 /// A whole ingestion with its scheduler, and the GitHub that it asks.
 pub struct Story {
@@ -84,7 +83,7 @@ impl Story {
     }
 
     /// `ids` star the repository now, so that its feed tells of them.
-    fn star(&self, repo: &str, ids: std::ops::RangeInclusive<u64>) {
+    pub fn star(&self, repo: &str, ids: std::ops::RangeInclusive<u64>) {
         let at = self.room.clock.now().to_string();
         self.github.change(|world| {
             for id in ids {
@@ -94,7 +93,7 @@ impl Story {
     }
 
     /// What the log says of that source, oldest first.
-    async fn told(&self, collector: Collector) -> Vec<(SourceState, SourceReason)> {
+    pub async fn told(&self, collector: Collector) -> Vec<(SourceState, SourceReason)> {
         let events = self.room.events().await.into_iter();
         let told = events.filter_map(|recorded| match recorded.event {
             Event::SourceStateChanged(changed) if changed.collector == collector => {
@@ -115,7 +114,7 @@ impl Story {
     }
 
     /// The most requests that were sent in one minute.
-    fn busiest_minute(&self) -> usize {
+    pub fn busiest_minute(&self) -> usize {
         self.github.ledger(|requests| {
             let mut minutes = std::collections::BTreeMap::<u64, usize>::new();
             for request in requests {
@@ -126,7 +125,7 @@ impl Story {
     }
 }
 
-fn post(number: u64, author: u64, title: &str) -> Post {
+pub fn post(number: u64, author: u64, title: &str) -> Post {
     Post {
         number,
         author: User::new(author, &format!("writer-{author}")),
@@ -335,29 +334,6 @@ async fn a_pull_request_that_the_feed_tells_by_number_is_read_with_its_text() {
         .change(|world| world.open_pull("acme/kit", &post(7, 12, "Use docker"), &at));
     story.work(Duration::from_mins(30)).await;
     assert_eq!(story.room.history(12).await, ["LeadCaptured"]);
-}
-
-#[tokio::test]
-async fn a_star_that_four_sources_tell_of_is_one_signal_and_each_source_is_noted_once() {
-    let story = Story::new().await;
-    story.own().await;
-    let seen = |collector| Activity {
-        collector,
-        ..star(7, "own/sdk")
-    };
-    let sources = [
-        Collector::GithubWebhook,
-        Collector::StargazerList,
-        Collector::EventsFeed,
-        Collector::Archive,
-    ];
-    for collector in sources.into_iter().chain(sources) {
-        story.room.ingest.accept(vec![seen(collector)]).await.unwrap();
-    }
-    assert_eq!(story.room.history(7).await, ["LeadCaptured"]);
-    let further = sighting::count(story.room.store(), story.room.account).await.unwrap();
-    let further: Vec<(&str, u64)> = further.iter().map(|(word, count)| (word.as_str(), *count)).collect();
-    assert_eq!(further, [("archive", 1), ("events_feed", 1), ("stargazer_list", 1)]);
 }
 
 #[tokio::test]

@@ -1,11 +1,15 @@
 //! A whole ingestion over real databases and a clock that is told the time; the stories are in the files beside this.
 
 mod backfills;
+mod changes;
 mod door;
 mod enrichment;
+mod failures;
 mod hours;
 mod ladder;
+mod missed;
 mod polls;
+mod sightings;
 mod webhooks;
 mod week;
 

@@ -5,10 +5,10 @@ use sha2::Sha256;
 
 use super::*;
 
-const SECRET: &str = "a planted secret";
+pub const SECRET: &str = "a planted secret";
 const STAR: &str = r#"{"action":"created","starred_at":"2026-04-09T01:02:03Z","repository":{"id":1,"full_name":"acme/sdk"},"sender":{"id":11,"login":"ada-example","type":"User"}}"#;
 
-fn signed(body: &str) -> String {
+pub fn signed(body: &str) -> String {
     let mut mac = Hmac::<Sha256>::new_from_slice(SECRET.as_bytes()).unwrap();
     mac.update(body.as_bytes());
     let hex: String = mac
@@ -118,8 +118,8 @@ async fn what_is_not_signed_with_the_secret_is_refused() {
 async fn strange_payloads_are_ignored_or_called_malformed_and_never_a_fault() {
     let room = Room::new().await;
     room.track("acme/sdk").await;
-    let deleted = STAR.replace("created", "deleted");
-    for (event, body) in [("ping", "{}"), ("push", "not json"), ("star", deleted.as_str())] {
+    let private = STAR.replace(r#""id":1,"#, r#""id":1,"private":true,"#);
+    for (event, body) in [("ping", "{}"), ("push", "not json"), ("star", private.as_str())] {
         assert_eq!(
             deliver(&room, "d", event, body).await,
             Receipt::Ignored,
@@ -139,6 +139,86 @@ async fn strange_payloads_are_ignored_or_called_malformed_and_never_a_fault() {
             other => panic!("{body}: {other:?}"),
         }
     }
+}
+
+/// The same person takes the star back; GitHub does not say when.
+fn unstar() -> String {
+    STAR.replace(
+        r#""created","starred_at":"2026-04-09T01:02:03Z""#,
+        r#""deleted","starred_at":null"#,
+    )
+}
+
+#[tokio::test]
+async fn a_star_that_is_taken_back_says_so_in_the_timeline_until_it_is_given_again() {
+    let room = Room::new().await;
+    room.track("Acme/SDK").await;
+    let taken_back = async |id: &str| match deliver(&room, id, "star", &unstar()).await {
+        Receipt::Accepted(accepted) => accepted.taken_back,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(taken_back("d-1").await, 0, "nobody knows of the star");
+    deliver(&room, "d-2", "star", STAR).await;
+    assert_eq!((taken_back("d-3").await, taken_back("d-4").await), (1, 0));
+    room.settle().await;
+    let lead_id = |events: &[Recorded]| {
+        events.iter().find_map(|recorded| match &recorded.event {
+            Event::LeadCaptured(captured) => Some(captured.lead_id),
+            _ => None,
+        })
+    };
+    let lead_id = lead_id(&room.events().await).unwrap();
+    let gone = async || {
+        let detail = projections::leads::find(&*room.ingest.views, room.account, lead_id)
+            .await
+            .unwrap();
+        detail.unwrap().stars_gone.into_values().collect::<Vec<Timestamp>>()
+    };
+    assert_eq!(gone().await, [room.clock.now()]);
+
+    // The star of before, told late by another source, is no other star.
+    let late = Activity {
+        occurred_at: "2026-04-09T01:02:03Z".parse().unwrap(),
+        ..star(11, "acme/sdk")
+    };
+    room.ingest.accept(vec![late]).await.unwrap();
+    room.settle().await;
+    assert_eq!(gone().await, [room.clock.now()]);
+    room.clock.advance(Duration::from_mins(5));
+    let again = STAR.replace("2026-04-09T01:02:03Z", &room.clock.now().to_string());
+    deliver(&room, "d-5", "star", &again).await;
+    room.settle().await;
+    assert_eq!(gone().await, []);
+    assert_eq!(
+        room.history(11).await,
+        ["LeadCaptured", "StarTakenBack", "StarGivenAgain"]
+    );
+    room.erase(11).await;
+    assert_eq!(taken_back("d-6").await, 0);
+}
+
+#[tokio::test]
+async fn a_batch_is_put_down_in_its_order() {
+    let room = Room::new().await;
+    room.track("acme/sdk").await;
+    let now = room.clock.now();
+    let at = |act: Act, seconds: u64| Activity {
+        act,
+        occurred_at: now.plus(Duration::from_secs(seconds)),
+        ..star(5, "acme/sdk")
+    };
+    let batch = vec![
+        at(Act::Starred, 1),
+        at(Act::Unstarred, 2),
+        at(Act::Starred, 3),
+        at(Act::Unstarred, 4),
+    ];
+    let accepted = room.ingest.accept(batch).await.unwrap();
+    assert_eq!((accepted.captured, accepted.known, accepted.taken_back), (1, 1, 2));
+    assert_eq!(
+        room.history(5).await,
+        ["LeadCaptured", "StarTakenBack", "StarGivenAgain", "StarTakenBack"]
+    );
 }
 
 #[tokio::test]

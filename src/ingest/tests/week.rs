@@ -131,7 +131,7 @@ async fn a_week_with_one_token_exceeds_no_limit_and_loses_nothing_that_github_sh
         let first = firsts.iter().find(|first| first.repo_id == row.repo_id).unwrap();
         let key = story.room.writer.vault.repo_key(account, &row.full_name);
         let captured = star_coverage::captured(views, account, key, first.counted_at, story.room.clock.now());
-        assert_eq!(captured.await.unwrap(), shown, "{}", row.full_name);
+        assert_eq!(captured.await.unwrap().given, shown, "{}", row.full_name);
         assert_eq!(
             told.get(&row.repo_id).copied().unwrap_or(0),
             hidden,

@@ -1,0 +1,249 @@
+//! What GitHub's webhooks told while nobody was there, from GitHub's record of it.
+
+use domain::{SourceReason, SourceState};
+use fake_github::{Delivery, Misbehaviour, Request, Token, User};
+
+use super::ladder::{OWNER, SECRET, Story, post};
+use super::*;
+use crate::ingest::github_webhook::remembering;
+
+const OURS: &str = "https://leads.example.com/github/webhooks";
+const HOOKS: &str = "/repos/own/sdk/hooks";
+const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
+
+/// An own repository with a webhook, whose list of stargazers is not shown and whose feed tells of no stars: only the
+/// webhook and its record do.
+async fn story() -> (Story, u64) {
+    let story = Story::new().await;
+    let hook = story.github.change(|world| {
+        world.outage("/repos/own/sdk/stargazers", Misbehaviour::Status(404), u64::MAX);
+        world.put_hook("own/sdk", "https://ci.example.com/build", &["push"]);
+        world.put_hook("own/sdk", OURS, &["star", "issues"])
+    });
+    story.own().await;
+    (story, hook)
+}
+
+/// GitHub tells of a star of that person, who gave or took it back, and the receiver answers with this status.
+fn deliver(story: &Story, hook: u64, id: u64, action: &str, status: u16) -> Delivery {
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        let payload = world.star_payload("own/sdk", &User::new(id, &format!("fan-{id}")), action, &at);
+        world.deliver(hook, "star", &payload, status).unwrap()
+    })
+}
+
+fn payloads(story: &Story) -> Vec<String> {
+    let is_one = |request: &&Request| request.path.contains("/deliveries/");
+    let requests = story.github.requests();
+    requests
+        .iter()
+        .filter(is_one)
+        .map(|request| request.path.clone())
+        .collect()
+}
+
+#[tokio::test]
+async fn what_did_not_arrive_is_brought_once_and_in_its_order() {
+    let (mut story, hook) = story().await;
+    story.room.track_keyword("docker").await;
+    deliver(&story, hook, 1, "created", 202);
+    deliver(&story, hook, 2, "created", 502);
+    let arrived = deliver(&story, hook, 3, "created", 0);
+    let taken = remembering(&[&arrived.guid], story.room.clock.now()).unwrap();
+    story.room.store().write(taken).await.unwrap();
+    story.room.clock.advance(Duration::from_secs(5));
+    deliver(&story, hook, 2, "deleted", 0);
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.open_issue("own/sdk", &post(1, 4, "docker?"), &at);
+        let (event, opened) = world.thread_payload("own/sdk", 1, "opened").unwrap();
+        let (_, closed) = world.thread_payload("own/sdk", 1, "closed").unwrap();
+        world.deliver(hook, event, &opened, 500).unwrap();
+        world.deliver(hook, event, &closed, 500).unwrap();
+        // Neither the search nor the feed tells of the issue before the record does.
+        world.outage("/search/issues", Misbehaviour::Status(503), u64::MAX);
+        world.outage("/repos/own/sdk/events", Misbehaviour::Status(503), u64::MAX);
+    });
+    story.work(Duration::from_mins(5)).await;
+
+    assert_eq!(story.room.history(1).await, Vec::<&str>::new(), "it arrived elsewhere");
+    assert_eq!(story.room.history(2).await, ["LeadCaptured", "StarTakenBack"]);
+    assert_eq!(story.room.history(3).await, Vec::<&str>::new(), "it came another way");
+    assert_eq!(story.room.history(4).await, ["LeadCaptured"]);
+    let captured = story
+        .room
+        .events()
+        .await
+        .into_iter()
+        .find_map(|recorded| match recorded.event {
+            Event::LeadCaptured(captured) => Some(captured.signal),
+            _ => None,
+        });
+    let signal = captured.unwrap();
+    assert_eq!(signal.collector, Collector::WebhookDeliveries);
+    assert_eq!(signal.occurred_at.to_string(), "2026-04-10T12:00:00Z");
+    assert_eq!(payloads(&story).len(), 3);
+
+    story.restart().await;
+    story.work(Duration::from_hours(3)).await;
+    assert_eq!(payloads(&story).len(), 3, "each once");
+    assert_eq!(story.github.exceeded(), []);
+}
+
+#[tokio::test]
+async fn a_long_record_is_walked_and_read_on_where_it_was_broken_off() {
+    let (mut story, hook) = story().await;
+    for id in 1..=730 {
+        deliver(&story, hook, id, "created", if id % 5 == 0 { 0 } else { 200 });
+    }
+    // The server is ended in the midst of it, again and again.
+    for _ in 0..20 {
+        story.work(Duration::from_secs(1)).await;
+        story.restart().await;
+    }
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 146);
+    let mut read = payloads(&story);
+    let all = read.len();
+    read.sort_unstable();
+    read.dedup();
+    assert_eq!((read.len(), all), (146, 146), "each payload was read once");
+}
+
+#[tokio::test]
+async fn a_quiet_record_costs_nothing() {
+    let (mut story, hook) = story().await;
+    deliver(&story, hook, 1, "created", 200);
+    story.work(Duration::from_hours(1)).await;
+    let before = story.github.requests().len();
+    story.work(Duration::from_hours(4)).await;
+    let of_hooks: Vec<Request> = story
+        .github
+        .requests()
+        .into_iter()
+        .skip(before)
+        .filter(|request| request.path.starts_with(HOOKS))
+        .collect();
+    assert!((20..=40).contains(&of_hooks.len()), "{}", of_hooks.len());
+    assert_eq!(of_hooks.iter().map(|request| request.cost).sum::<u64>(), 0);
+}
+
+#[tokio::test]
+async fn a_webhook_that_does_not_reach_us_says_so_until_it_does() {
+    let (mut story, hook) = story().await;
+    deliver(&story, hook, 1, "created", 200);
+    story.work(Duration::from_mins(30)).await;
+    assert_eq!(story.told(Collector::GithubWebhook).await, [ACTIVE]);
+    deliver(&story, hook, 2, "created", 0);
+    story.work(Duration::from_hours(1)).await;
+    let silent = (SourceState::Unavailable, SourceReason::NoAnswer);
+    assert_eq!(story.told(Collector::GithubWebhook).await, [ACTIVE, silent]);
+    assert_eq!(story.room.history(2).await, ["LeadCaptured"]);
+    story.room.clock.advance(Duration::from_hours(25));
+    deliver(&story, hook, 3, "created", 200);
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(story.told(Collector::GithubWebhook).await, [ACTIVE, silent, ACTIVE]);
+    assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE]);
+
+    // Somebody deletes it.
+    story.github.change(|world| world.remove_hook(hook));
+    story.work(Duration::from_hours(25)).await;
+    let gone = (SourceState::Unavailable, SourceReason::NotFound);
+    assert_eq!(story.told(Collector::GithubWebhook).await.last(), Some(&gone));
+}
+
+#[tokio::test]
+async fn where_the_token_may_not_look_it_says_so_and_is_tried_once_a_day() {
+    for (status, reason) in [
+        (401, SourceReason::Unauthorized),
+        (403, SourceReason::Forbidden),
+        (404, SourceReason::NotFound),
+    ] {
+        let (mut story, hook) = story().await;
+        story.github.change(|world| match status {
+            404 => world.put_token(SECRET, Token::new(OWNER + 1)),
+            other => world.outage(HOOKS, Misbehaviour::Status(other), u64::MAX),
+        });
+        deliver(&story, hook, 1, "created", 0);
+        story.work(Duration::from_hours(30)).await;
+        let refused = (SourceState::Restricted, reason);
+        assert_eq!(story.told(Collector::WebhookDeliveries).await, [refused], "{status}");
+        assert_eq!(story.told(Collector::GithubWebhook).await, [], "{status}");
+        assert_eq!(story.github.requests_to(HOOKS).len(), 2, "{status}");
+
+        // Once it may, it finds what GitHub still remembers.
+        story.github.change(|world| {
+            world.behave();
+            world.put_token(SECRET, Token::new(OWNER));
+        });
+        story.work(Duration::from_hours(26)).await;
+        assert_eq!(
+            story.told(Collector::WebhookDeliveries).await,
+            [refused, ACTIVE],
+            "{status}"
+        );
+        assert_eq!(story.room.history(1).await, ["LeadCaptured"], "{status}");
+    }
+}
+
+#[tokio::test]
+async fn faults_on_the_way_lose_nothing() {
+    for (pattern, fault) in [
+        ("/repos/own/sdk/hooks", Misbehaviour::Status(502)),
+        ("/repos/own/sdk/hooks/*/deliveries", Misbehaviour::Truncated),
+        ("/repos/own/sdk/hooks/*/deliveries", Misbehaviour::OtherJson),
+        ("/repos/own/sdk/hooks/*/deliveries/*", Misbehaviour::Garbage),
+        ("/repos/own/sdk/hooks/*/deliveries/*", Misbehaviour::Status(500)),
+        (
+            "/repos/own/sdk/hooks/*/deliveries/*",
+            Misbehaviour::SecondaryRateLimit { retry_after: Some(40) },
+        ),
+        ("/repos/own/sdk/hooks/**", Misbehaviour::Dropped),
+    ] {
+        let (mut story, hook) = story().await;
+        for id in 1..=3 {
+            deliver(&story, hook, id, "created", 0);
+        }
+        story.github.change(|world| world.outage(pattern, fault, 4));
+        story.work(Duration::from_hours(2)).await;
+        assert_eq!(story.room.count("LeadCaptured").await, 3, "{pattern} {fault:?}");
+        assert!(
+            story.busiest_minute() <= 20,
+            "{pattern} {fault:?}: {}",
+            story.busiest_minute()
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_nobody_tracks_any_more_is_forgotten() {
+    let (mut story, hook) = story().await;
+    deliver(&story, hook, 1, "created", 0);
+    story.github.change(|world| {
+        world.outage(
+            "/repos/own/sdk/hooks/*/deliveries/*",
+            Misbehaviour::Status(502),
+            u64::MAX,
+        );
+    });
+    story.work(Duration::from_mins(5)).await;
+    let rows = async |story: &Story| {
+        let text = "SELECT count(*) FROM missed_delivery";
+        let rows = story
+            .room
+            .store()
+            .read(database::Statement::sql(text, Vec::new()))
+            .await;
+        rows.unwrap()[0].int(0).unwrap()
+    };
+    assert_eq!(rows(&story).await, 1);
+    let tracked = projections::tracked_repos::list(&*story.room.ingest.views, story.room.account).await;
+    let row = tracked.unwrap().remove(0);
+    commands::untrack_repo(&story.room.writer, story.room.account, &row.full_name, row.repo_id)
+        .await
+        .unwrap();
+    story.room.settle().await;
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(rows(&story).await, 0);
+}
