@@ -90,7 +90,10 @@ fn compare(hour: &Path, python: Option<&str>) -> anyhow::Result<()> {
     show(&asked, &on_two, megabytes * 2.0, Some(&on_one));
     let small = Process::new("gitleads", None, &[&own, "gitleads", &place, "1000"]);
     let small = small.run(1, &[hour.display().to_string()])?;
-    println!("\npeak memory of gitleads with the hour alone: {:.1} MB", small.peak_megabytes);
+    println!(
+        "\npeak memory of gitleads with the hour alone: {:.1} MB",
+        small.peak_megabytes
+    );
     agree(&asked, &on_one, &on_two)
 }
 
@@ -104,7 +107,10 @@ fn make(hour: &Path, folder: &Path, path: &str) -> anyhow::Result<f64> {
         Question::draw(&json, size)?.write(folder)?;
         let began = Instant::now();
         Question::read(folder, size)?.watchlist()?;
-        println!("{size} repositories and keywords: watchlist built in {:.2?}", began.elapsed());
+        println!(
+            "{size} repositories and keywords: watchlist built in {:.2?}",
+            began.elapsed()
+        );
     }
     let times = BYTES.div_ceil(json.len());
     let mut encoder = GzEncoder::new(File::create(path)?, Compression::default());
@@ -173,7 +179,10 @@ fn show(
             own.peak_megabytes,
             own.stars,
             own.texts,
-            alone.map_or(String::new(), |alone| format!("  {:.2}", 2.0 * alone.seconds / own.seconds))
+            alone.map_or(String::new(), |alone| format!(
+                "  {:.2}",
+                2.0 * alone.seconds / own.seconds
+            ))
         );
     }
 }
