@@ -20,8 +20,10 @@ const SHORT: usize = 2;
 /// Keys of objects. In a text their quotation marks would be escaped, so they are found as keys only. GitHub writes them in no
 /// object that is a part of an issue.
 static COMMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","comment":{"#));
-static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","type":""#));
 static PULL_REQUEST: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","pull_request":{"#));
+/// What stands behind the addresses of an author and of an actor.
+static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","type":""#));
+static REPO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"},"repo":{"#));
 
 /// An account's addresses take fewer bytes.
 const ADDRESSES: usize = 4096;
@@ -93,11 +95,12 @@ pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
     let mut is_done = false;
     walk.eat(b",")?;
     let _ = walk.more_members(|walk, key| match key {
-        // Texts have an author of their own.
         b"actor" if is_star => {
-            outline.actor = walk.user()?;
+            outline.actor = walk.user(&REPO)?;
             Some(Continue(()))
         }
+        // Texts have an author of their own.
+        b"actor" => walk.pass_actor(),
         b"repo" => {
             outline.repo = walk.repo()?;
             Some(Continue(()))
@@ -197,7 +200,7 @@ impl<'a> Walk<'a> {
                 b"html_url" => item.html_url = walk.text()?,
                 b"title" => item.title = walk.text()?,
                 b"body" => item.body = walk.text()?,
-                b"user" => item.user = walk.user()?,
+                b"user" => item.user = walk.user(&TYPE)?,
                 b"created_at" => item.created_at = walk.text()?,
                 b"submitted_at" => item.submitted_at = walk.text()?,
                 _ => return walk.pass(),
@@ -229,7 +232,19 @@ impl<'a> Walk<'a> {
         Some(found)
     }
 
-    fn user(&mut self) -> Nullable<User<'a>> {
+    fn pass_actor(&mut self) -> Walked {
+        let from = self.rest;
+        self.eat(b"{")?;
+        if self.leap(&REPO).is_none() {
+            self.rest = from;
+            return self.pass();
+        }
+        self.eat(b"}")?;
+        Some(Continue(()))
+    }
+
+    /// An account. Its addresses reach up to `behind`, unless it is of another form.
+    fn user(&mut self, behind: &Finder<'_>) -> Nullable<User<'a>> {
         if self.null()? {
             return Some(None);
         }
@@ -242,26 +257,27 @@ impl<'a> Walk<'a> {
                 _ => return walk.pass(),
             }
             if user.id.is_some() && user.login.is_some() && user.kind.is_none() {
-                walk.leap_to_type();
+                walk.leap(behind);
             }
             Some(Continue(()))
         })?;
         Some(Some(user))
     }
 
-    /// Leaps over the addresses of an account to the comma in front of its type, if it can.
-    fn leap_to_type(&mut self) -> Option<()> {
+    /// Leaps over addresses to what stands behind them. `None`, and still where it was, if that is not near, or if an object
+    /// might begin or end on the way: then it might belong to another one. Braces are a part of some addresses.
+    fn leap(&mut self, behind: &Finder<'_>) -> Option<()> {
         let near = self.rest.get(..ADDRESSES).unwrap_or(self.rest);
-        let at = TYPE.find(near)?;
-        // Braces are a part of some addresses. If one might begin or end an object, the type might be somebody else's.
+        let at = behind.find(near)?;
         let mut braces = memchr2_iter(b'{', b'}', near.get(..at)?);
         let is_outer = braces.any(|place| match near.get(place) {
             Some(b'{') => place == 0 || matches!(near.get(place - 1), Some(b':' | b',' | b'[')),
             _ => matches!(near.get(place + 1), Some(b',' | b'}' | b']')),
         });
-        if !is_outer {
-            self.rest = self.rest.get(at..)?;
+        if is_outer {
+            return None;
         }
+        self.rest = self.rest.get(at..)?;
         Some(())
     }
 

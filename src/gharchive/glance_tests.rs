@@ -127,6 +127,32 @@ fn a_glance_tells_what_the_parser_tells_of_every_kind() {
 }
 
 #[test]
+fn an_actor_of_another_form_is_passed_over_all_the_same() {
+    let issue = format!(
+        r#"{{"action":"opened","issue":{}}}"#,
+        item(r#","title":"t","body":"b""#)
+    );
+    let usual = r#"{"id":11,"login":"ada-example","url":"https://api.github.com/users/ada-example"}"#;
+    for actor in [
+        usual,
+        r#"{"id":11,"login":"ada-example","url":"https://api.github.com/users{/user}{/x}","avatar_url":"a?"}"#,
+        r#"{"id":11,"login":"ada-example","team":{"x":{"y":[{}]},"repo":{"name":"acme/other"}},"url":"a"}"#,
+        r#"{"id":11,"login":"ada-example","teams":[{"x":1},{"x":{},"repo":{"name":"acme/other"}}]}"#,
+    ] {
+        for (kind, payload) in [
+            ("WatchEvent", r#"{"action":"started"}"#),
+            ("IssuesEvent", issue.as_str()),
+        ] {
+            let line = line(kind, payload);
+            assert!(line.contains(usual));
+            let (glanced, parsed) = told(&line.replace(usual, actor));
+            assert!(parsed.contains("acme/sdk"), "{parsed}");
+            assert_eq!(glanced.as_deref(), Some(parsed.as_str()), "{kind} {actor}");
+        }
+    }
+}
+
+#[test]
 fn what_looks_unusual_is_left_to_the_parser() {
     let star = line("WatchEvent", r#"{"action":"started"}"#);
     for unusual in [

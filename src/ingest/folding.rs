@@ -42,9 +42,13 @@ pub fn fold_into(text: &str, folded: &mut Vec<u8>) {
 fn fold_ascii(text: &[u8], folded: &mut Vec<u8>) {
     let mut gap = folded.last().is_none_or(|last| *last == b' ');
     folded.reserve(text.len());
-    let (blocks, rest) = text.as_chunks::<BLOCK>();
-    for block in blocks {
-        if needs_drawing_together(block, gap) {
+    // Each block is seen beside the same bytes moved on by one, so that every byte is beside the one before it.
+    let (first, rest) = text.split_at_checked(1).unwrap_or_default();
+    draw_together(first, &mut gap, folded);
+    let (befores, _) = text.as_chunks::<BLOCK>();
+    let (blocks, rest) = rest.as_chunks::<BLOCK>();
+    for (before, block) in befores.iter().zip(blocks) {
+        if needs_drawing_together(before, block) {
             draw_together(block, &mut gap, folded);
         } else {
             folded.extend_from_slice(&block.map(|byte| byte.to_ascii_lowercase()));
@@ -54,14 +58,11 @@ fn fold_ascii(text: &[u8], folded: &mut Vec<u8>) {
     draw_together(rest, &mut gap, folded);
 }
 
-/// Whether there is other white space than single spaces. It looks at every byte, which can be done with all at once.
-fn needs_drawing_together(block: &[u8; BLOCK], gap: bool) -> bool {
-    let mut found = gap & (block.first() == Some(&b' '));
-    for (byte, next) in block.iter().zip(block.iter().skip(1)) {
-        found |= (*byte == b' ') & (*next == b' ');
-    }
-    for byte in block {
-        found |= is_control_space(*byte);
+/// Whether there may be other white space than single spaces, asked of all bytes at once.
+fn needs_drawing_together(before: &[u8; BLOCK], block: &[u8; BLOCK]) -> bool {
+    let mut found = false;
+    for (before, byte) in before.iter().zip(block) {
+        found |= is_control_space(*byte) | ((*byte == b' ') & (*before <= b' '));
     }
     found
 }
