@@ -61,12 +61,13 @@ impl Question {
         let (mut known_repos, mut known_words) = (HashSet::new(), HashSet::new());
         for line in json.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
             let event: Value = serde_json::from_slice(line)?;
-            if let (Some("WatchEvent"), Some(repo)) = (event["type"].as_str(), event["repo"]["name"].as_str())
+            let text = |place| event.pointer(place).and_then(Value::as_str);
+            if let (Some("WatchEvent"), Some(repo)) = (text("/type"), text("/repo/name"))
                 && known_repos.insert(repo.to_owned())
             {
                 repos.push(repo.to_owned());
             }
-            let title = event["payload"]["issue"]["title"].as_str().unwrap_or_default();
+            let title = text("/payload/issue/title").unwrap_or_default();
             for word in title.split(|one: char| !one.is_alphanumeric() && one != '_') {
                 let usual = word.len() >= 4 && word.bytes().all(|byte| byte.is_ascii_alphabetic());
                 if usual && known_words.insert(word.to_ascii_lowercase()) {

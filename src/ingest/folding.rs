@@ -60,11 +60,12 @@ fn fold_ascii(text: &[u8], folded: &mut Vec<u8>) {
 
 /// Whether there may be other white space than single spaces, asked of all bytes at once.
 fn needs_drawing_together(before: &[u8; BLOCK], block: &[u8; BLOCK]) -> bool {
-    let mut found = false;
+    let mut found = 0;
     for (before, byte) in before.iter().zip(block) {
-        found |= is_control_space(*byte) | ((*byte == b' ') & (*before <= b' '));
+        let doubled = u8::from(*byte == b' ') & u8::from(*before <= b' ');
+        found |= doubled | u8::from(is_control_space(*byte));
     }
-    found
+    found != 0
 }
 
 /// Appends at most a block in lower case. `gap` tells whether white space stands in front of it, and then whether it ends
@@ -73,12 +74,12 @@ fn draw_together(block: &[u8], gap: &mut bool, folded: &mut Vec<u8>) {
     let mut drawn = [0; BLOCK];
     let mut at = 0;
     for byte in block {
-        let is_space = is_control_space(*byte) || *byte == b' ';
+        let (is_space, follows) = (is_control_space(*byte) || *byte == b' ', *gap);
         if let Some(place) = drawn.get_mut(at) {
             *place = if is_space { b' ' } else { byte.to_ascii_lowercase() };
         }
         // What is one space too many is written over by what follows.
-        at += usize::from(!(is_space & *gap));
+        at += usize::from(!(is_space & follows));
         *gap = is_space;
     }
     folded.extend_from_slice(drawn.get(..at).unwrap_or_default());
