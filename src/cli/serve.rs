@@ -20,7 +20,8 @@ use crate::deliver::request::Sender;
 use crate::erasures;
 use crate::github::client::Client;
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
-use crate::ingest::{enrich, poll_repos, release, scheduler};
+use crate::ingest::scheduler::{self, Scheduler};
+use crate::ingest::{enrich, release};
 use crate::metrics;
 use crate::project;
 use crate::serve::{TaskState, Tasks, stop_signal};
@@ -174,20 +175,17 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
     let github = &app.config.github;
     let token = github.token.as_ref().map(crate::config::Secret::expose);
     let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
-    let (here, polled) = (app.clone(), client.clone());
+    let here = app.clone();
     tasks.spawn("polls", move |shutdown| {
-        let (app, client) = (here.clone(), polled.clone());
-        async move {
-            let work = |lease| scheduler::run(app.ingest.clone(), client.clone(), lease);
-            app.leases.hold(poll_repos::LEASE, &shutdown, work).await
-        }
+        let scheduler = Scheduler::new(here.ingest.clone(), client.clone(), here.leases.clone());
+        async move { shutdown.cut_off(scheduler::run(scheduler)).await }
     });
     let here = app.clone();
     tasks.spawn("enrichment", move |shutdown| {
-        let (app, client) = (here.clone(), client.clone());
+        let app = here.clone();
         async move {
-            let work = |lease| enrich::run(app.ingest.clone(), client.clone(), lease);
-            app.leases.beside(poll_repos::LEASE, &shutdown, work).await
+            let work = |lease| enrich::run(app.ingest.clone(), lease);
+            app.leases.hold(enrich::LEASE, &shutdown, work).await
         }
     });
     let here = app.clone();

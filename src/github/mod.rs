@@ -6,6 +6,7 @@ pub mod counts;
 pub mod events_feed;
 pub mod graphql;
 pub mod ledger;
+pub mod profiles;
 pub mod pulls;
 pub mod rate_budget;
 pub mod search;

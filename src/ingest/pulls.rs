@@ -9,22 +9,24 @@ use domain::{ScanTarget, Timestamp};
 
 use super::accept::Ingest;
 use super::outage::Outage;
+use super::shards::Part;
 use super::width::Width;
 use crate::github::pulls::{self, Bare, Pull};
 use crate::github::{Client, Told};
-use crate::lease::Lease;
 
 /// Pull requests in a query at most: fifty cost one point.
 const MOST: usize = 50;
 /// One that was not told of so often is given up; a search may still find it.
 const TRIES: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+/// All of them are read by one node, whoever noted them.
+const SUBJECT: &str = "pulls";
 
 /// The texts that are still to be read.
 pub struct Pulls {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     width: Width,
     until: Option<Timestamp>,
     outage: Outage,
@@ -34,11 +36,11 @@ pub struct Pulls {
 
 impl Pulls {
     /// Goes on with those that were noted.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let mut pulls = Self {
             ingest,
             client,
-            lease,
+            part,
             width: Width::up_to(MOST),
             until: None,
             outage: Outage::none("reading of pull requests"),
@@ -48,8 +50,11 @@ impl Pulls {
         Ok(pulls)
     }
 
-    /// Looks when the first of those noted is due.
+    /// Looks when the first of those noted is due, if they are this node's to read.
     pub async fn look(&mut self) -> anyhow::Result<()> {
+        if !self.part.has(SUBJECT) {
+            return Ok(());
+        }
         let query = Statement::sql("SELECT min(due_at) FROM bare_pull", Vec::new());
         let rows = self
             .ingest
@@ -131,8 +136,8 @@ impl Pulls {
             }
         }
         self.ingest.accept(activities).await?;
-        self.lease
-            .write(&*self.ingest.store, statements)
+        self.part
+            .write(&*self.ingest.store, [SUBJECT], statements)
             .await
             .context("taking pull requests off the list")
     }

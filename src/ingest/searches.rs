@@ -17,11 +17,11 @@ use super::accept::Ingest;
 use super::counts::spread;
 use super::packs;
 use super::plan::SHORTEST_SWEEP;
+use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
 use crate::github::search::{self, Page};
 use crate::github::{self, Answer, Client, Resource};
-use crate::lease::Lease;
 
 /// A keyword for which nothing is found is looked for so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -86,7 +86,7 @@ pub struct Searches {
     kind: Kind,
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     standings: Standings,
     /// By the folded keyword.
     phrases: BTreeMap<String, Phrase>,
@@ -97,20 +97,20 @@ pub struct Searches {
 
 impl Searches {
     /// Goes on where the cursors stand.
-    pub async fn open(kind: Kind, ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(kind: Kind, ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let cursors = source_cursor::all(&*ingest.store)
             .await
             .context("reading how far was searched")?;
         let own = cursors
             .into_iter()
-            .filter(|cursor| cursor.collector == kind.collector());
+            .filter(|cursor| cursor.collector == kind.collector() && part.has(&cursor.subject));
         Ok(Self {
             kind,
-            standings: Standings::open(ingest.clone(), lease.clone()).await?,
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
+            standings: Standings::open(ingest.clone(), part.clone()).await?,
             ingest,
             client,
-            lease,
+            part,
             phrases: BTreeMap::new(),
             read_from: None,
         })
@@ -132,7 +132,7 @@ impl Searches {
         for row in rows {
             let wanted = self.kind.targets().iter().copied();
             let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
-            if wanted.is_empty() {
+            if wanted.is_empty() || !self.part.has(&of_keyword(row.keyword.folded())) {
                 continue;
             }
             let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_insert(Phrase {
@@ -172,8 +172,8 @@ impl Searches {
                 "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
                 vec![subject.as_str().into(), self.kind.collector().as_str().into()],
             );
-            self.lease
-                .write(&*self.ingest.store, vec![delete])
+            self.part
+                .write(&*self.ingest.store, [subject.as_str()], vec![delete])
                 .await
                 .context("dropping how far was searched")?;
             self.standings.forget(&subject).await?;
@@ -393,8 +393,10 @@ impl Searches {
     }
 
     async fn save(&mut self, cursors: Vec<SourceCursor>) -> anyhow::Result<()> {
-        self.lease
-            .write(&*self.ingest.store, cursors.iter().map(SourceCursor::save).collect())
+        let subjects = cursors.iter().map(|cursor| cursor.subject.as_str());
+        let statements = cursors.iter().map(SourceCursor::save).collect();
+        self.part
+            .write(&*self.ingest.store, subjects, statements)
             .await
             .context("keeping how far was searched")?;
         let cursors = cursors.into_iter().map(|cursor| (cursor.subject.clone(), cursor));

@@ -34,7 +34,7 @@ impl Story {
             world.put_repo(Repo::new(1, "own/sdk"));
             world.put_repo(Repo::new(2, "acme/kit"));
         });
-        let scheduler = Self::scheduler(&room, &github).await;
+        let scheduler = Self::scheduler(&room, &github);
         Self {
             room,
             github,
@@ -42,17 +42,15 @@ impl Story {
         }
     }
 
-    async fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
+    fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
         let client = room.client(github.url(), Some(SECRET));
-        Scheduler::open(room.ingest.clone(), client, Room::lease().await)
-            .await
-            .unwrap()
+        Scheduler::new(room.ingest.clone(), client, Leases::sole())
     }
 
     /// As after a restart.
     pub async fn restart(&mut self) {
         self.room.settle().await;
-        self.scheduler = Self::scheduler(&self.room, &self.github).await;
+        self.scheduler = Self::scheduler(&self.room, &self.github);
     }
 
     /// Works for so long by the clock.

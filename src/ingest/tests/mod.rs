@@ -6,6 +6,7 @@ mod enrichment;
 mod hours;
 mod ladder;
 mod polls;
+mod shared;
 mod webhooks;
 mod week;
 
@@ -30,6 +31,7 @@ use crate::commands::{self, Writer};
 use crate::config::Roles;
 use crate::github::Client;
 use crate::lease::{Lease, Leases};
+use crate::ingest::shards::Part;
 use crate::project::Claims;
 
 /// Stands still until it is told to go on.
@@ -80,9 +82,16 @@ impl Room {
     /// An account on that plan: `tiny` takes two leads a month, `small` three.
     async fn on_plan(plan: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let open = |name: &str| Arc::new(Sqlite::open(&folder.path().join(name), Durability::Disposable).unwrap());
-        let (store, views) = (open("gitleads.db"), open("views.db"));
+        let path = folder.path().join("gitleads.db");
+        let store = Arc::new(Sqlite::open(&path, Durability::Disposable).unwrap());
         migrate(&*store, MIGRATIONS).await.unwrap();
+        Self::over(store, folder, plan).await
+    }
+
+    /// The same over a store that is there already.
+    async fn over(store: Arc<dyn Database>, folder: tempfile::TempDir, plan: &str) -> Self {
+        let path = folder.path().join("views.db");
+        let views = Arc::new(Sqlite::open(&path, Durability::Disposable).unwrap());
         let root_key = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
         let clock = Arc::new(TestClock {
             micros: AtomicI64::new("2026-04-10T12:00:00Z".parse::<Timestamp>().unwrap().micros()),
@@ -146,6 +155,11 @@ impl Room {
     /// A lease as a process has it that is alone.
     async fn lease() -> Lease {
         Leases::sole().try_acquire("alone").await.unwrap().unwrap()
+    }
+
+    /// What is a process's to ask for that is alone.
+    async fn part() -> Part {
+        Part::whole(Self::lease().await)
     }
 
     /// Waits until the read models hold what the log holds.

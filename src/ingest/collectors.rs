@@ -1,0 +1,213 @@
+//! Everything that asks GitHub in one part of what is tracked: what of it is due, and doing it. Used by the scheduler.
+
+use std::sync::Arc;
+
+use domain::{AccountId, Timestamp};
+
+use super::accept::Ingest;
+use super::counts::Counts;
+use super::lists::Lists;
+use super::poll_repos::{FeedDue, Polls};
+use super::profiles::Profiles;
+use super::pulls::Pulls;
+use super::schedule::{Class, Due, Turns};
+use super::searches::{Kind, Searches};
+use super::shards::Part;
+use crate::github::{Client, Resource};
+
+/// Something to ask; a repository stands for itself by its number among those that are due.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Work {
+    /// The events feed of a repository.
+    Feed(usize),
+    /// The stargazer list of a repository.
+    List(usize),
+    /// The numbers of stars.
+    Counts,
+    /// Texts of pull requests.
+    Pulls,
+    /// Keywords in issues and pull requests.
+    Issues,
+    /// Keywords in discussions.
+    Discussions,
+    /// Profiles, many at once.
+    Profiles,
+    /// One profile.
+    Profile,
+}
+
+/// What is to be done.
+pub(super) struct Agenda {
+    /// Each thing with its time.
+    pub dues: Vec<Due<Work>>,
+    /// The repositories that it names by number.
+    repos: Vec<String>,
+    /// When a feed is due that is not yet.
+    pub later: Option<Timestamp>,
+}
+
+/// All that asks.
+pub(super) struct Collectors {
+    polls: Polls,
+    counts: Counts,
+    lists: Lists,
+    pulls: Pulls,
+    issues: Searches,
+    discussions: Searches,
+    profiles: Profiles,
+}
+
+impl Collectors {
+    /// Goes on where everything stands in that part.
+    pub async fn open(ingest: &Arc<Ingest>, client: &Arc<Client>, part: &Part) -> anyhow::Result<Self> {
+        Ok(Self {
+            polls: Polls::open(ingest.clone(), client.clone(), part.clone()).await?,
+            counts: Counts::open(ingest.clone(), client.clone(), part.clone()).await?,
+            lists: Lists::open(ingest.clone(), client.clone(), part.clone()).await?,
+            pulls: Pulls::open(ingest.clone(), client.clone(), part.clone()).await?,
+            issues: Searches::open(Kind::Issues, ingest.clone(), client.clone(), part.clone()).await?,
+            discussions: Searches::open(Kind::Discussions, ingest.clone(), client.clone(), part.clone()).await?,
+            profiles: Profiles::new(ingest.clone(), client.clone(), part.clone()),
+        })
+    }
+
+    /// Takes up what is new to track and whom to look up, and drops what nobody tracks any more. Whether anything is tracked
+    /// otherwise.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn refresh(&mut self, now: Timestamp) -> anyhow::Result<bool> {
+        self.profiles.look(now).await?;
+        let mut is_changed = self.polls.refresh().await?;
+        if is_changed {
+            self.counts.keep(self.polls.tracked()).await?;
+            self.lists.keep(self.polls.tracked()).await?;
+        }
+        is_changed |= self.issues.refresh().await?;
+        is_changed |= self.discussions.refresh().await?;
+        Ok(is_changed)
+    }
+
+    /// All that is to be done.
+    pub fn agenda(&self, turns: &Turns, now: Timestamp) -> Agenda {
+        let (feeds, later) = self.polls.due(now);
+        let mut agenda = Agenda {
+            dues: Vec::with_capacity(feeds.len() + 1),
+            repos: Vec::with_capacity(feeds.len()),
+            later,
+        };
+        self.add_feeds(&mut agenda, &feeds, turns, now);
+        self.add_lists(&mut agenda, turns);
+        let (counts, pulls) = (self.counts.due_at(self.polls.tracked(), now), self.pulls.due_at(now));
+        let (many, one) = (self.profiles.many_due_at(now), self.profiles.one_due_at(now));
+        for (work, class, resource, at) in [
+            (Work::Counts, Class::Sweep, Resource::Graphql, counts),
+            (Work::Pulls, Class::Fresh, Resource::Graphql, pulls),
+            (Work::Profiles, Class::Enrichment, Resource::Graphql, many),
+            (Work::Profile, Class::Enrichment, Resource::Core, one),
+        ] {
+            agenda.dues.extend(at.map(|at| Due {
+                work,
+                class,
+                resource,
+                // What is done for many at once is everybody's.
+                account: AccountId::default(),
+                at,
+            }));
+        }
+        let searches = [
+            (Work::Issues, Kind::Issues, &self.issues),
+            (Work::Discussions, Kind::Discussions, &self.discussions),
+        ];
+        for (work, kind, searches) in searches {
+            let Some((at, is_new, accounts)) = searches.due() else {
+                continue;
+            };
+            agenda.dues.extend(turns.first(accounts).map(|account| Due {
+                work,
+                class: if is_new { Class::Interactive } else { Class::Sweep },
+                resource: kind.resource(),
+                account,
+                at,
+            }));
+        }
+        agenda
+    }
+
+    fn add_feeds(&self, agenda: &mut Agenda, feeds: &[FeedDue<'_>], turns: &Turns, now: Timestamp) {
+        let paused = self.polls.pausing(now);
+        for feed in feeds {
+            let Some(account) = turns.first(feed.accounts()) else {
+                continue;
+            };
+            agenda.dues.push(Due {
+                work: Work::Feed(agenda.repos.len()),
+                class: if feed.is_new { Class::Interactive } else { Class::Fresh },
+                resource: Resource::Core,
+                account,
+                at: feed.at.max(paused.unwrap_or(feed.at)),
+            });
+            agenda.repos.push(feed.repo.clone());
+        }
+    }
+
+    fn add_lists(&self, agenda: &mut Agenda, turns: &Turns) {
+        let tracked = self.polls.tracked();
+        for (repo, at) in self.lists.due(tracked) {
+            let trackers = tracked.get(repo).map(|tracked| tracked.trackers.as_slice());
+            let accounts = trackers.unwrap_or_default().iter().map(|tracker| tracker.account);
+            let Some(account) = turns.first(accounts) else {
+                continue;
+            };
+            agenda.dues.push(Due {
+                work: Work::List(agenda.repos.len()),
+                class: Class::Fresh,
+                resource: Resource::Core,
+                account,
+                at,
+            });
+            agenda.repos.push(repo.to_owned());
+        }
+    }
+
+    /// Does it.
+    ///
+    /// # Errors
+    /// If storage fails; what was not recorded is asked for again.
+    pub async fn perform(&mut self, work: Work, agenda: &Agenda, now: Timestamp) -> anyhow::Result<()> {
+        match work {
+            Work::Feed(number) => {
+                if let Some(repo) = agenda.repos.get(number) {
+                    self.polls.poll(repo, now).await?;
+                    self.pulls.look().await?;
+                }
+            }
+            Work::List(number) => {
+                let repo = agenda.repos.get(number);
+                if let Some((repo, tracked)) = repo.and_then(|repo| self.polls.tracked().get_key_value(repo)) {
+                    self.lists.read((repo, tracked), self.counts.stars(repo), now).await?;
+                }
+            }
+            Work::Pulls => self.pulls.read(now).await?,
+            Work::Issues => self.issues.search(now).await?,
+            Work::Discussions => self.discussions.search(now).await?,
+            Work::Profiles => self.profiles.many(now).await?,
+            Work::Profile => self.profiles.one(now).await?,
+            Work::Counts => {
+                for repo in self.counts.count(self.polls.tracked(), now).await? {
+                    self.polls.hurry(&repo, now);
+                    self.lists.hurry(&repo, now);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks for what other nodes left to this one.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn look(&mut self) -> anyhow::Result<()> {
+        self.pulls.look().await
+    }
+}
