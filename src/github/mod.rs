@@ -2,6 +2,7 @@
 
 pub mod activity;
 pub mod client;
+pub mod code;
 pub mod counts;
 pub mod events_feed;
 pub mod graphql;

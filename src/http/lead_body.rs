@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed, SignalKind,
+    Attribution, Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed, SignalKind,
     SignalPerson, Timestamp,
 };
 use projections::leads::{ErasedRow, LeadDetail, LeadRow, SignalRow};
@@ -102,6 +102,9 @@ struct TimelineEntry {
     recorded_at: Timestamp,
     #[schema(value_type = words::SignalCollector)]
     collector: Collector,
+    /// Why a file that a search for code found is taken to be the person's; null for every other signal.
+    #[schema(value_type = Option<words::SignalAttribution>, required)]
+    attribution: Option<Attribution>,
 }
 
 /// Where a profile field's value comes from.
@@ -355,18 +358,21 @@ pub(super) fn user_id(keys: &Keyring, row: &LeadRow) -> Option<u64> {
 }
 
 fn entry(opener: &Opener<'_>, signal: SignalRow) -> TimelineEntry {
-    let person = opener.signal(&signal);
-    let (source, found) = person.map(|person| (person.repo, (person.url, person.snippet))).unzip();
-    let (url, snippet) = found.unwrap_or_default();
+    let mut person = opener.signal(&signal);
+    let said = person.as_mut();
+    let (url, snippet, attribution) = said
+        .map(|said| (said.url.take(), said.snippet.take(), said.attribution))
+        .unwrap_or_default();
     TimelineEntry {
         r#type: signal.kind,
-        source,
+        source: person.map(|said| said.repo),
         url,
         keyword: signal.keyword,
         snippet,
         occurred_at: signal.occurred_at,
         recorded_at: signal.recorded_at,
         collector: signal.collector,
+        attribution,
     }
 }
 

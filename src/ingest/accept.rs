@@ -304,9 +304,10 @@ fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)
     let Ok(repo) = activity.repo.parse::<RepoName>() else {
         return Vec::new();
     };
-    let (kind, url) = match &activity.act {
-        Act::Starred => (SignalKind::Stargazer, None),
-        Act::Wrote { target, url, .. } => (target.signal_kind(), Some(url)),
+    let (kind, url, attribution) = match &activity.act {
+        Act::Starred => (SignalKind::Stargazer, None, None),
+        Act::Wrote { target, url, .. } => (target.signal_kind(), Some(url), None),
+        Act::Holds { url, attribution, .. } => (SignalKind::KeywordCode, Some(url), Some(*attribution)),
     };
     let sighting = |Match { account, found }: Match| {
         let (keyword, snippet) = found.map(|found| (found.keyword, found.snippet)).unzip();
@@ -321,6 +322,7 @@ fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)
                 repo: repo.clone(),
                 url: url.cloned(),
                 snippet,
+                attribution,
             },
         };
         (account, sighting)

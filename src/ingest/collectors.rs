@@ -5,6 +5,7 @@ use std::sync::Arc;
 use domain::{AccountId, Timestamp};
 
 use super::accept::Ingest;
+use super::code_hits::CodeHits;
 use super::counts::Counts;
 use super::lists::Lists;
 use super::poll_repos::{FeedDue, Polls};
@@ -30,6 +31,10 @@ pub(super) enum Work {
     Issues,
     /// Keywords in discussions.
     Discussions,
+    /// A keyword in code.
+    Code,
+    /// Whose a file is that was found.
+    CodeHit,
     /// Profiles, many at once.
     Profiles,
     /// One profile.
@@ -54,6 +59,8 @@ pub(super) struct Collectors {
     pulls: Pulls,
     issues: Searches,
     discussions: Searches,
+    code: Searches,
+    code_hits: CodeHits,
     profiles: Profiles,
 }
 
@@ -67,6 +74,8 @@ impl Collectors {
             pulls: Pulls::open(ingest.clone(), client.clone(), part.clone()).await?,
             issues: Searches::open(Kind::Issues, ingest.clone(), client.clone(), part.clone()).await?,
             discussions: Searches::open(Kind::Discussions, ingest.clone(), client.clone(), part.clone()).await?,
+            code: Searches::open(Kind::Code, ingest.clone(), client.clone(), part.clone()).await?,
+            code_hits: CodeHits::new(ingest.clone(), client.clone(), part.clone()),
             profiles: Profiles::new(ingest.clone(), client.clone(), part.clone()),
         })
     }
@@ -85,6 +94,7 @@ impl Collectors {
         }
         is_changed |= self.issues.refresh().await?;
         is_changed |= self.discussions.refresh().await?;
+        is_changed |= self.code.refresh().await?;
         Ok(is_changed)
     }
 
@@ -100,11 +110,13 @@ impl Collectors {
         self.add_lists(&mut agenda, turns);
         let (counts, pulls) = (self.counts.due_at(self.polls.tracked(), now), self.pulls.due_at(now));
         let (many, one) = (self.profiles.many_due_at(now), self.profiles.one_due_at(now));
+        let files = self.code_hits.due_at(now);
         for (work, class, resource, at) in [
             (Work::Counts, Class::Sweep, Resource::Graphql, counts),
             (Work::Pulls, Class::Fresh, Resource::Graphql, pulls),
             (Work::Profiles, Class::Enrichment, Resource::Graphql, many),
             (Work::Profile, Class::Enrichment, Resource::Core, one),
+            (Work::CodeHit, Class::Enrichment, Resource::Core, files),
         ] {
             agenda.dues.extend(at.map(|at| Due {
                 work,
@@ -118,8 +130,13 @@ impl Collectors {
         let searches = [
             (Work::Issues, Kind::Issues, &self.issues),
             (Work::Discussions, Kind::Discussions, &self.discussions),
+            (Work::Code, Kind::Code, &self.code),
         ];
         for (work, kind, searches) in searches {
+            // What was found is followed up before more is looked for.
+            if kind == Kind::Code && files.is_some() {
+                continue;
+            }
             let Some((at, is_new, accounts)) = searches.due() else {
                 continue;
             };
@@ -191,6 +208,12 @@ impl Collectors {
             Work::Pulls => self.pulls.read(now).await?,
             Work::Issues => self.issues.search(now).await?,
             Work::Discussions => self.discussions.search(now).await?,
+            Work::Code => {
+                if let Some((phrase, hits)) = self.code.search_code(now).await? {
+                    self.code_hits.take(&phrase, hits, now).await?;
+                }
+            }
+            Work::CodeHit => self.code_hits.attribute(now).await?,
             Work::Profiles => self.profiles.many(now).await?,
             Work::Profile => self.profiles.one(now).await?,
             Work::Counts => {

@@ -135,6 +135,7 @@ impl Watchlist {
                 accounts.into_iter().flatten().map(starred).collect()
             }
             Act::Wrote { target, text, .. } => self.keywords_in(text, *target),
+            Act::Holds { text, .. } => self.keywords_in(text, ScanTarget::Code),
         }
     }
 

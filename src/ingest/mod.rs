@@ -6,6 +6,7 @@ pub mod activity;
 pub mod backfill;
 pub mod backfill_hours;
 pub mod budgets;
+pub mod code_hits;
 mod collectors;
 pub mod counts;
 pub mod coverage;

@@ -77,6 +77,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "profiles",
         sql: include_str!("../../../migrations/0012_profiles.sql"),
     },
+    Migration {
+        number: 13,
+        name: "code_search",
+        sql: include_str!("../../../migrations/0013_code_search.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

@@ -92,7 +92,7 @@ impl Story {
     }
 
     /// What the log says of that source, oldest first.
-    async fn told(&self, collector: Collector) -> Vec<(SourceState, SourceReason)> {
+    pub async fn told(&self, collector: Collector) -> Vec<(SourceState, SourceReason)> {
         let events = self.room.events().await.into_iter();
         let told = events.filter_map(|recorded| match recorded.event {
             Event::SourceStateChanged(changed) if changed.collector == collector => {

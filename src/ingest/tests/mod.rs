@@ -1,6 +1,7 @@
 //! A whole ingestion over real databases and a clock that is told the time; the stories are in the files beside this.
 
 mod backfills;
+mod code;
 mod door;
 mod enrichment;
 mod hours;
