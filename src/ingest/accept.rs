@@ -135,6 +135,14 @@ impl Ingest {
     /// # Errors
     /// If storage fails or the read models lag too far behind for a quota to be counted.
     pub async fn accept(&self, activities: Vec<Activity>) -> anyhow::Result<Accepted> {
+        self.accept_for(None, activities).await
+    }
+
+    /// The same for one account alone, whose token brought it: others shall not have what it was shown.
+    ///
+    /// # Errors
+    /// As [`Ingest::accept`].
+    pub async fn accept_for(&self, only: Option<AccountId>, activities: Vec<Activity>) -> anyhow::Result<Accepted> {
         let list = self.watchlist().await?;
         let mut accepted = Accepted {
             activities: activities.len() as u64,
@@ -146,7 +154,8 @@ impl Ingest {
                 ActorKind::Bot => accepted.bots += 1,
                 ActorKind::Organization => accepted.organizations += 1,
                 ActorKind::User => {
-                    let sightings = sightings(&list, &activity);
+                    let mut sightings = sightings(&list, &activity);
+                    sightings.retain(|(account, _)| only.is_none_or(|only| only == *account));
                     accepted.unmatched += u64::from(sightings.is_empty());
                     for (account, sighting) in sightings {
                         by_account.entry(account).or_default().push(sighting);

@@ -30,10 +30,10 @@ const CLEAN_EVERY: Duration = Duration::from_hours(6);
 /// Marks asked for in one read.
 const AT_ONCE: usize = 100;
 
-/// A file that was found for a keyword, by its folded form.
+/// A file that was found for a keyword, by its key.
 #[derive(Clone)]
 struct Waiting {
-    phrase: String,
+    keyword: String,
     hit: Hit,
 }
 
@@ -69,19 +69,19 @@ impl CodeHits {
     ///
     /// # Errors
     /// If storage fails; the search finds them again.
-    pub async fn take(&mut self, phrase: &str, hits: Vec<Hit>, now: Timestamp) -> anyhow::Result<()> {
+    pub async fn take(&mut self, keyword: &str, hits: Vec<Hit>, now: Timestamp) -> anyhow::Result<()> {
         self.clean(now).await?;
-        let (unseen, seen) = unseen(&self.ingest, phrase, hits).await?;
+        let (unseen, seen) = unseen(&self.ingest, keyword, hits).await?;
         let list = self.ingest.watchlist().await?;
         let mut scratch = Scratch::default();
         // What the search took for the keyword and is none is marked, too.
         let (wanted, others): (Vec<Hit>, Vec<Hit>) = unseen
             .into_iter()
             .partition(|hit| list.finds(&hit.text, ScanTarget::Code, &mut scratch));
-        self.mark(phrase, others.iter().chain(&seen), now).await?;
+        self.mark(keyword, others.iter().chain(&seen), now).await?;
         let known: BTreeSet<(String, String)> = self.waiting.iter().map(Waiting::place).collect();
         let waiting = wanted.into_iter().map(|hit| Waiting {
-            phrase: phrase.to_owned(),
+            keyword: keyword.to_owned(),
             hit,
         });
         self.waiting.extend(waiting.filter(|one| !known.contains(&one.place())));
@@ -93,7 +93,7 @@ impl CodeHits {
     /// # Errors
     /// If storage fails; the file waits on.
     pub async fn attribute(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        let Some(Waiting { phrase, hit }) = self.waiting.front().cloned() else {
+        let Some(Waiting { keyword, hit }) = self.waiting.front().cloned() else {
             return Ok(());
         };
         let commit = match self.client.get(&hit.commits_path(), None).await {
@@ -126,22 +126,22 @@ impl CodeHits {
                 occurred_at: commit.map_or(now, |commit| commit.at),
                 collector: Collector::CodeSearch,
             };
-            self.ingest.accept(vec![activity]).await?;
+            self.ingest.accept_for(self.part.account(), vec![activity]).await?;
         }
-        self.mark(&phrase, [&hit], now).await?;
+        self.mark(&keyword, [&hit], now).await?;
         self.waiting.pop_front();
         Ok(())
     }
 
     async fn mark<'a>(
         &self,
-        phrase: &str,
+        keyword: &str,
         hits: impl IntoIterator<Item = &'a Hit>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let key = key(&self.ingest);
         // Each once: a statement changes a row once only.
-        let marks: BTreeSet<Vec<u8>> = hits.into_iter().map(|hit| mark(&key, phrase, hit)).collect();
+        let marks: BTreeSet<Vec<u8>> = hits.into_iter().map(|hit| mark(&key, keyword, hit)).collect();
         if marks.is_empty() {
             return Ok(());
         }
@@ -152,7 +152,7 @@ impl CodeHits {
             rows: marks.into_iter().map(row).collect(),
         };
         self.part
-            .write(&*self.ingest.store, [of_keyword(phrase).as_str()], vec![insert])
+            .write(&*self.ingest.store, [of_keyword(keyword).as_str()], vec![insert])
             .await
             .context("marking files that were found")
     }
@@ -188,19 +188,19 @@ fn attribute(hit: &Hit, commit: Option<&Commit>) -> Option<(Attribution, Actor)>
 }
 
 /// Those that were not followed up before, and those that were.
-pub(super) async fn unseen(ingest: &Ingest, phrase: &str, hits: Vec<Hit>) -> anyhow::Result<(Vec<Hit>, Vec<Hit>)> {
+pub(super) async fn unseen(ingest: &Ingest, keyword: &str, hits: Vec<Hit>) -> anyhow::Result<(Vec<Hit>, Vec<Hit>)> {
     let key = key(ingest);
     let mut seen: BTreeSet<Vec<u8>> = BTreeSet::new();
     for part in hits.chunks(AT_ONCE) {
         let places: Vec<String> = (1..=part.len()).map(|place| format!("${place}")).collect();
         let text = format!("SELECT mark FROM code_seen WHERE mark IN ({})", places.join(", "));
-        let marks = part.iter().map(|hit| Value::Blob(mark(&key, phrase, hit))).collect();
+        let marks = part.iter().map(|hit| Value::Blob(mark(&key, keyword, hit))).collect();
         let rows = ingest.store.read(Statement::sql(text, marks)).await;
         for row in &rows.context("looking for files that were found before")? {
             seen.insert(row.blob(0)?.to_vec());
         }
     }
-    Ok(hits.into_iter().partition(|hit| !seen.contains(&mark(&key, phrase, hit))))
+    Ok(hits.into_iter().partition(|hit| !seen.contains(&mark(&key, keyword, hit))))
 }
 
 fn key(ingest: &Ingest) -> [u8; 32] {
@@ -208,11 +208,11 @@ fn key(ingest: &Ingest) -> [u8; 32] {
 }
 
 /// What stands for a file that was found for a keyword; nobody can tell which it is without the root key.
-fn mark(key: &[u8; 32], phrase: &str, hit: &Hit) -> Vec<u8> {
+fn mark(key: &[u8; 32], keyword: &str, hit: &Hit) -> Vec<u8> {
     // A MAC over SHA-256 takes keys of every length; the empty fallback is never reached.
     let mut mac = Hmac::<Sha256>::new_from_slice(key)
         .unwrap_or_else(|_| Hmac::new(&hmac::digest::Key::<Hmac<Sha256>>::default()));
-    for part in [phrase, &hit.repo.key(), &hit.path, &hit.sha] {
+    for part in [keyword, &hit.repo.key(), &hit.path, &hit.sha] {
         mac.update(part.as_bytes());
         mac.update(&[0]);
     }

@@ -203,7 +203,7 @@ impl Lists {
             }
             let Some(last) = last else {
                 reached.through = first.newest().max(reached.through);
-                self.ingest.accept(first.stars).await?;
+                self.ingest.accept_for(self.part.account(), first.stars).await?;
                 return Ok(Ok(()));
             };
             reached.under_way = Some(UnderWay {
@@ -231,7 +231,7 @@ impl Lists {
                 (Next::Rest(_), _) => None,
                 (Next::Graphql(_), mark) => mark.map(|mark| Next::Graphql(Some(mark))),
             };
-            self.ingest.accept(page.stars).await?;
+            self.ingest.accept_for(self.part.account(), page.stars).await?;
             match next.filter(|_| !is_known) {
                 Some(next) => reached.under_way = Some(UnderWay { newest, next }),
                 None => {

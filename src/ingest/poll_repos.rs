@@ -48,7 +48,7 @@ pub struct Tracked {
 /// A feed that is to be read.
 #[derive(Debug)]
 pub struct FeedDue<'a> {
-    /// The repository's name in lower case.
+    /// The repository's key.
     pub repo: String,
     /// When.
     pub at: Timestamp,
@@ -121,7 +121,7 @@ impl Polls {
         })
     }
 
-    /// What is tracked, by the name in lower case.
+    /// What is tracked, by its key: the name in lower case, for the host's token.
     pub const fn tracked(&self) -> &HashMap<String, Tracked> {
         &self.tracked
     }
@@ -162,7 +162,7 @@ impl Polls {
         }
     }
 
-    /// Reads the feed of a repository, by its name in lower case.
+    /// Reads the feed of a repository, by its key.
     ///
     /// # Errors
     /// If storage fails; the cursor then stays where it was.
@@ -187,10 +187,11 @@ impl Polls {
             .context("reading the tracked repositories")?;
         self.tracked.clear();
         for row in rows {
-            if !self.part.has(&of_repo(&row.full_name.key())) {
+            let key = self.part.key(&row.full_name.key());
+            if !self.part.serves(row.account) || !self.part.has(&of_repo(&key)) {
                 continue;
             }
-            let tracked = self.tracked.entry(row.full_name.key()).or_insert_with(|| Tracked {
+            let tracked = self.tracked.entry(key).or_insert_with(|| Tracked {
                 name: row.full_name.clone(),
                 since: row.created_at,
                 trackers: Vec::new(),
@@ -267,11 +268,11 @@ impl Polls {
             Reading::Pages { pages, etag, pace, gap } => {
                 let newest = pages.first().and_then(Page::newest).cloned();
                 let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
-                statements = pulls::note(&self.ingest, &bare, now).await?;
+                statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
                 let newest_first = pages.into_iter().flat_map(|page| page.activities);
                 let mut activities: Vec<_> = newest_first.collect();
                 activities.reverse();
-                self.ingest.accept(activities).await?;
+                self.ingest.accept_for(self.part.account(), activities).await?;
                 if newest
                     .as_ref()
                     .is_some_and(|newest| state.newest.as_ref() != Some(newest))

@@ -113,9 +113,12 @@ impl Profiles {
     }
 
     async fn first(&self, way: Way) -> anyhow::Result<Option<Timestamp>> {
-        let text =
-            "SELECT due_at FROM enrichment WHERE by_rest = $1 AND due_at IS NOT NULL ORDER BY due_at LIMIT 1";
-        let query = Statement::sql(text, vec![way.by_rest().into()]);
+        let (own, accounts) = self.part.accounts_in_sql("account", 2);
+        let text = format!(
+            "SELECT due_at FROM enrichment WHERE by_rest = $1 AND due_at IS NOT NULL{own} ORDER BY due_at LIMIT 1"
+        );
+        let params = [vec![way.by_rest().into()], accounts].concat();
+        let query = Statement::sql(text, params);
         let rows = self.ingest.store.read(query).await.context("reading whom to look up")?;
         let at = rows.first().map(|row| row.int(0)).transpose()?;
         Ok(at.map(Timestamp::from_micros))
@@ -366,10 +369,14 @@ impl Profiles {
     async fn due(&self, ways: &[Way], most: usize, now: Timestamp) -> anyhow::Result<Vec<Due>> {
         let mut due = Vec::new();
         for way in ways {
-            let text = "SELECT account, person, event_id, sealed, etag, failures, by_rest, due_at FROM enrichment \
-                        WHERE by_rest = $1 AND due_at <= $2 ORDER BY due_at LIMIT $3";
+            let (own, accounts) = self.part.accounts_in_sql("account", 4);
+            let text = format!(
+                "SELECT account, person, event_id, sealed, etag, failures, by_rest, due_at FROM enrichment \
+                 WHERE by_rest = $1 AND due_at <= $2{own} ORDER BY due_at LIMIT $3"
+            );
             let limit = u64::try_from(most)?;
-            let query = Statement::sql(text, vec![way.by_rest().into(), now.micros().into(), limit.into()]);
+            let params = vec![way.by_rest().into(), now.micros().into(), limit.into()];
+            let query = Statement::sql(text, [params, accounts].concat());
             let rows = self.ingest.store.read(query).await.context("reading whom to look up")?;
             for row in &rows {
                 due.push((row.int(7)?, Due::load(row)?));

@@ -55,7 +55,9 @@ impl Pulls {
         if !self.part.has(SUBJECT) {
             return Ok(());
         }
-        let query = Statement::sql("SELECT min(due_at) FROM bare_pull", Vec::new());
+        let (own, like) = self.own();
+        let text = format!("SELECT min(due_at) FROM bare_pull WHERE repo {own} $1");
+        let query = Statement::sql(text, vec![like.into()]);
         let rows = self
             .ingest
             .store
@@ -124,18 +126,18 @@ impl Pulls {
         let mut statements = Vec::new();
         for ((bare, tries), told) in due.iter().zip(told) {
             if told == Pull::Untold && *tries < TRIES {
-                statements.push(later(bare, *tries, now));
+                statements.push(self.later(bare, *tries, now));
                 continue;
             }
             statements.push(Statement::sql(
                 "DELETE FROM bare_pull WHERE repo = $1 AND number = $2",
-                vec![bare.repo.as_str().into(), bare.number.into()],
+                vec![self.part.key(bare.repo.as_str()).into(), bare.number.into()],
             ));
             if let Pull::Wrote(activity) = told {
                 activities.push(*activity);
             }
         }
-        self.ingest.accept(activities).await?;
+        self.ingest.accept_for(self.part.account(), activities).await?;
         self.part
             .write(&*self.ingest.store, [SUBJECT], statements)
             .await
@@ -143,14 +145,18 @@ impl Pulls {
     }
 
     async fn due(&self, now: Timestamp) -> anyhow::Result<Vec<(Bare, u32)>> {
-        let text =
-            "SELECT repo, number, tries FROM bare_pull WHERE due_at <= $1 ORDER BY due_at, repo, number LIMIT $2";
+        let (own, like) = self.own();
+        let text = format!(
+            "SELECT repo, number, tries FROM bare_pull WHERE due_at <= $1 AND repo {own} $2 \
+             ORDER BY due_at, repo, number LIMIT $3"
+        );
         let limit = u64::try_from(self.width.get())?;
-        let query = Statement::sql(text, vec![now.micros().into(), limit.into()]);
+        let query = Statement::sql(text, vec![now.micros().into(), like.into(), limit.into()]);
         let rows = self.ingest.store.read(query).await.context("reading pull requests")?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
-            let repo = row.text(0)?.parse().map_err(|_| ColumnError {
+            let repo = row.text(0)?.rsplit(':').next().unwrap_or_default();
+            let repo = repo.parse().map_err(|_| ColumnError {
                 index: 0,
                 expected: "repository's name",
             })?;
@@ -159,28 +165,36 @@ impl Pulls {
         }
         Ok(due)
     }
-}
 
-fn later(bare: &Bare, tries: u32, now: Timestamp) -> Statement {
-    let wait = FIRST_BACKOFF.saturating_mul(1 << tries.min(6));
-    Statement::sql(
-        "UPDATE bare_pull SET tries = tries + 1, due_at = $1 WHERE repo = $2 AND number = $3",
-        vec![
-            now.plus(wait).micros().into(),
-            bare.repo.as_str().into(),
-            bare.number.into(),
-        ],
-    )
+    /// How the repositories are told from those of other tokens, in SQL.
+    fn own(&self) -> (&'static str, String) {
+        match self.part.account() {
+            Some(account) => ("LIKE", format!("{account}:%")),
+            None => ("NOT LIKE", "acct_%:%".to_owned()),
+        }
+    }
+
+    fn later(&self, bare: &Bare, tries: u32, now: Timestamp) -> Statement {
+        let wait = FIRST_BACKOFF.saturating_mul(1 << tries.min(6));
+        Statement::sql(
+            "UPDATE bare_pull SET tries = tries + 1, due_at = $1 WHERE repo = $2 AND number = $3",
+            vec![
+                now.plus(wait).micros().into(),
+                self.part.key(bare.repo.as_str()).into(),
+                bare.number.into(),
+            ],
+        )
+    }
 }
 
 /// The statements that note pull requests, if any account looks for keywords in such texts.
-pub(super) async fn note(ingest: &Ingest, bare: &[Bare], now: Timestamp) -> anyhow::Result<Vec<Statement>> {
+pub(super) async fn note(ingest: &Ingest, part: &Part, bare: &[Bare], now: Timestamp) -> anyhow::Result<Vec<Statement>> {
     if bare.is_empty() || !ingest.watchlist().await?.looks_in(ScanTarget::Prs) {
         return Ok(Vec::new());
     }
     let row = |bare: &Bare| {
         vec![
-            bare.repo.as_str().into(),
+            part.key(bare.repo.as_str()).into(),
             bare.number.into(),
             now.micros().into(),
             0_u32.into(),

@@ -14,7 +14,7 @@ use super::budgets;
 use super::collectors::Collectors;
 use super::plan::{Grant, Load, Plan};
 use super::schedule::{Choice, Turns, choose};
-use super::shards::Shards;
+use super::shards::{Shards, Whose};
 use super::token_turn::{Taken, TokenTurn};
 use crate::github::Client;
 use crate::lease::Leases;
@@ -45,11 +45,15 @@ pub struct Scheduler {
 
 impl Scheduler {
     /// Has asked nothing yet, and holds no part.
-    pub fn new(ingest: Arc<Ingest>, client: Arc<Client>, leases: Leases) -> Self {
-        let (store, token) = (ingest.store.clone(), budgets::HOST.to_owned());
+    pub fn new(ingest: Arc<Ingest>, client: Arc<Client>, whose: Whose, leases: Leases) -> Self {
+        let token = match &whose {
+            Whose::Host(_) => budgets::HOST.to_owned(),
+            Whose::Account(account) => account.to_string(),
+        };
+        let store = ingest.store.clone();
         Self {
             turn: TokenTurn::new(leases.clone(), store, client.clone(), token),
-            shards: Shards::of_host(leases),
+            shards: Shards::new(whose, leases),
             ingest,
             client,
             collectors: None,
@@ -147,9 +151,12 @@ impl Scheduler {
         let keywords = tracked_keywords::all(views)
             .await
             .context("reading the tracked keywords")?;
+        let part = self.shards.part();
+        let repos = repos.iter().filter(|row| part.serves(row.account));
+        let keywords = keywords.iter().filter(|row| part.serves(row.account));
         let load = Load::of(
-            repos.iter().map(|row| &row.full_name),
-            &keywords.iter().map(|row| (&row.keyword, &row.scan_targets)),
+            repos.map(|row| &row.full_name),
+            &keywords.map(|row| (&row.keyword, &row.scan_targets)),
         );
         let grant = if self.client.has_token() {
             Grant::TOKEN
@@ -158,10 +165,11 @@ impl Scheduler {
         };
         let plan = Plan::of(load, grant);
         if self.plan != Some(plan) {
+            let token = self.turn.token();
             if plan.disappoints() {
-                tracing::warn!(%plan, "one token is not enough for all that is tracked");
+                tracing::warn!(token, %plan, "one token is not enough for all that is tracked");
             } else {
-                tracing::info!(%plan, "what can be done with the token");
+                tracing::info!(token, %plan, "what can be done with the token");
             }
             self.plan = Some(plan);
         }

@@ -150,7 +150,8 @@ impl Searches {
         for row in rows {
             let wanted = self.kind.targets().iter().copied();
             let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
-            if wanted.is_empty() || !self.part.has(&of_keyword(row.keyword.folded())) {
+            let is_own = self.part.serves(row.account) && self.part.has(&self.subject(row.keyword.folded()));
+            if wanted.is_empty() || !is_own {
                 continue;
             }
             let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_insert(Phrase {
@@ -178,7 +179,7 @@ impl Searches {
     }
 
     async fn drop_untracked(&mut self) -> anyhow::Result<()> {
-        let tracked: std::collections::HashSet<String> = self.phrases.keys().map(|phrase| of_keyword(phrase)).collect();
+        let tracked: std::collections::HashSet<String> = self.phrases.keys().map(|phrase| self.subject(phrase)).collect();
         let left: Vec<String> = self
             .cursors
             .keys()
@@ -225,9 +226,13 @@ impl Searches {
         Some((at, is_new, trackers.map(|tracker| tracker.account)))
     }
 
+    fn subject(&self, phrase: &str) -> String {
+        of_keyword(&self.part.key(phrase))
+    }
+
     /// One that was never looked for is due since ever.
     fn next_at(&self, phrase: &str) -> Timestamp {
-        let cursor = self.cursors.get(&of_keyword(phrase));
+        let cursor = self.cursors.get(&self.subject(phrase));
         cursor.map_or(Timestamp::from_micros(0), |cursor| cursor.next_at)
     }
 
@@ -276,7 +281,7 @@ impl Searches {
         self.succeeded(&pack, until, hits, now).await
     }
 
-    /// Looks in code for the keyword that has been due for longest; the answer is what was found for it.
+    /// Looks in code for the keyword that has been due for longest; the answer is its key, and what was found for it.
     ///
     /// # Errors
     /// If storage fails; what was not put down is looked for again.
@@ -295,7 +300,7 @@ impl Searches {
                     return Ok(None);
                 }
             };
-            let (unseen, seen) = code_hits::unseen(&self.ingest, phrase, page.hits).await?;
+            let (unseen, seen) = code_hits::unseen(&self.ingest, &self.part.key(phrase), page.hits).await?;
             let is_known = unseen.is_empty();
             new += unseen.len();
             files.extend(unseen.into_iter().chain(seen));
@@ -305,7 +310,7 @@ impl Searches {
             }
         }
         self.succeeded(&pack, now, new, now).await?;
-        Ok(pack.into_iter().next().map(|phrase| (phrase, files)))
+        Ok(Some((self.part.key(phrase), files)))
     }
 
     async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), (Look, Option<Timestamp>)> {
@@ -326,7 +331,7 @@ impl Searches {
     ) -> anyhow::Result<()> {
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
-            let subject = of_keyword(phrase);
+            let subject = self.subject(phrase);
             let known = self.cursors.get(&subject).cloned();
             let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
             let mut cursor = known.unwrap_or_else(new);
@@ -352,7 +357,7 @@ impl Searches {
 
     /// From when on the keyword is looked for.
     fn since(&self, phrase: &str) -> Timestamp {
-        let cursor = self.cursors.get(&of_keyword(phrase));
+        let cursor = self.cursors.get(&self.subject(phrase));
         let reached = cursor.and_then(|cursor| cursor.reached.as_ref()?.parse::<Timestamp>().ok());
         let tracked = self.phrases.get(phrase).map(|known| known.since).unwrap_or_default();
         match reached {
@@ -374,7 +379,7 @@ impl Searches {
             items += page.items;
             newest = page.newest.max(newest);
             after = page.next;
-            self.ingest.accept(page.activities).await?;
+            self.ingest.accept_for(self.part.account(), page.activities).await?;
             if !has_next {
                 return Ok(Found::Until(now, items));
             }
@@ -430,7 +435,7 @@ impl Searches {
     ) -> anyhow::Result<()> {
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
-            let subject = of_keyword(phrase);
+            let subject = self.subject(phrase);
             let known = self.cursors.get(&subject).cloned();
             let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
             let mut cursor = known.unwrap_or_else(new);
@@ -448,7 +453,7 @@ impl Searches {
     async fn tell(&mut self, pack: &[String], look: Look, now: Timestamp) -> anyhow::Result<()> {
         for phrase in pack {
             if let Some(known) = self.phrases.get(phrase) {
-                let subject = of_keyword(phrase);
+                let subject = self.subject(phrase);
                 self.standings
                     .saw(&subject, self.kind.collector(), look, &known.trackers, now)
                     .await?;

@@ -62,6 +62,11 @@ impl TokenTurn {
         }
     }
 
+    /// Whose the token is: `host`, or an account.
+    pub fn token(&self) -> &str {
+        &self.token
+    }
+
     /// Takes the turn, if it is free.
     ///
     /// # Errors

@@ -8,6 +8,7 @@ use fake_github::{FakeGithub, GraphqlLimits, Misbehaviour, Post, Refusal, Repo, 
 use super::*;
 use crate::commands::{track_keyword, track_repo};
 use crate::ingest::scheduler::Scheduler;
+use crate::ingest::shards::Whose;
 use crate::ingest::sighting;
 
 const SECRET: &str = "token";
@@ -44,7 +45,7 @@ impl Story {
 
     fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
         let client = room.client(github.url(), Some(SECRET));
-        Scheduler::new(room.ingest.clone(), client, Leases::sole())
+        Scheduler::new(room.ingest.clone(), client, Whose::Host(Arc::default()), Leases::sole())
     }
 
     /// As after a restart.

@@ -8,6 +8,7 @@ mod hours;
 mod ladder;
 mod polls;
 mod shared;
+mod tokens;
 mod webhooks;
 mod week;
 
@@ -30,7 +31,7 @@ use super::*;
 use crate::clock::Clock;
 use crate::commands::{self, Writer};
 use crate::config::Roles;
-use crate::github::Client;
+use crate::github::{Authorization, Client};
 use crate::lease::{Lease, Leases};
 use crate::ingest::shards::Part;
 use crate::project::Claims;
@@ -222,7 +223,15 @@ impl Room {
     }
 
     fn client(&self, url: &str, token: Option<&str>) -> Arc<Client> {
-        Arc::new(Client::new(url.parse().unwrap(), token, self.clock.clone()).unwrap())
+        let authorization = match token {
+            Some(token) => Authorization::token(token).unwrap(),
+            None => Authorization::None,
+        };
+        self.client_with(url, authorization)
+    }
+
+    fn client_with(&self, url: &str, authorization: Authorization) -> Arc<Client> {
+        Arc::new(Client::new(url.parse().unwrap(), authorization, self.clock.clone()).unwrap())
     }
 
     fn store(&self) -> &dyn Database {

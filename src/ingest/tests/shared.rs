@@ -7,6 +7,7 @@ use fake_github::{FakeGithub, Misbehaviour, Post, Repo, Token, User};
 use super::*;
 use crate::engines::{Store, on_both_engines};
 use crate::ingest::scheduler::Scheduler;
+use crate::ingest::shards::Whose;
 
 on_both_engines!(
     two_nodes_share_the_polls_and_ask_for_nothing_twice,
@@ -63,7 +64,7 @@ impl Town {
         let leases = leases.unwrap();
         let client = self.room.client(self.github.url(), Some(SECRET));
         self.engines.push(Engine {
-            scheduler: Scheduler::new(self.room.ingest.clone(), client, leases.clone()),
+            scheduler: Scheduler::new(self.room.ingest.clone(), client, Whose::Host(Arc::default()), leases.clone()),
             leases,
             beaten_at: self.now(),
             asked: Vec::new(),
