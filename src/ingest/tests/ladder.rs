@@ -66,6 +66,8 @@ impl Story {
                 let wait = until.min(end).since(now).max(Duration::from_millis(1));
                 self.room.clock.advance(wait);
                 self.room.settle().await;
+                let lease = Room::lease().await;
+                while enrich::follow(&self.room.ingest, &lease).await.unwrap() {}
             } else {
                 // A request takes its time.
                 self.room.clock.advance(Duration::from_millis(50));

@@ -192,8 +192,15 @@ impl Room {
     }
 
     async fn events(&self) -> Vec<Recorded> {
-        let page = self.writer.log.read(Scope::All, Position::START, 10_000).await.unwrap();
-        page.events
+        let (mut events, mut after) = (Vec::new(), Position::START);
+        loop {
+            let page = self.writer.log.read(Scope::All, after, 10_000).await.unwrap();
+            events.extend(page.events);
+            if page.looked_to == after || page.looked_to >= page.head {
+                return events;
+            }
+            after = page.looked_to;
+        }
     }
 
     /// How often each type of event about leads stands in the log.
