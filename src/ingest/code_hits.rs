@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use database::{Database, Statement, Value};
+use database::{Statement, Value};
 use domain::{Attribution, Collector, ScanTarget, Timestamp};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use sha2::Sha256;
@@ -21,7 +21,7 @@ use super::outage::Outage;
 use super::shards::Part;
 use super::source_cursor::of_keyword;
 use crate::github::code::{Commit, Hit, read_commit};
-use crate::github::{Answer, Client};
+use crate::github::{Answer, Client, Resource};
 
 /// A file that no search has found for so long is new when one finds it again; what is recorded of it stays one signal.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
@@ -110,6 +110,8 @@ impl CodeHits {
                 self.outage.failed(&reason, now);
                 return Ok(());
             }
+            // That is about the token, and nothing about the file.
+            Answer::Denied(_) if self.client.ledger().blocked(Resource::Core, now).is_some() => return Ok(()),
             // The repository is gone, empty or hidden by now: whose it is the search said.
             Answer::Denied(_) | Answer::NotFound | Answer::Moved | Answer::NotModified { .. } => None,
         };
@@ -166,8 +168,8 @@ impl CodeHits {
         let text = "DELETE FROM code_seen WHERE seen_at < $1";
         let delete = Statement::sql(text, vec![now.micros().saturating_sub(long).into()]);
         // Whoever does it, and however often, the same rows go.
-        let store: &dyn Database = &*self.ingest.store;
-        store.write(vec![delete]).await.context("removing old marks")?;
+        let removed = self.ingest.store.write(vec![delete]).await;
+        removed.context("removing old marks")?;
         self.cleaned_at = Some(now);
         Ok(())
     }
