@@ -207,7 +207,11 @@ fn tokens(app: &App) -> anyhow::Result<Vec<(Whose, Arc<Client>)>> {
     let github = &app.config.github;
     let client = |access: Option<&Access>| -> anyhow::Result<Arc<Client>> {
         let clock = app.writer.clock.clone();
-        Ok(Arc::new(Client::new(github.api_url.clone(), authorization(access)?, clock)?))
+        Ok(Arc::new(Client::new(
+            github.api_url.clone(),
+            authorization(access)?,
+            clock,
+        )?))
     };
     let with_own = github.account_tokens.keys().copied().collect();
     let mut tokens = vec![(Whose::Host(Arc::new(with_own)), client(github.token.as_ref())?)];

@@ -116,7 +116,9 @@ fn app(sources: &Sources<'_>) -> Result<Option<App>, ConfigError> {
     })?;
     let without_key = key.is_none();
     let id = sources.find("github_app_id", |text| {
-        let id = text.parse().map_err(|_| "must be the number of a GitHub App".to_owned())?;
+        let id = text
+            .parse()
+            .map_err(|_| "must be the number of a GitHub App".to_owned())?;
         if without_key {
             return Err("needs github_app_key_file beside it".to_owned());
         }
@@ -150,9 +152,9 @@ fn account_tokens(
         let (account, token) = pair
             .split_once('=')
             .ok_or_else(|| format!("entry {place} must be ACCOUNT=TOKEN"))?;
-        let account: AccountId = account
-            .parse()
-            .map_err(|_| format!("entry {place} must begin with an account, such as acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1"))?;
+        let account: AccountId = account.parse().map_err(|_| {
+            format!("entry {place} must begin with an account, such as acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1")
+        })?;
         let token = access(token).map_err(|fault| format!("the token of {account} {fault}"))?;
         if tokens.insert(account, token).is_some() {
             return Err(format!("{account} has two tokens"));

@@ -200,7 +200,10 @@ fn secrets_show_neither_when_printed_nor_in_a_fault() {
         ("GITLEADS_ROOT_KEY", "planted"),
         ("GITLEADS_GITHUB_ACCOUNT_TOKENS", "planted"),
         ("GITLEADS_GITHUB_ACCOUNT_TOKENS", "planted=token"),
-        ("GITLEADS_GITHUB_ACCOUNT_TOKENS", "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1=plantedä"),
+        (
+            "GITLEADS_GITHUB_ACCOUNT_TOKENS",
+            "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1=plantedä",
+        ),
     ] {
         let error = load(&[], &[(name, value)], None).unwrap_err();
         assert!(error.contains(name) && !error.contains("planted"), "{error}");
@@ -233,9 +236,18 @@ fn accounts_have_tokens_of_their_own_from_whichever_place() {
         load(&[], &[], Some(&file)),
     ] {
         let tokens = config.unwrap().github.account_tokens;
-        let told: Vec<(String, Access)> = tokens.into_iter().map(|(account, token)| (account.to_string(), token)).collect();
+        let told: Vec<(String, Access)> = tokens
+            .into_iter()
+            .map(|(account, token)| (account.to_string(), token))
+            .collect();
         let token = |text: &str| Access::Token(Secret::new(text));
-        assert_eq!(told, [(one.to_owned(), token("planted-1")), (other.to_owned(), token("planted-2"))]);
+        assert_eq!(
+            told,
+            [
+                (one.to_owned(), token("planted-1")),
+                (other.to_owned(), token("planted-2"))
+            ]
+        );
     }
     for (wrong, reason) in [
         (format!("{one}=a {one}=b"), "has two tokens"),
@@ -244,7 +256,10 @@ fn accounts_have_tokens_of_their_own_from_whichever_place() {
         (format!("{one}="), "at least one"),
     ] {
         let error = load(&["--github-account-tokens", &wrong], &[], None).unwrap_err();
-        assert!(error.starts_with("github_account_tokens, from the flag") && error.contains(reason), "{error}");
+        assert!(
+            error.starts_with("github_account_tokens, from the flag") && error.contains(reason),
+            "{error}"
+        );
     }
 }
 
@@ -266,15 +281,30 @@ fn an_installation_stands_where_a_token_could_and_needs_its_app() {
         installation,
     };
     assert_eq!(config.github.token, Some(installed(5)));
-    assert_eq!(config.github.account_tokens.into_values().collect::<Vec<_>>(), [installed(6)]);
+    assert_eq!(
+        config.github.account_tokens.into_values().collect::<Vec<_>>(),
+        [installed(6)]
+    );
     let missing = format!("{key}.not");
     for (flags, reason) in [
-        (&flags[..2], "github_token, from the flag --github-token: names an installation, which needs github_app_id"),
+        (
+            &flags[..2],
+            "github_token, from the flag --github-token: names an installation, which needs github_app_id",
+        ),
         (&flags[2..], "which needs github_app_id and github_app_key_file"),
-        (&app[..2], "github_app_id, from the flag --github-app-id: needs github_app_key_file beside it"),
-        (&["--github-app-id", "x", "--github-app-key-file", key][..], "must be the number of a GitHub App"),
+        (
+            &app[..2],
+            "github_app_id, from the flag --github-app-id: needs github_app_key_file beside it",
+        ),
+        (
+            &["--github-app-id", "x", "--github-app-key-file", key][..],
+            "must be the number of a GitHub App",
+        ),
         (&["--github-app-key-file", &missing][..], "cannot be read"),
-        (&["--github-token", "installation:x"][..], "must be followed by the number"),
+        (
+            &["--github-token", "installation:x"][..],
+            "must be followed by the number",
+        ),
     ] {
         let error = load(flags, &[], None).unwrap_err();
         assert!(error.contains(reason) && !error.contains("planted"), "{error}");

@@ -41,10 +41,7 @@ fn the_proof_says_which_app_it_is_and_for_how_long_and_is_signed() {
     let read = |part: &str| -> Value { serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap() };
     let (head, claims) = signed.split_once('.').unwrap();
     assert_eq!(read(head), json!({ "alg": "RS256", "typ": "JWT" }));
-    assert_eq!(
-        read(claims),
-        json!({ "iat": 999_940, "exp": 1_000_540, "iss": "77" })
-    );
+    assert_eq!(read(claims), json!({ "iat": 999_940, "exp": 1_000_540, "iss": "77" }));
 }
 
 #[test]
@@ -57,7 +54,10 @@ fn a_token_is_carried_until_it_nearly_ends() {
     let Carried::Token(token) = installation.carried(NOW) else {
         panic!("no token");
     };
-    assert_eq!((token.to_str().unwrap(), token.is_sensitive()), ("Bearer ghs_planted", true));
+    assert_eq!(
+        (token.to_str().unwrap(), token.is_sensitive()),
+        ("Bearer ghs_planted", true)
+    );
     assert!(matches!(installation.carried(after(54)), Carried::Token(_)));
     assert!(matches!(installation.carried(after(55)), Carried::Ask));
     installation.revoked();
@@ -75,7 +75,10 @@ fn what_was_refused_is_asked_for_again_after_a_minute() {
 
 #[test]
 fn a_key_that_is_none_is_refused_without_a_word_of_it() {
-    for planted in ["planted", "-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----\n"] {
+    for planted in [
+        "planted",
+        "-----BEGIN RSA PRIVATE KEY-----\nplanted\n-----END RSA PRIVATE KEY-----\n",
+    ] {
         let error = Installation::new(77, 5, planted).err().unwrap();
         assert!(!format!("{error:#}").contains("planted"), "{error:#}");
     }

@@ -130,7 +130,11 @@ pub fn read(body: &[u8]) -> Result<Page, String> {
 }
 
 fn hit(item: Item) -> Hit {
-    let fragments: Vec<String> = item.text_matches.into_iter().filter_map(|found| found.fragment).collect();
+    let fragments: Vec<String> = item
+        .text_matches
+        .into_iter()
+        .filter_map(|found| found.fragment)
+        .collect();
     Hit {
         repo: item.repository.full_name,
         owner: actor(item.repository.owner),
@@ -179,7 +183,9 @@ pub fn read_commit(body: &[u8]) -> Result<Option<Commit>, String> {
     let signatures = [newest.commit.author, newest.commit.committer];
     let at = signatures.into_iter().flatten().find_map(|signature| signature.date);
     // Where GitHub knows no account it tells null, or an object without anything in it.
-    let author = newest.author.and_then(|author| serde_json::from_value::<User>(author).ok());
+    let author = newest
+        .author
+        .and_then(|author| serde_json::from_value::<User>(author).ok());
     Ok(at.map(|at| Commit {
         author: author.map(actor),
         at,
@@ -223,7 +229,10 @@ mod tests {
             first.commits_path(),
             "/repos/acme/sdk/commits?path=a+dir%2F%C3%A9.rs&per_page=1"
         );
-        assert_eq!((first.owner.kind, second.owner.kind), (ActorKind::User, ActorKind::Organization));
+        assert_eq!(
+            (first.owner.kind, second.owner.kind),
+            (ActorKind::User, ActorKind::Organization)
+        );
         assert!(read(b"<html>").unwrap_err().contains("line 1"));
         assert!(path("\"docker\"", 2).contains("q=%22docker%22+in%3Afile&sort=indexed"));
     }
@@ -238,7 +247,11 @@ mod tests {
         let ada = listed(json!({ "id": 7, "login": "ada-example", "type": "User" }));
         assert_eq!(ada.person().map(|person| person.id), Some(7));
         assert_eq!(ada.at.to_string(), "2026-04-10T12:00:00Z");
-        for nobody in [json!(null), json!({}), json!({ "id": 8, "login": "ci[bot]", "type": "Bot" })] {
+        for nobody in [
+            json!(null),
+            json!({}),
+            json!({ "id": 8, "login": "ci[bot]", "type": "Bot" }),
+        ] {
             assert_eq!(listed(nobody).person(), None);
         }
         assert_eq!(read_commit(b"[]").unwrap(), None);

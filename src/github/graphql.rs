@@ -58,7 +58,9 @@ impl Fault {
     fn is_denial(&self) -> bool {
         self.is("INSUFFICIENT_SCOPES")
             || self.is("FORBIDDEN")
-            || self.message.starts_with("Your token has not been granted the required scopes")
+            || self
+                .message
+                .starts_with("Your token has not been granted the required scopes")
     }
 }
 

@@ -99,7 +99,11 @@ pub fn query(people: &[Wanted]) -> (String, Value) {
         asked.push(format!("u{index}:user(login:$l{index}){{...Profile}}"));
         variables.insert(format!("l{index}"), json!(person.login));
     }
-    let query = format!("query({}){{{}}} fragment {fragment}", declared.join(","), asked.join(" "));
+    let query = format!(
+        "query({}){{{}}} fragment {fragment}",
+        declared.join(","),
+        asked.join(" ")
+    );
     (query, Value::Object(variables))
 }
 
@@ -126,7 +130,10 @@ fn found(user: User, address: &str, now: Timestamp) -> Told {
     let languages_known = user.recent.is_some();
     let mut bytes: HashMap<String, u64> = HashMap::new();
     let repos = user.recent.into_iter().flat_map(|recent| recent.nodes).flatten();
-    for edge in repos.filter_map(|repo| repo.languages).flat_map(|languages| languages.edges) {
+    for edge in repos
+        .filter_map(|repo| repo.languages)
+        .flat_map(|languages| languages.edges)
+    {
         *bytes.entry(edge.node.name).or_default() += edge.size;
     }
     let filled = users::filled;
@@ -195,7 +202,12 @@ mod tests {
             })
         };
         let data = json!({ "u0": user(1), "u1": user(9), "u2": null, "u3": null });
-        let people = [wanted(1, "ada-example"), wanted(2, "ada-example"), wanted(3, "x"), wanted(4, "y")];
+        let people = [
+            wanted(1, "ada-example"),
+            wanted(2, "ada-example"),
+            wanted(3, "x"),
+            wanted(4, "y"),
+        ];
         let told = read(
             data.as_object().unwrap().clone(),
             &["u2".to_owned()],

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Attribution, Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed, SignalKind,
-    SignalPerson, Timestamp,
+    Attribution, Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed,
+    SignalKind, SignalPerson, Timestamp,
 };
 use projections::leads::{ErasedRow, LeadDetail, LeadRow, SignalRow};
 use serde::de::DeserializeOwned;

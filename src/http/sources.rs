@@ -95,9 +95,8 @@ impl Polls {
         let told = self.told.iter();
         let told = told.filter(move |row| row.subject == id && row.collector != Collector::EventsFeed);
         told.map(move |row| {
-            let is_of_it = |cursor: &&SourceCursor| {
-                subjects.contains(&cursor.subject) && cursor.collector == row.collector
-            };
+            let is_of_it =
+                |cursor: &&SourceCursor| subjects.contains(&cursor.subject) && cursor.collector == row.collector;
             let cursors = self.cursors.iter().filter(is_of_it);
             Source {
                 collector: row.collector,

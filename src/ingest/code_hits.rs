@@ -202,7 +202,9 @@ pub(super) async fn unseen(ingest: &Ingest, keyword: &str, hits: Vec<Hit>) -> an
             seen.insert(row.blob(0)?.to_vec());
         }
     }
-    Ok(hits.into_iter().partition(|hit| !seen.contains(&mark(&key, keyword, hit))))
+    Ok(hits
+        .into_iter()
+        .partition(|hit| !seen.contains(&mark(&key, keyword, hit))))
 }
 
 fn key(ingest: &Ingest) -> [u8; 32] {

@@ -180,11 +180,7 @@ impl Counts {
             self.known.insert(repo, counted);
         }
         self.part
-            .write(
-                &*self.ingest.store,
-                subjects.iter().map(String::as_str),
-                statements,
-            )
+            .write(&*self.ingest.store, subjects.iter().map(String::as_str), statements)
             .await
             .context("keeping numbers of stars")?;
         Ok(moved)

@@ -180,7 +180,8 @@ impl Profiles {
             }
             github::Told::TooMuch => {
                 if !self.width.too_much() {
-                    self.graphql_outage.failed("too much for GraphQL, even one at a time", now);
+                    self.graphql_outage
+                        .failed("too much for GraphQL, even one at a time", now);
                 }
                 return Ok(());
             }
@@ -305,14 +306,7 @@ impl Profiles {
             .await
     }
 
-    async fn put(
-        &self,
-        due: &Due,
-        way: Way,
-        etag: Option<String>,
-        failures: u32,
-        at: Timestamp,
-    ) -> anyhow::Result<()> {
+    async fn put(&self, due: &Due, way: Way, etag: Option<String>, failures: u32, at: Timestamp) -> anyhow::Result<()> {
         let update = Statement::sql(
             "UPDATE enrichment SET due_at = $1, etag = $2, failures = $3, by_rest = $4 \
              WHERE account = $5 AND person = $6",

@@ -188,7 +188,12 @@ impl Pulls {
 }
 
 /// The statements that note pull requests, if any account looks for keywords in such texts.
-pub(super) async fn note(ingest: &Ingest, part: &Part, bare: &[Bare], now: Timestamp) -> anyhow::Result<Vec<Statement>> {
+pub(super) async fn note(
+    ingest: &Ingest,
+    part: &Part,
+    bare: &[Bare],
+    now: Timestamp,
+) -> anyhow::Result<Vec<Statement>> {
     if bare.is_empty() || !ingest.watchlist().await?.looks_in(ScanTarget::Prs) {
         return Ok(Vec::new());
     }

@@ -179,7 +179,8 @@ impl Searches {
     }
 
     async fn drop_untracked(&mut self) -> anyhow::Result<()> {
-        let tracked: std::collections::HashSet<String> = self.phrases.keys().map(|phrase| self.subject(phrase)).collect();
+        let tracked: std::collections::HashSet<String> =
+            self.phrases.keys().map(|phrase| self.subject(phrase)).collect();
         let left: Vec<String> = self
             .cursors
             .keys()

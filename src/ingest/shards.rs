@@ -214,7 +214,10 @@ mod tests {
         let own = part(Whose::Account(account)).await;
         assert!(host.serves(other) && !host.serves(account));
         assert!(own.serves(account) && !own.serves(other));
-        assert_eq!((host.key("acme/sdk"), own.key("acme/sdk")), ("acme/sdk".into(), format!("{account}:acme/sdk")));
+        assert_eq!(
+            (host.key("acme/sdk"), own.key("acme/sdk")),
+            ("acme/sdk".into(), format!("{account}:acme/sdk"))
+        );
         for (subject, of_host, of_own) in [
             ("repo:acme/sdk".to_owned(), true, false),
             (format!("repo:{account}:acme/sdk"), false, true),

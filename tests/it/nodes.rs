@@ -346,7 +346,10 @@ async fn track_tools(node: &Server, github: &FakeGithub, repos: std::ops::Range<
         node.post("/v1/tracked-repos", json!({"full_name": name}), 201).await;
     }
     eventually("each feed was looked at", || async {
-        looks(github, repos.clone()).iter().all(|looks| *looks > 0).then_some(())
+        looks(github, repos.clone())
+            .iter()
+            .all(|looks| *looks > 0)
+            .then_some(())
     })
     .await;
 }
@@ -354,7 +357,9 @@ async fn track_tools(node: &Server, github: &FakeGithub, repos: std::ops::Range<
 /// Requests to GitHub that the node has made.
 async fn asked(node: &Server) -> u64 {
     let text = node.ask("GET", "/metrics", None, None).await.body;
-    let counts = text.lines().filter(|line| line.starts_with("gitleads_github_requests_total{"));
+    let counts = text
+        .lines()
+        .filter(|line| line.starts_with("gitleads_github_requests_total{"));
     counts
         .map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap())
         .sum()

@@ -62,7 +62,11 @@ impl World {
             let text = "A JSON web token could not be decoded";
             return Some(Reply::message(StatusCode::UNAUTHORIZED, text));
         };
-        Some(number.parse().map_or_else(|_| Reply::not_found(), |number| self.give(app, number)))
+        Some(
+            number
+                .parse()
+                .map_or_else(|_| Reply::not_found(), |number| self.give(app, number)),
+        )
     }
 
     /// The App that the proof is of, if it is one.

@@ -109,7 +109,9 @@ impl World {
     pub(crate) fn limit_token(&mut self, secret: &str, former: Option<&str>, ends: u64) {
         let callers = &mut self.callers;
         callers.ends.insert(secret.to_owned(), ends);
-        let left = former.and_then(|former| callers.tokens.get(former)).map(|(_, quotas)| quotas.clone());
+        let left = former
+            .and_then(|former| callers.tokens.get(former))
+            .map(|(_, quotas)| quotas.clone());
         if let (Some((_, quotas)), Some(left)) = (callers.tokens.get_mut(secret), left) {
             *quotas = left;
         }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use domain::{Attribution, Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus};
+use domain::{
+    Attribution, Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus,
+};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};

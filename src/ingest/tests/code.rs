@@ -54,11 +54,23 @@ async fn a_file_is_its_last_authors_or_else_its_owners_and_the_rule_is_recorded(
         world.put_repo(Repo::new(21, "ada-example/loom"));
         let (ben, cid) = (User::new(12, "ben-example"), User::new(13, "cid-example"));
         world.put_file("ada-example/engine", "deploy/a file.yml", "We use Docker.", &cid, &at);
-        world.put_file("ada-example/engine", "deploy/a file.yml", "We use Docker here.", &ben, &at);
+        world.put_file(
+            "ada-example/engine",
+            "deploy/a file.yml",
+            "We use Docker here.",
+            &ben,
+            &at,
+        );
         world.put_file("acme/kit", "README", "docker for all", &cid, &at);
         world.put_file("ada-example/loom", "Makefile", "docker build", &bot(), &at);
         world.put_file("acme/kit", "Makefile", "docker build", &bot(), &at);
-        world.put_file("acme/kit", "other", "dockers and dockerise", &User::new(14, "dan-example"), &at);
+        world.put_file(
+            "acme/kit",
+            "other",
+            "dockers and dockerise",
+            &User::new(14, "dan-example"),
+            &at,
+        );
     });
     look_in_code(&story, "docker").await;
     story.work(Duration::from_mins(30)).await;
@@ -160,5 +172,8 @@ async fn many_keywords_stay_within_what_github_grants_for_code() {
             *minutes.entry(request.at / 60).or_default() += 1;
         }
     });
-    assert!(minutes.len() > 3 && minutes.values().all(|asked| *asked <= 20), "{minutes:?}");
+    assert!(
+        minutes.len() > 3 && minutes.values().all(|asked| *asked <= 20),
+        "{minutes:?}"
+    );
 }

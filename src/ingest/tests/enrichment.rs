@@ -464,7 +464,12 @@ async fn who_is_called_otherwise_is_found_by_the_id_and_asked_for_at_no_cost_whi
     });
     story.accept(1..=4).await;
     story.enrich().await;
-    let logins: Vec<String> = story.profiles().await.into_iter().map(|(profile, _)| profile.login).collect();
+    let logins: Vec<String> = story
+        .profiles()
+        .await
+        .into_iter()
+        .map(|(profile, _)| profile.login)
+        .collect();
     assert_eq!(logins, ["fan-4", "ada-example"]);
     assert_eq!(story.widths(), [4]);
     for id in 1..=4 {
@@ -507,6 +512,10 @@ async fn whoever_was_erased_is_in_no_query() {
     vault.destroy(story.room.account, person).await.unwrap();
     story.enrich().await;
     let [asked] = story.github.requests_to("/graphql").try_into().unwrap();
-    assert!(asked.body.contains("fan-2") && !asked.body.contains("fan-1"), "{}", asked.body);
+    assert!(
+        asked.body.contains("fan-2") && !asked.body.contains("fan-1"),
+        "{}",
+        asked.body
+    );
     assert_eq!(story.profiles().await.len(), 1);
 }

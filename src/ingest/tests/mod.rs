@@ -32,8 +32,8 @@ use crate::clock::Clock;
 use crate::commands::{self, Writer};
 use crate::config::Roles;
 use crate::github::{Authorization, Client};
-use crate::lease::{Lease, Leases};
 use crate::ingest::shards::Part;
+use crate::lease::{Lease, Leases};
 use crate::project::Claims;
 
 /// Stands still until it is told to go on.

@@ -64,7 +64,12 @@ impl Town {
         let leases = leases.unwrap();
         let client = self.room.client(self.github.url(), Some(SECRET));
         self.engines.push(Engine {
-            scheduler: Scheduler::new(self.room.ingest.clone(), client, Whose::Host(Arc::default()), leases.clone()),
+            scheduler: Scheduler::new(
+                self.room.ingest.clone(),
+                client,
+                Whose::Host(Arc::default()),
+                leases.clone(),
+            ),
             leases,
             beaten_at: self.now(),
             asked: Vec::new(),
@@ -195,7 +200,9 @@ async fn what_a_node_had_that_ended_without_a_word_is_taken_over_after_its_lease
         assert!(asked.iter().all(|(_, by)| *by == 1), "{asked:?}");
         assert!(asked[0].0 <= killed_at + 17, "{asked:?}");
     }
-    let late = (12..60).filter(|number| feeds[&repo(*number)][0].0 >= killed_at + 7).count();
+    let late = (12..60)
+        .filter(|number| feeds[&repo(*number)][0].0 >= killed_at + 7)
+        .count();
     assert!(late >= 8, "what belonged to the other waited for its lease: {late}");
     town.expect_no_feed_twice();
 

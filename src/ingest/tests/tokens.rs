@@ -146,7 +146,11 @@ async fn an_accounts_own_token_works_for_that_account_alone() {
     town.star("own/secret", 7..=9);
     town.work(Duration::from_hours(1)).await;
 
-    assert_eq!(town.leads(first).await, BTreeSet::from_iter(1..=6), "nothing of what only the other may see");
+    assert_eq!(
+        town.leads(first).await,
+        BTreeSet::from_iter(1..=6),
+        "nothing of what only the other may see"
+    );
     assert_eq!(town.leads(other).await, BTreeSet::from_iter(4..=9));
     let (host, own) = (town.asked_with(HOST), town.asked_with(OWN));
     assert!(host.contains("/repos/acme/kit/events") && host.contains("/repos/own/sdk/events"));
@@ -188,7 +192,11 @@ async fn an_app_gets_tokens_for_its_installation_before_they_end_and_goes_on_wit
     town.work(Duration::from_hours(5)).await;
     assert_eq!(town.leads(town.other).await, BTreeSet::from_iter(1..=3));
     let tokens = town.github.requests_to("/app/installations/5/access_tokens");
-    assert!((5..=6).contains(&tokens.len()), "one in each fifty-five minutes at most: {}", tokens.len());
+    assert!(
+        (5..=6).contains(&tokens.len()),
+        "one in each fifty-five minutes at most: {}",
+        tokens.len()
+    );
     assert!(tokens.iter().all(|request| request.status == Some(201)));
     let refused = |request: &&fake_github::Request| request.status == Some(401);
     assert_eq!(town.github.ledger(|all| all.iter().filter(refused).count()), 0);

@@ -36,7 +36,10 @@ async fn only_who_proves_to_be_the_app_gets_a_token() {
     let (fake, _clock) = installed().await;
     let good = proof("RS256", NOW - 60, NOW + 540, 77, "signed");
     let answer = ask(&fake, &good).await;
-    assert_eq!((answer.status, answer.json()["expires_at"].as_str()), (201, Some("2026-11-22T17:00:00Z")));
+    assert_eq!(
+        (answer.status, answer.json()["expires_at"].as_str()),
+        (201, Some("2026-11-22T17:00:00Z"))
+    );
     for (wrong, status) in [
         (proof("RS256", NOW - 60, NOW + 540, 77, "forged"), 401),
         (proof("none", NOW - 60, NOW + 540, 77, "signed"), 401),
@@ -57,11 +60,17 @@ async fn only_who_proves_to_be_the_app_gets_a_token() {
 async fn a_token_ends_after_an_hour_and_the_next_has_the_same_limits() {
     let (fake, clock) = installed().await;
     let give = |now: u64| proof("RS256", now - 60, now + 540, 77, "signed");
-    let first = ask(&fake, &give(NOW)).await.json()["token"].as_str().unwrap().to_owned();
+    let first = ask(&fake, &give(NOW)).await.json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     assert_eq!(get_as(&fake, &first, FEED).await.status, 200);
     advance(&clock, 3_599);
     assert_eq!(get_as(&fake, &first, FEED).await.status, 200);
-    let second = ask(&fake, &give(NOW + 3_599)).await.json()["token"].as_str().unwrap().to_owned();
+    let second = ask(&fake, &give(NOW + 3_599)).await.json()["token"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let left = |secret: &str| fake.change(|world| world.rate_of(secret, Bucket::Core).unwrap().used);
     assert_eq!((left(&first), left(&second)), (2, 2));
     advance(&clock, 1);
