@@ -181,7 +181,7 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
             Scheduler::new(here.ingest.clone(), client.clone(), whose.clone(), here.leases.clone())
         };
         let all = try_join_all(tokens.iter().map(scheduler).map(scheduler::run));
-        async move { shutdown.cut_off(async { all.await.map(drop) }).await }
+        async move { shutdown.cut_off(async move { all.await.map(drop) }).await }
     });
     let here = app.clone();
     tasks.spawn("enrichment", move |shutdown| {
