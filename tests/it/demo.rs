@@ -32,14 +32,14 @@ impl Demo {
         command.env("GITLEADS_DATA_DIR", "/nowhere");
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        let (mut url, mut page, mut data, mut key) = Default::default();
+        let [mut url, mut page, mut data, mut key] = [const { String::new() }; 4];
         for line in lines.map(Result::unwrap) {
             let mut words = line.split_whitespace();
             match (words.next(), words.next()) {
-                (Some("API"), Some(leads)) => url = leads.trim_end_matches("/v1/leads").to_owned(),
-                (Some("Webhooks"), Some(there)) => page = there.to_owned(),
-                (Some("Data"), Some(folder)) => data = folder.to_owned(),
-                (Some("export"), Some(set)) => key = set.trim_start_matches("KEY=").to_owned(),
+                (Some("API"), Some(leads)) => url.push_str(leads.trim_end_matches("/v1/leads")),
+                (Some("Webhooks"), Some(there)) => page.push_str(there),
+                (Some("Data"), Some(folder)) => data.push_str(folder),
+                (Some("export"), Some(set)) => key.push_str(set.trim_start_matches("KEY=")),
                 (Some("Ctrl-C"), _) => break,
                 _ => {}
             }
