@@ -69,11 +69,14 @@ impl Scheduler {
     /// # Errors
     /// If storage fails; what was not recorded is asked for again.
     pub async fn step(&mut self) -> anyhow::Result<Option<Timestamp>> {
+        let now = self.ingest.writer.clock.now();
+        self.divide(now).await?;
+        // From here on: what is given back is not lost.
         let lost = self.shards.lost();
         let stepped = tokio::select! {
             biased;
             () = lost => None,
-            stepped = self.step_surely() => Some(stepped),
+            stepped = self.step_surely(now) => Some(stepped),
         };
         match stepped {
             // Another node has written since.
@@ -86,9 +89,7 @@ impl Scheduler {
         Ok(None)
     }
 
-    async fn step_surely(&mut self) -> anyhow::Result<Option<Timestamp>> {
-        let now = self.ingest.writer.clock.now();
-        self.divide(now).await?;
+    async fn step_surely(&mut self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
         let collectors = match &mut self.collectors {
             Some(collectors) => collectors,
             none => none.insert(Collectors::open(&self.ingest, &self.client, &self.shards.part()).await?),

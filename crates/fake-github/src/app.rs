@@ -32,7 +32,7 @@ impl World {
     /// Adds a GitHub App; `verify` is told what was signed and the signature.
     pub fn put_app(&mut self, id: u64, verify: impl Fn(&[u8], &[u8]) -> bool + Send + 'static) {
         self.apps.apps.insert(id, Box::new(verify));
-        self.close();
+        self.refuse_unknown_tokens();
     }
 
     /// Installs an App, or changes what the tokens of the installation may do that are given from now on.

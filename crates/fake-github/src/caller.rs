@@ -96,11 +96,11 @@ impl World {
             None => Quotas::of_token(token.core_limit),
         };
         self.callers.tokens.insert(secret.to_owned(), (token, quotas));
-        self.close();
+        self.refuse_unknown_tokens();
     }
 
     /// From now on an unknown token is refused.
-    pub(crate) const fn close(&mut self) {
+    pub(crate) const fn refuse_unknown_tokens(&mut self) {
         self.callers.closed = true;
     }
 
