@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use database::{Database, DatabaseError, Statement, Value};
 use event_log::{EventLog, Position, ReadError};
+use tokio::time::Instant;
 
 use crate::checkpoint::{self, Checkpoint, Stored};
 use crate::tables::{Slot, Tables};
@@ -105,8 +106,8 @@ pub(crate) async fn set_aside(
     Err(DatabaseError::Stale)
 }
 
-/// Removes the tables that were set aside: at once, or, where one thread does all writing, a few rows at a time, so that
-/// no other write waits for long. May be broken off and begun again.
+/// Removes the tables that were set aside: at once, or, where one thread does all writing, a few rows at a time with rests
+/// as long as the work, so that no other write waits for long. May be broken off and begun again.
 pub async fn sweep(views: &dyn Database, projection: &dyn Projection) -> Result<(), DatabaseError> {
     let tables = Tables::of(projection.schema());
     if views.has_one_writer() {
@@ -116,11 +117,14 @@ pub async fn sweep(views: &dyn Database, projection: &dyn Projection) -> Result<
         for (table, key) in tables.iter() {
             let (table, key) = (Slot::Gone.of(table), key.join(", "));
             let text = format!("DELETE FROM {table} WHERE ({key}) IN (SELECT {key} FROM {table} LIMIT $1)");
-            while views
-                .write(vec![Statement::sql(text.clone(), vec![Value::Int(CHUNK)])])
-                .await?
-                != [0]
-            {}
+            loop {
+                let start = Instant::now();
+                let chunk = Statement::sql(text.clone(), vec![Value::Int(CHUNK)]);
+                if views.write(vec![chunk]).await? == [0] {
+                    break;
+                }
+                tokio::time::sleep(start.elapsed()).await;
+            }
         }
     }
     views.write(tables.drop(Slot::Gone).collect()).await.map(|_| ())

@@ -20,6 +20,8 @@ pub mod people;
 pub mod rebuild;
 pub mod retry;
 pub mod runner;
+pub mod sources;
+pub mod star_coverage;
 mod stretch;
 mod tables;
 pub mod tracked_keywords;
@@ -64,6 +66,8 @@ pub fn all() -> Vec<Box<dyn Projection>> {
         Box::new(leads::Leads),
         Box::new(monthly_usage::MonthlyUsage),
         Box::new(people::People),
+        Box::new(sources::Sources),
+        Box::new(star_coverage::StarCoverage),
         Box::new(tracked_keywords::TrackedKeywords),
         Box::new(tracked_repos::TrackedRepos),
         Box::new(webhook_endpoints::WebhookEndpoints),

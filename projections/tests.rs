@@ -7,15 +7,16 @@ use std::sync::Arc;
 use database::{Database, Durability, Row, Sqlite, Statement};
 use domain::event::{
     AccountOpened, ApiKeyIssued, ApiKeyRevoked, KeywordRetargeted, KeywordTracked, KeywordUntracked, LeadCaptured,
-    LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, PlanChanged, RepoReclassified, RepoTracked,
-    RepoUntracked, SignalRecorded, WebhookEndpointAdded, WebhookEndpointChanged, WebhookEndpointDisabled,
-    WebhookEndpointPaused, WebhookEndpointRemoved, WebhookEndpointResumed, WebhookReplayRequested,
-    WebhookSecretRotated,
+    LeadEnriched, LeadErased, LeadReleased, LeadUpdated, LeadWithheld, PlanChanged, RepoReclassified, RepoRenamed,
+    RepoTracked, RepoUntracked, SignalRecorded, SourceStateChanged, StarsCounted, StarsUnattributed,
+    WebhookEndpointAdded, WebhookEndpointChanged, WebhookEndpointDisabled, WebhookEndpointPaused,
+    WebhookEndpointRemoved, WebhookEndpointResumed, WebhookReplayRequested, WebhookSecretRotated,
 };
 use domain::{
     AccountId, ApiKeyId, Collector, DisabledReason, Event, EventId, KeywordId, LeadId, LeadStatus, LoginKey, PersonRef,
-    RepoId, RepoKey, RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, StartFrom, StreamId, Timestamp,
-    WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind, WebhookReplayId,
+    RepoId, RepoKey, RepoName, RepoRelation, Sealed, Signal, SignalKey, SignalKind, SourceReason, SourceState,
+    SourceSubject, StartFrom, StreamId, Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
+    WebhookReplayId,
 };
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, NewEvent, Position, Recorded, Scope, StreamAppend, Version};
@@ -258,6 +259,17 @@ pub fn account_events(number: u64) -> Vec<(StreamId, Event)> {
     }
     let (first, second) = (ulid(number * 10 + 1), ulid(number * 10 + 2));
     let (sdk, kit) = (repo("acme/sdk"), repo("rival/kit"));
+    events.extend(watched(account, &sdk, first));
+    events.extend(watched(account, &kit, second));
+    let keyword_id = KeywordId::new(second);
+    let subject = SourceSubject::Keyword {
+        id: keyword_id,
+        keyword: keyword(1),
+    };
+    events.push((
+        StreamId::tracked_keyword(account, &keyword(1)),
+        source(subject, SourceState::Active, SourceReason::Answered),
+    ));
     let (repo_id, relation) = (RepoId::new(first), RepoRelation::Own);
     let reclassified = RepoReclassified { repo_id, relation };
     events.push((StreamId::tracked_repo(account, &sdk), reclassified.into()));
@@ -323,6 +335,53 @@ fn endpoint_events(endpoint_id: WebhookEndpointId) -> Vec<Event> {
         replay.into(),
         WebhookEndpointResumed { endpoint_id }.into(),
     ]
+}
+
+/// What sources tell of a repository.
+fn watched(account: AccountId, name: &RepoName, id: Ulid) -> Vec<(StreamId, Event)> {
+    let repo_id = RepoId::new(id);
+    let subject = SourceSubject::Repo {
+        id: repo_id,
+        full_name: name.clone(),
+    };
+    let counted_at = Timestamp::from_secs(1_000_000);
+    let events: [Event; 5] = [
+        source(subject.clone(), SourceState::Active, SourceReason::Answered),
+        source(subject, SourceState::Restricted, SourceReason::Forbidden),
+        StarsCounted {
+            repo_id,
+            stars: 100,
+            counted_at,
+        }
+        .into(),
+        StarsUnattributed {
+            repo_id,
+            stars: 120,
+            counted_at,
+            growth: 20,
+            captured: 15,
+            unattributed: 5,
+        }
+        .into(),
+        RepoRenamed {
+            repo_id,
+            full_name: repo("acme/renamed"),
+        }
+        .into(),
+    ];
+    let stream = StreamId::tracked_repo(account, name);
+    events.into_iter().map(|event| (stream.clone(), event)).collect()
+}
+
+fn source(subject: SourceSubject, state: SourceState, reason: SourceReason) -> Event {
+    SourceStateChanged {
+        subject,
+        collector: Collector::EventsFeed,
+        state,
+        reason,
+        since: Timestamp::from_secs(1_000_000),
+    }
+    .into()
 }
 
 fn opened(plan: &str) -> Event {

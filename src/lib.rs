@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod control;
 pub mod deliver;
+pub mod demo;
 #[cfg(test)]
 mod engines;
 pub mod erasures;

@@ -32,6 +32,9 @@ names! {
     HTTP_SECONDS = "gitleads_http_request_duration_seconds", histogram Seconds;
     /// Signals brought by sources, by what became of them: captured, withheld, joined, known, erased.
     SIGNALS = "gitleads_signals_total", counter Count;
+    /// Sightings of recorded signals by another source than the one that brought them, by source; the same one may be seen
+    /// again and again.
+    SIGHTINGS = "gitleads_further_sightings_total", counter Count;
     /// Events that commands appended.
     EVENTS = "gitleads_events_appended_total", counter Count;
     /// How long appends took until they were durable.
@@ -50,6 +53,8 @@ names! {
     WEBHOOK_STOPS = "gitleads_webhook_stops_total", counter Count;
     /// Requests to GitHub, by what the answer was.
     GITHUB_REQUESTS = "gitleads_github_requests_total", counter Count;
+    /// Requests, or points of GraphQL, that GitHub grants until the window ends, by resource.
+    GITHUB_REMAINING = "gitleads_github_budget_remaining", gauge Count;
     /// Position at which the log ends.
     LOG_HEAD = "gitleads_log_head_position", gauge Count;
     /// Position up to which each read model has come.

@@ -40,6 +40,9 @@ const HOLD_UP_NOBODY: Duration = Duration::from_millis(80);
 /// The same where every writer has a connection of its own, and waits for no other.
 const HOLD_UP_BESIDE: Duration = Duration::from_millis(250);
 
+/// Live rows that are compared in one snapshot, about.
+const LOOK: u64 = 50_000;
+
 /// How often something is tried that the live rows or a busy database got in the way of.
 const TRIES: u32 = 1_000;
 
@@ -88,6 +91,7 @@ pub struct Rebuild {
     /// All at one position, until they are exchanged one after the other.
     followers: Vec<Follower>,
     stretch: usize,
+    look: u64,
 }
 
 impl Rebuild {
@@ -107,6 +111,7 @@ impl Rebuild {
             views,
             followers,
             stretch: STRETCH / 4,
+            look: LOOK,
         })
     }
 

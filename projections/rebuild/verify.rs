@@ -1,4 +1,8 @@
-//! Compares a projection's new rows with the live ones, row by row at one position, before they are exchanged.
+//! Compares a projection's new rows with the live ones, row by row, before they are exchanged: every range of keys at a
+//! position at which both stand.
+//!
+//! Not all ranges at the same one: for that a snapshot would have to be held from the first row to the last, and as long as
+//! somebody holds one, SQLite's write-ahead log only grows, and what it grew by is then copied while others wait.
 
 use std::collections::HashMap;
 
@@ -67,8 +71,49 @@ impl Rebuild {
             };
             let name = follower.projection.name();
             let tables = follower.tables.clone();
-            let mut snapshot = self.meet(index, name).await?;
-            compared.push(compare(&mut *snapshot, name, &tables, &mut progress).await?);
+            compared.push(self.compare(index, name, &tables, &mut progress).await?);
+        }
+        Ok(compared)
+    }
+
+    async fn compare(
+        &mut self,
+        index: usize,
+        projection: &'static str,
+        tables: &Tables,
+        progress: &mut (impl FnMut(u64, u64) + Send),
+    ) -> Result<Compared, RebuildError> {
+        let mut compared = Compared {
+            projection,
+            rows: 0,
+            differences: 0,
+            first: Vec::new(),
+        };
+        let mut snapshot = self.meet(index, projection).await?;
+        let mut total = 0;
+        for (table, _) in tables.iter() {
+            total += count(&mut *snapshot, table).await?;
+        }
+        let mut look_ends = self.look;
+        for (table, key) in tables.iter() {
+            let mut after = None;
+            loop {
+                let mut pages = Pages {
+                    snapshot: &mut *snapshot,
+                    table,
+                    key,
+                };
+                after = pages.compare_next(after, &mut compared).await?;
+                progress(compared.rows, total.max(compared.rows));
+                if after.is_none() {
+                    break;
+                }
+                if compared.rows >= look_ends {
+                    drop(snapshot);
+                    snapshot = self.meet(index, projection).await?;
+                    look_ends = compared.rows + self.look;
+                }
+            }
         }
         Ok(compared)
     }
@@ -105,46 +150,6 @@ async fn stands_together(snapshot: &mut dyn Snapshot, name: &str) -> Result<bool
     Ok(rows.first() == Some(&Row(vec![Value::Int(1), Value::Int(2)])))
 }
 
-async fn compare(
-    snapshot: &mut dyn Snapshot,
-    projection: &'static str,
-    tables: &Tables,
-    progress: &mut (impl FnMut(u64, u64) + Send),
-) -> Result<Compared, RebuildError> {
-    let mut compared = Compared {
-        projection,
-        rows: 0,
-        differences: 0,
-        first: Vec::new(),
-    };
-    let mut total = 0;
-    for (table, _) in tables.iter() {
-        total += count(snapshot, table).await?;
-    }
-    for (table, key) in tables.iter() {
-        let mut pages = Pages {
-            snapshot: &mut *snapshot,
-            table,
-            key,
-        };
-        let mut after = None;
-        loop {
-            let live = pages.read(Slot::Live, after.as_deref(), None).await?;
-            let last = live.last().map(|row| pages.key_of(row)).filter(|_| is_full(&live));
-            compared.rows += u64::try_from(live.len()).unwrap_or(u64::MAX);
-            pages
-                .compare(live, after.as_deref(), last.as_deref(), &mut compared)
-                .await?;
-            progress(compared.rows, total);
-            after = last;
-            if after.is_none() {
-                break;
-            }
-        }
-    }
-    Ok(compared)
-}
-
 async fn count(snapshot: &mut dyn Snapshot, table: &str) -> Result<u64, RebuildError> {
     let rows = snapshot
         .read(Statement::sql(format!("SELECT count(*) FROM {table}"), Vec::new()))
@@ -171,6 +176,19 @@ struct Pages<'a> {
 }
 
 impl Pages<'_> {
+    /// Compares the live rows after the key with the new ones; the key of the last, if there may be more.
+    async fn compare_next(
+        &mut self,
+        after: Option<Vec<Value>>,
+        compared: &mut Compared,
+    ) -> Result<Option<Vec<Value>>, RebuildError> {
+        let live = self.read(Slot::Live, after.as_deref(), None).await?;
+        let last = live.last().map(|row| self.key_of(row)).filter(|_| is_full(&live));
+        compared.rows += u64::try_from(live.len()).unwrap_or(u64::MAX);
+        self.compare(live, after.as_deref(), last.as_deref(), compared).await?;
+        Ok(last)
+    }
+
     /// Compares a page of live rows with all new rows of the same range of keys.
     async fn compare(
         &mut self,

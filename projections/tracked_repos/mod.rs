@@ -44,6 +44,14 @@ impl Projection for TrackedRepos {
                     columns::id(changed.repo_id.ulid()),
                 ],
             )],
+            Event::RepoRenamed(renamed) => vec![Statement::sql(
+                "UPDATE tracked_repos SET called = $1 WHERE account = $2 AND repo_id = $3",
+                vec![
+                    renamed.full_name.as_str().into(),
+                    account,
+                    columns::id(renamed.repo_id.ulid()),
+                ],
+            )],
             Event::RepoUntracked(untracked) => vec![Statement::sql(
                 "DELETE FROM tracked_repos WHERE account = $1 AND repo_id = $2",
                 vec![account, columns::id(untracked.repo_id.ulid())],
@@ -66,18 +74,21 @@ pub struct TrackedRepoRow {
     pub relation: RepoRelation,
     /// Since when it is tracked.
     pub created_at: Timestamp,
+    /// Its name on GitHub, if that was another once since.
+    pub called: Option<RepoName>,
 }
 
 /// What the account tracks, oldest first.
 pub async fn list(views: &dyn Database, account: AccountId) -> Result<Vec<TrackedRepoRow>, DatabaseError> {
-    let text = "SELECT account, repo_id, full_name, relation, created_at FROM tracked_repos WHERE account = $1 \
+    let text = "SELECT account, repo_id, full_name, relation, created_at, called FROM tracked_repos WHERE account = $1 \
                 ORDER BY repo_id";
     read(views, text, vec![columns::id(account.ulid())]).await
 }
 
 /// What all accounts track.
 pub async fn all(views: &dyn Database) -> Result<Vec<TrackedRepoRow>, DatabaseError> {
-    let text = "SELECT account, repo_id, full_name, relation, created_at FROM tracked_repos ORDER BY account, repo_id";
+    let text =
+        "SELECT account, repo_id, full_name, relation, created_at, called FROM tracked_repos ORDER BY account, repo_id";
     read(views, text, Vec::new()).await
 }
 
@@ -87,7 +98,7 @@ pub async fn find(
     account: AccountId,
     repo_id: RepoId,
 ) -> Result<Option<TrackedRepoRow>, DatabaseError> {
-    let text = "SELECT account, repo_id, full_name, relation, created_at FROM tracked_repos WHERE account = $1 \
+    let text = "SELECT account, repo_id, full_name, relation, created_at, called FROM tracked_repos WHERE account = $1 \
                 AND repo_id = $2";
     let params = vec![columns::id(account.ulid()), columns::id(repo_id.ulid())];
     Ok(read(views, text, params).await?.pop())
@@ -109,6 +120,10 @@ fn tracked_repo_row(row: &Row) -> Result<TrackedRepoRow, ColumnError> {
         full_name: columns::parsed(row, 2, "repository's name")?,
         relation: columns::parsed(row, 3, "repository's relation")?,
         created_at: columns::timestamp(row, 4)?,
+        called: row
+            .find_text(5)?
+            .map(|_| columns::parsed(row, 5, "repository's name"))
+            .transpose()?,
     })
 }
 

@@ -12,6 +12,7 @@ async fn what_is_tracked_is_listed_as_it_was_last_classified_and_what_was_untrac
         let [row] = listed.as_slice() else { panic!("{listed:?}") };
         assert_eq!((row.repo_id, row.relation), (RepoId::new(ulid(11)), RepoRelation::Own));
         assert_eq!(row.full_name.as_str(), "acme/sdk");
+        assert_eq!(row.called.as_ref().unwrap().as_str(), "acme/renamed");
         assert_eq!(
             find(&*views, account(1), row.repo_id).await.unwrap().as_ref(),
             Some(row)

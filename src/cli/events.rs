@@ -129,6 +129,10 @@ fn data(event: &Event) -> serde_json::Result<Value> {
         | Event::WebhookEndpointResumed(_)
         | Event::WebhookReplayRequested(_)
         | Event::WebhookEndpointDisabled(_)
+        | Event::RepoRenamed(_)
+        | Event::SourceStateChanged(_)
+        | Event::StarsCounted(_)
+        | Event::StarsUnattributed(_)
         | Event::WebhookEndpointRemoved(_) => &[],
     };
     for place in sealed {

@@ -3,7 +3,9 @@
 use anyhow::Context as _;
 use async_trait::async_trait;
 
-use super::{backfill, backfill_hours, events, forget, keys, listen, log, plan, projections, replay, track, webhooks};
+use super::{
+    backfill, backfill_hours, doctor, events, forget, keys, listen, log, plan, projections, replay, track, webhooks,
+};
 use crate::app::App;
 use crate::control::{Command, Execute, Input, Output};
 
@@ -31,6 +33,7 @@ impl Execute for App {
             Command::VerifyLog => log::verify_log(self, output).await,
             Command::Replay { projection, verify } => replay::replay(self, projection, verify, output).await,
             Command::Projections(asked) => projections::execute(self, asked, output).await,
+            Command::Doctor => doctor::doctor(self, account, output).await,
             Command::Events(asked) => events::events(self, asked, output).await,
             Command::Webhooks(asked) => webhooks::execute(self, account, asked, output).await,
             Command::Listen { forward_to } => listen::listen(self, account, &forward_to, output).await,

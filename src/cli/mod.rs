@@ -3,6 +3,8 @@
 
 pub mod backfill;
 pub mod backfill_hours;
+pub mod demo;
+pub mod doctor;
 pub mod events;
 pub mod execute;
 pub mod forget;
@@ -46,6 +48,8 @@ struct Line {
 enum Task {
     /// Run the server; also what happens without a command
     Serve,
+    /// Show everything at work on invented people: no token, no network, and nothing is kept
+    Demo,
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Task),
@@ -70,6 +74,8 @@ enum Task {
     Webhooks(webhooks::Task),
     /// Post what happens from now on to a server under development, as deliveries are
     Listen(listen::Arguments),
+    /// Show what GitHub grants, how often sources can be looked at with it, and which of them do not work
+    Doctor,
     /// Show the event log
     Events(events::Arguments),
     /// Erase a person: destroy the key of all that was recorded of them, and record nothing more
@@ -84,14 +90,14 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error.into(), 2),
     };
-    match run_task(line.task.unwrap_or(Task::Serve), config) {
+    match run_task(line.task.unwrap_or(Task::Serve), config, &line.settings) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => complain(&error, 1),
     }
 }
 
-fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
+fn run_task(task: Task, config: Config, settings: &config::Flags) -> anyhow::Result<Ended> {
     let mut logs = config.logs;
     if !matches!(task, Task::Serve) {
         // Whoever runs a command wants its output; only what went wrong stands beside it.
@@ -105,6 +111,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
     let ended = runtime.block_on(async {
         match task {
             Task::Serve => serve::run(config).await.map(|()| Ended::Done),
+            Task::Demo => demo::run(settings).await.map(|()| Ended::Done),
             Task::Keys(task) => run::commands(config, vec![task.command()]).await,
             Task::Plan(task) => run::commands(config, vec![task.command()]).await,
             Task::Track(task) => run::commands(config, vec![task.command()]).await,
@@ -115,6 +122,7 @@ fn run_task(task: Task, config: Config) -> anyhow::Result<Ended> {
             Task::Projections(task) => run::commands(config, vec![task.command()]).await,
             Task::Webhooks(task) => run::commands(config, vec![task.command()]).await,
             Task::Listen(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Doctor => run::commands(config, vec![doctor::command()]).await,
             Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
             Task::Forget(arguments) => run::commands(config, vec![arguments.command()]).await,
         }

@@ -114,6 +114,7 @@ const fn needs_data(command: &Command) -> bool {
             | Webhooks::Deliveries { .. },
         )
         | Command::Listen { .. }
+        | Command::Doctor
         | Command::Forget { .. } => true,
         Command::CreateKey { .. }
         | Command::TrackRepo { .. }

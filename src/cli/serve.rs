@@ -2,7 +2,6 @@
 
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,7 +20,7 @@ use crate::deliver::request::Sender;
 use crate::erasures;
 use crate::github::client::Client;
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
-use crate::ingest::{enrich, poll_repos, release};
+use crate::ingest::{enrich, poll_repos, release, scheduler};
 use crate::metrics;
 use crate::project;
 use crate::serve::{TaskState, Tasks, stop_signal};
@@ -29,8 +28,29 @@ use crate::serve::{TaskState, Tasks, stop_signal};
 /// How long tasks may take to end; with what closing the files takes, well under the 10 s that supervisors grant.
 const END_WITHIN: Duration = Duration::from_secs(8);
 
+/// A server that answers.
+pub struct Started {
+    /// Its address, such as `http://127.0.0.1:8080`.
+    pub url: String,
+    /// Where its data lies.
+    pub place: String,
+    /// The first key, if this is the first start.
+    pub first_key: Option<String>,
+}
+
 /// Serves until the process is told to end.
 pub async fn run(config: Config) -> anyhow::Result<()> {
+    run_with(config, async |started| {
+        // Somebody who closed the output does not want to read it.
+        let _ = std::io::stdout().write_all(welcome(&started).as_bytes());
+        let _ = std::io::stdout().flush();
+        Ok(())
+    })
+    .await
+}
+
+/// Serves until the process is told to end, and does something once it has begun; what that gives is kept meanwhile.
+pub async fn run_with<T>(config: Config, begun: impl AsyncFnOnce(Started) -> anyhow::Result<T>) -> anyhow::Result<()> {
     control::server::check(&config.server.data_dir)?;
     let data_dir = config.server.data_dir.clone();
     let listen = config.server.listen;
@@ -42,13 +62,17 @@ pub async fn run(config: Config) -> anyhow::Result<()> {
         bail!("another process has the data directory {} open", data_dir.display());
     };
     let app = Arc::new(app);
-    let served = serve(&app, listener).await;
+    let served = serve(&app, listener, begun).await;
     // However it ended: what this node holds is others' to take at once.
     app.close().await;
     served
 }
 
-async fn serve(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
+async fn serve<T>(
+    app: &Arc<App>,
+    listener: TcpListener,
+    begun: impl AsyncFnOnce(Started) -> anyhow::Result<T>,
+) -> anyhow::Result<()> {
     metrics::start();
     let mut tasks = Tasks::new();
     tasks.spawn(
@@ -73,16 +97,24 @@ async fn serve(app: &Arc<App>, listener: TcpListener) -> anyhow::Result<()> {
     } else {
         app.config.server.data_dir.display().to_string()
     };
-    let text = welcome(address, &place, first_key.as_ref().map(|key| key.secret.as_str()));
-    // Somebody who closed the output does not want to read it.
-    let _ = std::io::stdout().write_all(text.as_bytes());
-    let _ = std::io::stdout().flush();
-    stop_signal().await.context("cannot wait for signals")?;
+    let started = Started {
+        url: format!("http://{address}"),
+        place,
+        first_key: first_key.map(|key| key.secret.as_str().to_owned()),
+    };
+    let until_told = async {
+        let _kept = begun(started).await?;
+        std::future::pending::<anyhow::Result<()>>().await
+    };
+    let outcome = tokio::select! {
+        signal = stop_signal() => signal.context("cannot wait for signals"),
+        outcome = until_told => outcome,
+    };
     tracing::info!("ending");
     for name in tasks.shutdown(END_WITHIN).await {
         tracing::warn!(task = name, "did not end in time and was cut off");
     }
-    Ok(())
+    outcome
 }
 
 async fn fold_metrics() -> anyhow::Result<()> {
@@ -146,7 +178,7 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
     tasks.spawn("polls", move |shutdown| {
         let (app, client) = (here.clone(), polled.clone());
         async move {
-            let work = |lease| poll_repos::run(app.ingest.clone(), client.clone(), lease);
+            let work = |lease| scheduler::run(app.ingest.clone(), client.clone(), lease);
             app.leases.hold(poll_repos::LEASE, &shutdown, work).await
         }
     });
@@ -225,8 +257,8 @@ fn report((name, state): (&'static str, TaskState)) -> TaskReport {
 }
 
 /// What the start prints; the first start prints the first key as well, this once.
-pub fn welcome(address: SocketAddr, place: &str, first_key: Option<&str>) -> String {
-    let url = format!("http://{address}");
+pub fn welcome(started: &Started) -> String {
+    let Started { url, place, first_key } = started;
     let mut text = format!("\n  GitLeads {} runs at {url}\n\n", env!("CARGO_PKG_VERSION"));
     // Writing to a string cannot fail.
     let _ = write!(
@@ -259,9 +291,17 @@ mod tests {
 
     const KEY: &str = "gl_live_example";
 
+    fn started(first_key: Option<&str>) -> Started {
+        Started {
+            url: "http://127.0.0.1:8080".into(),
+            place: "./gitleads-data".into(),
+            first_key: first_key.map(str::to_owned),
+        }
+    }
+
     #[test]
     fn the_first_start_shows_the_key_and_a_line_to_go_on_with() {
-        let text = welcome(([127, 0, 0, 1], 8080).into(), "./gitleads-data", Some(KEY));
+        let text = welcome(&started(Some(KEY)));
         assert!(
             text.contains("curl http://127.0.0.1:8080/v1/tracked-repos -H 'Authorization: Bearer gl_live_example'")
         );
@@ -274,7 +314,7 @@ mod tests {
 
     #[test]
     fn a_later_start_shows_no_key() {
-        let text = welcome(([127, 0, 0, 1], 8080).into(), "./gitleads-data", None);
+        let text = welcome(&started(None));
         assert!(text.contains("http://127.0.0.1:8080") && !text.contains("gl_live_"));
     }
 }

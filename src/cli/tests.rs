@@ -15,6 +15,7 @@ fn asked(arguments: &[&str]) -> Result<Command, String> {
         Some(Task::Track(task)) => task.command(),
         Some(Task::Replay(arguments)) => arguments.command(),
         Some(Task::Projections(task)) => task.command(),
+        Some(Task::Doctor) => doctor::command(),
         Some(Task::Events(arguments)) => arguments.command(),
         Some(Task::Forget(arguments)) => arguments.command(),
         Some(Task::Webhooks(task)) => task.command(),
@@ -22,6 +23,7 @@ fn asked(arguments: &[&str]) -> Result<Command, String> {
         Some(Task::Backfill(arguments)) => arguments.commands().unwrap().remove(0),
         Some(Task::Log(log::Task::Verify)) => log::Task::verify(),
         Some(Task::Log(log::Task::Copy { .. })) => return Err("copy".into()),
+        Some(Task::Demo) => return Err("demo".into()),
         Some(Task::Serve) | None => return Err("serve".into()),
     };
     Ok(asked.command)
@@ -54,6 +56,7 @@ fn every_command_is_read_as_it_is_documented() {
         })
     );
     let username = "ada-example".to_owned();
+    assert_eq!(asked(&["doctor"]), Ok(Command::Doctor));
     assert_eq!(asked(&["forget", "ada-example"]), Ok(Command::Forget { username }));
     let repo = Command::TrackRepo {
         repo: "acme/sdk".parse().unwrap(),

@@ -28,3 +28,18 @@ pub enum CommandError<R: std::error::Error + 'static> {
     #[error("a sealed value could not be used")]
     Sealed(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
+
+impl<R: std::error::Error + 'static> CommandError<R> {
+    /// The same, refused by one of several aggregates.
+    pub(super) fn within<S: std::error::Error + From<R> + 'static>(self) -> CommandError<S> {
+        match self {
+            Self::Refused(refusal) => CommandError::Refused(refusal.into()),
+            Self::Contended => CommandError::Contended,
+            Self::Busy => CommandError::Busy,
+            Self::Append(error) => CommandError::Append(error),
+            Self::Read(error) => CommandError::Read(error),
+            Self::Vault(error) => CommandError::Vault(error),
+            Self::Sealed(error) => CommandError::Sealed(error),
+        }
+    }
+}

@@ -59,7 +59,7 @@ impl Allowance {
 }
 
 /// What a batch came to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct RecordedSignals {
     /// New people, captured as leads.
     pub captured: u64,
@@ -71,6 +71,8 @@ pub struct RecordedSignals {
     pub known: u64,
     /// Signals of people who were erased; nothing of them is kept.
     pub erased: u64,
+    /// Known signals that another source had brought, each with the one that brings it now.
+    pub again: Vec<(SignalKey, Collector)>,
     /// The last position written, if anything was.
     pub position: Position,
 }
@@ -181,8 +183,11 @@ fn plan(
     }
     let mut events = Vec::new();
     for (key, sighting) in &share.sightings {
-        if lead.knows(key) {
+        if let Some(first) = lead.brought_by(key) {
             counts.known += 1;
+            if first != sighting.collector {
+                counts.again.push((*key, sighting.collector));
+            }
             continue;
         }
         let id = EventId::new(writer.clock.ulid());
@@ -233,6 +238,7 @@ impl RecordedSignals {
         self.joined += other.joined;
         self.known += other.known;
         self.erased += other.erased;
+        self.again.extend(other.again);
         self.position = self.position.max(other.position);
     }
 }

@@ -18,6 +18,8 @@ pub struct RepoRecord {
     pub relation: RepoRelation,
     /// Since when it is tracked.
     pub created_at: Timestamp,
+    /// Its name on GitHub, if that was another once since.
+    pub called: Option<RepoName>,
 }
 
 /// Tracks `full_name`. If it is tracked already the record stays, and another `relation` updates it.
@@ -52,6 +54,11 @@ fn record(events: &[Recorded]) -> Option<RepoRecord> {
                 full_name: tracked.full_name.clone(),
                 relation: tracked.relation,
                 created_at: recorded.recorded_at,
+                called: None,
+            }),
+            Event::RepoRenamed(renamed) => record.map(|record| RepoRecord {
+                called: Some(renamed.full_name.clone()),
+                ..record
             }),
             Event::RepoReclassified(changed) => record.map(|record| RepoRecord {
                 relation: changed.relation,

@@ -82,6 +82,11 @@ pub struct Flags {
 }
 
 impl Flags {
+    /// What a flag gave for that key of the settings.
+    pub fn find(&self, key: &str) -> Option<String> {
+        self.given().find(|(given, _)| *given == key).map(|(_, value)| value)
+    }
+
     /// The settings that were given as flags.
     fn given(&self) -> impl Iterator<Item = (&'static str, String)> {
         let groups = [

@@ -75,6 +75,8 @@ pub enum Command {
     Projections(Projections),
     /// Shows the log.
     Events(Events),
+    /// Shows what GitHub grants and which sources do not work.
+    Doctor,
     /// Erases a person.
     Forget {
         /// What the person is called.

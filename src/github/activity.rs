@@ -216,6 +216,14 @@ pub fn of_event<'a>(event: &'a Event<'_>) -> Result<Seen<'a>, Skip> {
     .read()
 }
 
+/// The number of a pull request that was opened or edited and that the event tells no text of.
+pub fn bare_pull(event: &Event<'_>) -> Option<u64> {
+    let payload = event.payload.as_ref()?;
+    let is_new = matches!(payload.action.as_ref().map(Text::as_str), Some("opened" | "edited"));
+    let is_pull = EventKind::of_event(event.kind.as_str()) == Some(EventKind::PullRequest);
+    payload.number.filter(|_| is_pull && is_new)
+}
+
 /// What a webhook delivery of that kind tells; `received_at` is its time if it names none.
 pub fn of_delivery<'a>(
     kind: EventKind,

@@ -1,18 +1,20 @@
-//! Asks GitHub's REST API: one request of a token at a time, every answer in one of a few kinds. Used by the polls
-//! and the enrichment.
+//! Asks GitHub's API: one request of a token at a time, every answer in one of a few kinds. Used by all that polls, and by
+//! the enrichment.
 
+use std::borrow::Cow;
 use std::sync::{Arc, Mutex as StdMutex, PoisonError};
 use std::time::Duration;
 
-use ::metrics::counter;
+use ::metrics::{counter, gauge};
 use anyhow::Context as _;
 use domain::Timestamp;
-use http::header::{ACCEPT, AUTHORIZATION, ETAG, IF_NONE_MATCH, LINK, LOCATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, MutexGuard};
 use tracing::{Instrument as _, info_span};
 use url::Url;
 
+use super::ledger::{Ledger, Resource};
 use super::rate_budget::{Budget, Verdict, poll_interval};
 use crate::clock::Clock;
 use crate::metrics;
@@ -62,6 +64,41 @@ pub struct Fresh {
     pub poll_interval: Option<Duration>,
     /// Whether another page follows.
     pub has_next: bool,
+    /// The number of the last page, if there are several and this is not the last.
+    pub last_page: Option<u32>,
+}
+
+/// What is asked.
+pub(super) enum Request<'a> {
+    /// A path, with an `ETag` only for what has changed since.
+    Path {
+        path: &'a str,
+        etag: Option<&'a str>,
+        accept: Option<&'a str>,
+    },
+    /// A GraphQL query: the JSON body.
+    Graphql(String),
+}
+
+/// Why nothing came back.
+pub(super) enum NotAsked {
+    Limited(Timestamp),
+    Failed(String),
+}
+
+/// An answer as it came. Nobody else's request is sent before it is noted and dropped.
+pub(super) struct Raw<'a> {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    pub body: Vec<u8>,
+    _turn: MutexGuard<'a, ()>,
+}
+
+impl Raw<'_> {
+    /// The beginning of the body, where GitHub names secondary limits.
+    pub(super) fn text(&self) -> Cow<'_, str> {
+        String::from_utf8_lossy(self.body.get(..2_000).unwrap_or(&self.body))
+    }
 }
 
 /// Access to one GitHub with one token, or none.
@@ -70,7 +107,7 @@ pub struct Client {
     base: Url,
     authorization: Option<HeaderValue>,
     turn: Mutex<()>,
-    budget: StdMutex<Budget>,
+    ledger: StdMutex<Ledger>,
     clock: Arc<dyn Clock>,
 }
 
@@ -100,7 +137,7 @@ impl Client {
             base,
             authorization,
             turn: Mutex::new(()),
-            budget: StdMutex::new(Budget::default()),
+            ledger: StdMutex::new(Ledger::default()),
             clock,
         })
     }
@@ -110,9 +147,18 @@ impl Client {
         self.authorization.is_some()
     }
 
-    /// What is known of the budget.
-    pub fn budget(&self) -> Budget {
-        *self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What is known of the budgets.
+    pub fn ledger(&self) -> Ledger {
+        *self.lock()
+    }
+
+    /// Goes on with what was known of a resource before.
+    pub fn restore(&self, resource: Resource, budget: Budget) {
+        self.lock().restore(resource, budget);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The whole address of a path of the API.
@@ -122,78 +168,125 @@ impl Client {
 
     /// Asks for a path such as `/repos/acme/sdk/events`, with an `ETag` only for what has changed since.
     pub async fn get(&self, path: &str, etag: Option<&str>) -> Answer {
-        let _turn = self.turn.lock().await;
-        let mut url = match self.address(path).parse::<Url>() {
-            Ok(url) => url,
-            Err(error) => return Answer::Failed(format!("no address: {error}")),
-        };
-        for _ in 0..=MOST_REDIRECTIONS {
-            if let Some(until) = self.budget().blocked(self.clock.now()) {
-                return Answer::Limited { until };
-            }
-            let response = match self.send(url.clone(), etag).await {
-                Ok(response) => response,
-                Err(error) => return Answer::Failed(error.without_url().to_string()),
-            };
-            if !response.status().is_redirection() || response.status() == StatusCode::NOT_MODIFIED {
-                return self.read(response).await;
-            }
-            self.note(response.status(), response.headers(), "");
-            match moved_to(&url, response.headers()) {
-                Some(there) if there.origin() == self.base.origin() => url = there,
-                Some(_) => return Answer::Moved,
-                None => return Answer::Failed("a redirection to nowhere".to_owned()),
-            }
-        }
-        Answer::Failed("redirected in a circle".to_owned())
+        self.get_as(path, etag, None).await
     }
 
-    async fn send(&self, url: Url, etag: Option<&str>) -> reqwest::Result<reqwest::Response> {
-        let mut request = self.http.get(url);
-        if let Some(authorization) = &self.authorization {
-            request = request.header(AUTHORIZATION, authorization.clone());
+    /// As [`Client::get`], in another of GitHub's media types.
+    pub async fn get_as(&self, path: &str, etag: Option<&str>, accept: Option<&str>) -> Answer {
+        let resource = Resource::of_path(path);
+        match self.ask(Request::Path { path, etag, accept }).await {
+            Ok(raw) => self.answer(resource, raw),
+            Err(NotAsked::Limited(until)) => Answer::Limited { until },
+            Err(NotAsked::Failed(reason)) => Answer::Failed(reason),
         }
-        if let Some(etag) = etag {
-            request = request.header(IF_NONE_MATCH, etag);
+    }
+
+    /// Sends the request when the ledger allows it and follows where it is sent to; what comes back is noted by the caller.
+    pub(super) async fn ask(&self, request: Request<'_>) -> Result<Raw<'_>, NotAsked> {
+        let turn = self.turn.lock().await;
+        let path = match &request {
+            Request::Path { path, .. } => path,
+            Request::Graphql(_) => "/graphql",
+        };
+        let resource = Resource::of_path(path);
+        let url = self.address(path).parse::<Url>();
+        let mut url = url.map_err(|error| NotAsked::Failed(format!("no address: {error}")))?;
+        for _ in 0..=MOST_REDIRECTIONS {
+            if let Some(until) = self.ledger().blocked(resource, self.clock.now()) {
+                return Err(NotAsked::Limited(until));
+            }
+            let failed = |error: reqwest::Error| NotAsked::Failed(error.without_url().to_string());
+            let response = self.send(url.clone(), &request).await.map_err(failed)?;
+            let (status, headers) = (response.status(), response.headers().clone());
+            if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
+                let body = body(response).await.map_err(NotAsked::Failed)?;
+                return Ok(Raw {
+                    status,
+                    headers,
+                    body,
+                    _turn: turn,
+                });
+            }
+            self.note(resource, status, &headers, "");
+            match moved_to(&url, &headers) {
+                Some(there) if there.origin() == self.base.origin() => url = there,
+                Some(_) => {
+                    return Ok(Raw {
+                        status,
+                        headers,
+                        body: Vec::new(),
+                        _turn: turn,
+                    });
+                }
+                None => return Err(NotAsked::Failed("a redirection to nowhere".to_owned())),
+            }
+        }
+        Err(NotAsked::Failed("redirected in a circle".to_owned()))
+    }
+
+    async fn send(&self, url: Url, request: &Request<'_>) -> reqwest::Result<reqwest::Response> {
+        let mut sent = match request {
+            Request::Path { etag, accept, .. } => {
+                let mut sent = self.http.get(url);
+                if let Some(etag) = etag {
+                    sent = sent.header(IF_NONE_MATCH, *etag);
+                }
+                if let Some(accept) = accept {
+                    sent = sent.header(ACCEPT, *accept);
+                }
+                sent
+            }
+            Request::Graphql(body) => self
+                .http
+                .post(url)
+                .header(CONTENT_TYPE, "application/json")
+                .body(body.clone()),
+        };
+        if let Some(authorization) = &self.authorization {
+            sent = sent.header(AUTHORIZATION, authorization.clone());
         }
         let span = info_span!(target: TRACE, "ask GitHub", otel.kind = "client");
-        let answer = request.send().instrument(span).await;
+        let answer = sent.send().instrument(span).await;
         let word = answer.as_ref().map_or("none", |response| class(response.status()));
         counter!(metrics::GITHUB_REQUESTS, "answer" => word).increment(1);
         answer
     }
 
-    async fn read(&self, response: reqwest::Response) -> Answer {
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = match body(response).await {
-            Ok(body) => body,
-            Err(reason) => return Answer::Failed(reason),
-        };
-        let text = String::from_utf8_lossy(body.get(..2_000).unwrap_or(&body));
-        match self.note(status, &headers, &text) {
+    fn answer(&self, resource: Resource, raw: Raw<'_>) -> Answer {
+        match self.note(resource, raw.status, &raw.headers, &raw.text()) {
             Verdict::Limited(until) => return Answer::Limited { until },
-            Verdict::Denied => return Answer::Denied(status),
+            Verdict::Denied => return Answer::Denied(raw.status),
             Verdict::Granted | Verdict::Silent => {}
         }
+        let Raw {
+            status, headers, body, ..
+        } = raw;
         match status {
             StatusCode::OK => Answer::Fresh(Fresh {
                 body,
                 etag: headers.get(ETAG).and_then(|etag| etag.to_str().ok()).map(str::to_owned),
                 poll_interval: poll_interval(&headers),
-                has_next: has_next(&headers),
+                has_next: link(&headers, "next").is_some(),
+                last_page: link(&headers, "last").and_then(page),
             }),
             StatusCode::NOT_MODIFIED => Answer::NotModified {
                 poll_interval: poll_interval(&headers),
             },
             StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotFound,
             StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => Answer::Denied(status),
+            status if status.is_redirection() => Answer::Moved,
             other => Answer::Failed(format!("answered {}", other.as_u16())),
         }
     }
 
-    fn note(&self, status: StatusCode, headers: &HeaderMap, text: &str) -> Verdict {
-        let mut budget = self.budget.lock().unwrap_or_else(PoisonError::into_inner);
-        budget.note(status, headers, text, self.clock.now())
+    /// Puts an answer into the ledger.
+    pub(super) fn note(&self, resource: Resource, status: StatusCode, headers: &HeaderMap, text: &str) -> Verdict {
+        let verdict = self.lock().note(resource, status, headers, text, self.clock.now());
+        if let Some(remaining) = self.ledger().budget(resource).remaining {
+            let remaining = u32::try_from(remaining).unwrap_or(u32::MAX);
+            gauge!(metrics::GITHUB_REMAINING, "resource" => resource.as_str()).set(f64::from(remaining));
+        }
+        verdict
     }
 }
 
@@ -221,12 +314,22 @@ fn moved_to(from: &Url, headers: &HeaderMap) -> Option<Url> {
     from.join(headers.get(LOCATION)?.to_str().ok()?).ok()
 }
 
-/// GitHub names the next page in a `Link` header.
-fn has_next(headers: &HeaderMap) -> bool {
+/// The address that a `Link` header names for a page such as `next`.
+fn link<'a>(headers: &'a HeaderMap, relation: &str) -> Option<&'a str> {
+    let named = format!("rel=\"{relation}\"");
     let links = headers.get_all(LINK).iter();
-    links
+    let mut links = links
         .filter_map(|link| link.to_str().ok())
-        .any(|link| link.contains(r#"rel="next""#))
+        .flat_map(|link| link.split(','));
+    let link = links.find(|link| link.contains(&named))?;
+    link.trim().strip_prefix('<')?.split('>').next()
+}
+
+/// The number of the page that an address asks for.
+fn page(address: &str) -> Option<u32> {
+    let (_, query) = address.split_once('?')?;
+    let mut pairs = query.split('&').filter_map(|pair| pair.split_once('='));
+    pairs.find(|(name, _)| *name == "page")?.1.parse().ok()
 }
 
 async fn body(mut response: reqwest::Response) -> Result<Vec<u8>, String> {

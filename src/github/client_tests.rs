@@ -111,7 +111,10 @@ async fn after_a_limit_nothing_is_sent_until_it_is_over() {
         assert!(matches!(client.get("/limited", None).await, Answer::Limited { until: at } if at == until));
     }
     assert_eq!(asked.lock().unwrap().len(), 1);
-    assert_eq!(client.budget().blocked_until, Some(until));
+    assert_eq!(
+        client.ledger().blocked(Resource::Core, Timestamp::from_secs(1_000_000)),
+        Some(until)
+    );
 }
 
 #[tokio::test]
@@ -146,4 +149,13 @@ async fn a_profile_holds_what_is_public_and_where_it_was_read() {
     );
     assert!(profile.provenance[&ProfileField::Name].url.ends_with("/user/7"));
     assert!(matches!(look_up(&client, 8, None, now).await, Looked::Gone));
+}
+
+#[test]
+fn the_pages_that_a_link_names_are_found() {
+    let link_header = r#"<https://api.github.com/repositories/1/stargazers?per_page=100&page=2>; rel="next", <https://api.github.com/repositories/1/stargazers?per_page=100&page=5>; rel="last""#;
+    let headers: HeaderMap = [(LINK, link_header.parse().unwrap())].into_iter().collect();
+    assert_eq!(link(&headers, "last").and_then(page), Some(5));
+    assert_eq!(link(&headers, "next").and_then(page), Some(2));
+    assert_eq!(link(&headers, "prev"), None);
 }

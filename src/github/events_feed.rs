@@ -7,6 +7,7 @@ use domain::{Collector, RepoName, Timestamp};
 use serde_json::value::RawValue;
 
 use super::activity::{self, Skip};
+use super::pulls::Bare;
 use super::wire::{Event, Text};
 use crate::ingest::activity::Activity;
 
@@ -35,6 +36,8 @@ pub struct Page {
     pub items: usize,
     /// Events that could not be read.
     pub broken: usize,
+    /// Pull requests that are told of by number alone.
+    pub bare: Vec<Bare>,
 }
 
 impl Page {
@@ -80,7 +83,11 @@ pub fn read(body: &[u8], repo: &RepoName) -> anyhow::Result<Page> {
                 ..activity
             }),
             Ok(None) | Err(Skip::Incomplete(_)) => page.broken += 1,
-            Err(Skip::NotUsed | Skip::WithoutText | Skip::WithoutAuthor) => {}
+            Err(Skip::WithoutText) => page.bare.extend(activity::bare_pull(&event).map(|number| Bare {
+                repo: repo.clone(),
+                number,
+            })),
+            Err(Skip::NotUsed | Skip::WithoutAuthor) => {}
         }
     }
     Ok(page)
@@ -131,6 +138,19 @@ mod tests {
         );
         assert!(!page.reaches(&mark("0", 2)));
         assert!(!page.reaches(&mark("9", 3)), "the same second, another event");
+    }
+
+    #[test]
+    fn a_pull_request_without_a_text_is_noted_by_its_number() {
+        let pull = |action: &str| {
+            format!(
+                r#"{{"id":"1","type":"PullRequestEvent","actor":{{"id":1,"login":"fan-1"}},"repo":{{"name":"acme/sdk"}},"payload":{{"action":"{action}","number":8,"pull_request":{{"id":5}}}},"created_at":"2026-03-01T10:00:00Z"}}"#
+            )
+        };
+        let repo: RepoName = "acme/sdk".parse().unwrap();
+        let body = format!("[{},{}]", pull("opened"), pull("closed"));
+        let page = read(body.as_bytes(), &repo).unwrap();
+        assert_eq!(page.bare, [Bare { repo, number: 8 }]);
     }
 
     #[test]

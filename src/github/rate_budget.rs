@@ -15,8 +15,6 @@ const FIRST_WAIT: Duration = Duration::from_mins(1);
 const LONGEST_WAIT: Duration = Duration::from_hours(2);
 /// A token that GitHub does not know or has suspended is tried again after so long.
 const QUARANTINE: Duration = Duration::from_mins(15);
-/// Background work leaves this part of the limit to the polls: one in so many.
-const RESERVE: u64 = 5;
 
 /// What is known of the budget.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
@@ -48,16 +46,34 @@ pub enum Verdict {
 }
 
 impl Budget {
+    /// What was known before: requests in the window and left in it, when it begins anew, and until when none is sent.
+    pub const fn known(
+        limit: Option<u64>,
+        remaining: Option<u64>,
+        resets_at: Option<Timestamp>,
+        blocked_until: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            limit,
+            remaining,
+            resets_at,
+            blocked_until,
+            strikes: 0,
+        }
+    }
+
     /// Until when no request may be sent, if that is so now.
     pub fn blocked(&self, now: Timestamp) -> Option<Timestamp> {
         let used_up = self.resets_at.filter(|_| self.remaining == Some(0));
         self.blocked_until.max(used_up).filter(|until| *until > now)
     }
 
-    /// Until when background work waits, so that the polls keep their part of the window.
-    pub fn reserved(&self, now: Timestamp) -> Option<Timestamp> {
-        let scarce =
-            matches!((self.remaining, self.limit), (Some(remaining), Some(limit)) if remaining < limit / RESERVE);
+    /// Until when work waits that leaves so many percent of the window to more urgent work.
+    pub fn spared(&self, percent: u64, now: Timestamp) -> Option<Timestamp> {
+        let scarce = matches!(
+            (self.remaining, self.limit),
+            (Some(remaining), Some(limit)) if remaining.saturating_mul(100) < limit.saturating_mul(percent)
+        );
         let reset = self.resets_at.filter(|until| scarce && *until > now);
         self.blocked(now).max(reset)
     }
@@ -71,6 +87,12 @@ impl Budget {
             self.resets_at = number(headers, "x-ratelimit-reset").map(|secs| bounded(moment(secs), now));
         }
         match status {
+            // A list that is shown to admins alone may answer 401 to a token that is good for all else.
+            StatusCode::UNAUTHORIZED
+                if remaining.is_some() && !text.to_ascii_lowercase().contains("bad credentials") =>
+            {
+                Verdict::Denied
+            }
             StatusCode::UNAUTHORIZED => self.quarantine(now),
             StatusCode::FORBIDDEN | StatusCode::TOO_MANY_REQUESTS => self.refused(status, headers, text, now),
             StatusCode::NOT_MODIFIED => self.granted(),
@@ -241,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn background_work_leaves_a_part_to_the_polls() {
+    fn work_that_can_wait_leaves_a_part_to_what_cannot() {
         let mut budget = Budget::default();
         let scarce = [
             ("x-ratelimit-remaining", "11"),
@@ -249,7 +271,17 @@ mod tests {
             ("x-ratelimit-reset", "1000500"),
         ];
         budget.note(StatusCode::OK, &headers(&scarce), "", NOW);
-        assert_eq!((budget.blocked(NOW), budget.reserved(NOW)), (None, Some(after(500))));
+        assert_eq!((budget.blocked(NOW), budget.spared(20, NOW)), (None, Some(after(500))));
+    }
+
+    #[test]
+    fn a_list_that_is_refused_does_not_put_the_token_aside() {
+        let left = headers(&[("x-ratelimit-remaining", "9"), ("x-ratelimit-limit", "60")]);
+        let mut budget = Budget::default();
+        let told = budget.note(StatusCode::UNAUTHORIZED, &left, "Requires authentication", NOW);
+        assert_eq!((told, budget.blocked(NOW)), (Verdict::Denied, None));
+        budget.note(StatusCode::UNAUTHORIZED, &left, r#"{"message":"Bad credentials"}"#, NOW);
+        assert_eq!(budget.blocked(NOW), Some(after(900)));
     }
 
     #[test]

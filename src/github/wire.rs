@@ -73,6 +73,9 @@ pub struct Payload<'a> {
     /// Such as `opened`.
     #[serde(borrow, default)]
     pub action: Option<Text<'a>>,
+    /// The number of a pull request, beside what is told of it.
+    #[serde(default)]
+    pub number: Option<u64>,
     /// The issue, also that of a comment.
     #[serde(borrow, default)]
     pub issue: Option<Item<'a>>,

@@ -8,6 +8,7 @@ mod accept;
 mod account;
 mod api_keys;
 mod auth;
+mod coverage;
 mod cursor;
 #[cfg(feature = "docs-page")]
 mod docs_page;

@@ -1,12 +1,16 @@
 //! Where activity comes from and how reading it went last, as the records of tracked repositories and keywords tell it.
 
-use database::{Database, DatabaseError};
-use domain::{Collector, RepoName, Timestamp};
+use database::Database;
+use domain::{AccountId, Collector, RepoName, SourceReason, SourceState, Timestamp};
+use projections::sources::{self, SourceRow};
 use serde::Serialize;
+use ulid::Ulid;
 use utoipa::ToSchema;
 
+use super::error::ApiError;
 use super::openapi::words;
 use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
+use crate::ingest::source_cursor::{self, SourceCursor};
 
 /// Where activity comes from, and how reading it went last.
 #[derive(Debug, Serialize, ToSchema)]
@@ -21,26 +25,92 @@ pub(super) struct Source {
     /// When the source last showed less than had happened since the look before.
     #[schema(value_type = Option<words::Time>, required)]
     last_gap_at: Option<Timestamp>,
+    /// What the log says of the source; null: nothing yet, or it is the feeds of several repositories.
+    #[schema(required)]
+    standing: Option<Standing>,
 }
 
-/// What the polls say of the events feeds.
-pub(super) struct Polls(Vec<PollState>);
+/// How a source works, as the log has it: what comes and goes within minutes is not told there.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = SourceStanding)]
+struct Standing {
+    #[schema(value_type = words::SourceStandingState)]
+    state: SourceState,
+    #[schema(value_type = words::SourceReason)]
+    reason: SourceReason,
+    #[schema(value_type = words::Time)]
+    since: Timestamp,
+}
+
+impl From<&SourceRow> for Standing {
+    fn from(row: &SourceRow) -> Self {
+        Self {
+            state: row.state,
+            reason: row.reason,
+            since: row.since,
+        }
+    }
+}
+
+/// What the polls say of the sources, and what the account was told of them.
+pub(super) struct Polls {
+    feeds: Vec<PollState>,
+    cursors: Vec<SourceCursor>,
+    told: Vec<SourceRow>,
+}
 
 impl Polls {
     /// Reads what they say now.
-    pub(super) async fn read(store: &dyn Database) -> Result<Self, DatabaseError> {
-        poll_states(store).await.map(Self)
+    pub(super) async fn read(store: &dyn Database, views: &dyn Database, account: AccountId) -> Result<Self, ApiError> {
+        Ok(Self {
+            feeds: poll_states(store).await?,
+            cursors: source_cursor::all(store).await?,
+            told: sources::list(views, account).await?,
+        })
     }
 
-    /// The feed of a repository; one that the polls do not know yet waits for its first.
-    pub(super) fn feed(&self, repo: &RepoName) -> Source {
+    /// The sources of a repository, the feed first; one that the polls do not know yet waits for its first look.
+    pub(super) fn of_repo(&self, repo: &RepoName, id: Ulid) -> Vec<Source> {
+        let mut feed = self.feed(repo);
+        let standing = |row: &&SourceRow| row.subject == id && row.collector == Collector::EventsFeed;
+        feed.standing = self.told.iter().find(standing).map(Standing::from);
+        let subject = source_cursor::of_repo(&repo.key());
+        std::iter::once(feed).chain(self.told_of(id, subject)).collect()
+    }
+
+    /// The sources of a keyword, besides the feeds.
+    pub(super) fn of_keyword(&self, folded: &str, id: Ulid) -> impl Iterator<Item = Source> {
+        self.told_of(id, source_cursor::of_keyword(folded))
+    }
+
+    fn told_of(&self, id: Ulid, subject: String) -> impl Iterator<Item = Source> {
+        let told = self.told.iter();
+        let told = told.filter(move |row| row.subject == id && row.collector != Collector::EventsFeed);
+        told.map(move |row| {
+            let cursor = |cursor: &&SourceCursor| cursor.subject == subject && cursor.collector == row.collector;
+            Source {
+                collector: row.collector,
+                state: outcome(row),
+                last_success_at: self
+                    .cursors
+                    .iter()
+                    .find(cursor)
+                    .and_then(|cursor| cursor.last_success_at),
+                last_gap_at: None,
+                standing: Some(Standing::from(row)),
+            }
+        })
+    }
+
+    fn feed(&self, repo: &RepoName) -> Source {
         let key = repo.key();
-        let poll = self.0.iter().find(|poll| poll.repo == key);
+        let poll = self.feeds.iter().find(|poll| poll.repo == key);
         Source {
             collector: Collector::EventsFeed,
             state: poll.map_or(PollOutcome::Waiting, |poll| poll.outcome),
             last_success_at: poll.and_then(|poll| poll.last_success_at),
             last_gap_at: poll.and_then(|poll| poll.last_gap_at),
+            standing: None,
         }
     }
 
@@ -55,6 +125,7 @@ impl Polls {
             },
             last_success_at: one.last_success_at.max(other.last_success_at),
             last_gap_at: one.last_gap_at.max(other.last_gap_at),
+            standing: None,
         })
     }
 }
@@ -63,6 +134,17 @@ impl Source {
     /// Whether it is read, or will be in its turn.
     pub(super) const fn is_read(&self) -> bool {
         rank(self.state) < rank(PollOutcome::Failed)
+    }
+}
+
+/// The word for the last look that fits what the log says.
+const fn outcome(row: &SourceRow) -> PollOutcome {
+    match (row.state, row.reason) {
+        (SourceState::Active, _) => PollOutcome::Ok,
+        (SourceState::RateLimited, _) => PollOutcome::Limited,
+        (SourceState::Unavailable, SourceReason::NotFound) => PollOutcome::NotFound,
+        (SourceState::Unavailable, _) => PollOutcome::Failed,
+        (SourceState::Restricted, _) => PollOutcome::Denied,
     }
 }
 

@@ -108,13 +108,14 @@ pub(super) async fn show(
 ) -> Result<Json<Detail>, ApiError> {
     let views = room.api.views.as_ref();
     let row = tracked_keywords::find(views, account, id.of(WHAT)?).await?;
-    let record = row.ok_or(ApiError::NotFound(WHAT))?.into();
+    let row = row.ok_or(ApiError::NotFound(WHAT))?;
     let repos = tracked_repos::list(views, account).await?;
-    let polls = Polls::read(room.api.store.as_ref()).await?;
-    let feeds = polls.feeds(repos.iter().map(|row| &row.full_name));
+    let polls = Polls::read(room.api.store.as_ref(), views, account).await?;
+    let feeds = polls.feeds(repos.iter().map(|row| &row.full_name)).into_iter();
+    let searches = polls.of_keyword(row.keyword.folded(), row.keyword_id.ulid());
     Ok(Json(Detail {
-        record,
-        sources: feeds.into_iter().collect(),
+        sources: feeds.chain(searches).collect(),
+        record: row.into(),
     }))
 }
 

@@ -14,6 +14,7 @@ use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
+use super::coverage::{self, Coverage};
 use super::error::ApiError;
 use super::json_body::JsonBody;
 use super::openapi::words;
@@ -36,10 +37,24 @@ pub(super) struct Record {
     full_name: RepoName,
     #[schema(value_type = words::RepoType)]
     r#type: RepoRelation,
+    /// Its name on GitHub, if that is another by now.
+    #[schema(value_type = Option<words::RepoName>, required)]
+    renamed_to: Option<RepoName>,
     #[schema(value_type = words::Time)]
     created_at: Timestamp,
     status: Status,
     sources: Vec<Source>,
+}
+
+/// A tracked repository by itself.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TrackedRepoDetail)]
+pub(super) struct Detail {
+    #[serde(flatten)]
+    record: Record,
+    /// Null before GitHub's public number of stars was first counted.
+    #[schema(required)]
+    coverage: Option<Coverage>,
 }
 
 /// Whether anything is heard of the repository.
@@ -86,8 +101,9 @@ pub(super) async fn list(
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
 ) -> Result<Json<Records>, ApiError> {
-    let rows = tracked_repos::list(room.api.views.as_ref(), account).await?;
-    let polls = Polls::read(room.api.store.as_ref()).await?;
+    let views = room.api.views.as_ref();
+    let rows = tracked_repos::list(views, account).await?;
+    let polls = Polls::read(room.api.store.as_ref(), views, account).await?;
     Ok(Json(Records {
         data: rows.into_iter().map(|row| record(as_record(row), &polls)).collect(),
     }))
@@ -101,18 +117,23 @@ pub(super) async fn list(
     operation_id = "getRepo",
     summary = "Get a tracked repository",
     params(("id" = words::RepoId, Path, description = "The tracked repository")),
-    responses((status = 200, description = "The tracked repository", body = Record)),
+    responses((status = 200, description = "The tracked repository", body = Detail)),
 )]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
     id: PathId,
-) -> Result<Json<Record>, ApiError> {
-    let row = tracked_repos::find(room.api.views.as_ref(), account, id.of(WHAT)?).await?;
+) -> Result<Json<Detail>, ApiError> {
+    let (views, store) = (room.api.views.as_ref(), room.api.store.as_ref());
+    let row = tracked_repos::find(views, account, id.of(WHAT)?).await?;
     let row = row.ok_or(ApiError::NotFound(WHAT))?;
-    let polls = Polls::read(room.api.store.as_ref()).await?;
-    Ok(Json(record(as_record(row), &polls)))
+    let polls = Polls::read(store, views, account).await?;
+    let coverage = coverage::of(&room, account, (row.repo_id, &row.full_name)).await?;
+    Ok(Json(Detail {
+        record: record(as_record(row), &polls),
+        coverage,
+    }))
 }
 
 #[utoipa::path(
@@ -143,7 +164,7 @@ pub(super) async fn track(
     } else {
         StatusCode::OK
     };
-    let polls = Polls::read(room.api.store.as_ref()).await?;
+    let polls = Polls::read(room.api.store.as_ref(), room.api.views.as_ref(), account).await?;
     let record = Json(record(committed.value, &polls));
     Ok(settled(&room, committed.position, (status, record)).await)
 }
@@ -182,30 +203,29 @@ fn refused(refusal: &TrackedRepoRefusal) -> ApiError {
 }
 
 fn record(repo: RepoRecord, polls: &Polls) -> Record {
-    let feed = polls.feed(&repo.full_name);
+    let sources = polls.of_repo(&repo.full_name, repo.repo_id.ulid());
+    let renamed_to = repo.called.filter(|called| *called != repo.full_name);
     Record {
         id: repo.repo_id,
         full_name: repo.full_name,
         r#type: repo.relation,
+        renamed_to,
         created_at: repo.created_at,
-        status: status(&feed),
-        sources: vec![feed],
+        status: if sources.iter().any(Source::is_read) {
+            Status::Active
+        } else {
+            Status::Degraded
+        },
+        sources,
     }
 }
 
 fn as_record(row: TrackedRepoRow) -> RepoRecord {
     RepoRecord {
         repo_id: row.repo_id,
+        called: row.called,
         full_name: row.full_name,
         relation: row.relation,
         created_at: row.created_at,
-    }
-}
-
-const fn status(feed: &Source) -> Status {
-    if feed.is_read() {
-        Status::Active
-    } else {
-        Status::Degraded
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::{Extension, Json};
+use domain::{AccountId, Timestamp};
 use projections::{accounts, monthly_usage};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -11,8 +12,10 @@ use utoipa::ToSchema;
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
+use super::openapi::words;
 use super::query::NoQuery;
 use super::rate_limit::Standing;
+use crate::ingest::budgets::{self, BudgetRow};
 
 /// What an account has used.
 #[derive(Debug, Serialize, ToSchema)]
@@ -28,6 +31,29 @@ pub(super) struct Usage {
     #[schema(required)]
     cap: Option<u32>,
     rate_limit: RateLimit,
+    /// What GitHub grants the tokens that work for the account, as its last answers said.
+    github: Vec<GithubBudget>,
+}
+
+/// What GitHub grants a token of one thing that it counts.
+#[derive(Debug, Serialize, ToSchema)]
+struct GithubBudget {
+    /// `host`: the token that serves all accounts; `account`: one of the account's own.
+    token: &'static str,
+    /// `core`, `search` and `code_search` are requests, `graphql` points.
+    resource: &'static str,
+    #[schema(required)]
+    limit: Option<u64>,
+    #[schema(required)]
+    remaining: Option<u64>,
+    #[schema(value_type = Option<words::Time>, required)]
+    resets_at: Option<Timestamp>,
+    /// Nothing is asked before; null: it is not so.
+    #[schema(value_type = Option<words::Time>, required)]
+    blocked_until: Option<Timestamp>,
+    /// When that was noted.
+    #[schema(value_type = words::Time)]
+    noted_at: Timestamp,
 }
 
 /// What the `X-RateLimit` headers of the same answer say.
@@ -61,7 +87,9 @@ pub(super) async fn show(
     let plan = plan.ok_or_else(|| ApiError::NoApiOnPlan(row.plan.to_string()))?;
     let month = room.api.writer.clock.now().month();
     let usage = monthly_usage::find(views, account, month).await?;
+    let budgets = budgets::all(room.api.store.as_ref()).await?;
     Ok(Json(Usage {
+        github: github(budgets, account, room.api.writer.clock.now()),
         month: month.to_string(),
         captured: usage.captured,
         withheld: usage.withheld,
@@ -72,4 +100,27 @@ pub(super) async fn show(
             reset: standing.reset,
         },
     }))
+}
+
+/// The budgets of the tokens that work for the account. A window that has ended is as good as new.
+fn github(rows: Vec<BudgetRow>, account: AccountId, now: Timestamp) -> Vec<GithubBudget> {
+    let own = account.to_string();
+    let token = |token: &str| match token {
+        budgets::HOST => Some("host"),
+        token if token == own => Some("account"),
+        _ => None,
+    };
+    let shown = |row: BudgetRow| {
+        let ended = row.budget.resets_at.is_some_and(|at| at <= now);
+        Some(GithubBudget {
+            token: token(&row.token)?,
+            resource: row.resource.as_str(),
+            limit: row.budget.limit,
+            remaining: if ended { row.budget.limit } else { row.budget.remaining },
+            resets_at: row.budget.resets_at,
+            blocked_until: row.budget.blocked_until.filter(|until| *until > now),
+            noted_at: row.noted_at,
+        })
+    };
+    rows.into_iter().filter_map(shown).collect()
 }

@@ -16,6 +16,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use super::activity::{Act, Activity, ActorKind};
 use super::matcher::{Match, Watchlist};
+use super::sighting;
 use crate::commands::{Allowance, CommandError, RecordedSignals, Sighting, Writer, record_signals};
 use crate::lease::{Lease, Leases};
 use crate::metrics;
@@ -208,7 +209,10 @@ impl Ingest {
             turn.check()?;
             match record_signals(&self.writer, account, sightings.clone(), allowance).await {
                 Ok(recorded) => {
-                    count(recorded);
+                    count(&recorded);
+                    sighting::note(&*self.store, account, &recorded.again, self.writer.clock.now())
+                        .await
+                        .context("noting further sources of signals")?;
                     return Ok(recorded);
                 }
                 Err(error @ (CommandError::Busy | CommandError::Contended)) => match waits.next() {
@@ -323,7 +327,8 @@ fn sightings(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Sighting)
     };
     matches.into_iter().map(sighting).collect()
 }
-fn count(recorded: RecordedSignals) {
+
+fn count(recorded: &RecordedSignals) {
     let outcomes = [
         ("captured", recorded.captured),
         ("withheld", recorded.withheld),

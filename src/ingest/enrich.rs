@@ -16,9 +16,10 @@ use vault::VaultError;
 
 use super::accept::Ingest;
 use super::outage::Outage;
+use super::schedule::Class;
 use crate::commands::{CommandError, Observed, enrich_lead};
-use crate::github::Client;
 use crate::github::users::{Looked, look_up};
+use crate::github::{Client, Resource};
 use crate::lease::Lease;
 
 const FOLLOWER: &str = "enrichment";
@@ -148,7 +149,11 @@ impl Enrichment {
     /// If storage fails; the person stays due.
     pub async fn next(&mut self) -> anyhow::Result<Option<Timestamp>> {
         let now = self.ingest.writer.clock.now();
-        let waiting = self.client.budget().reserved(now).max(self.outage.pausing(now));
+        let waiting = self
+            .client
+            .ledger()
+            .spared(Resource::Core, Class::Enrichment.leaves(), now)
+            .max(self.outage.pausing(now));
         if waiting.is_some() {
             return Ok(waiting);
         }

@@ -111,6 +111,12 @@ impl Watchlist {
         }
     }
 
+    /// Whether any account looks for a keyword in such a place.
+    pub fn looks_in(&self, target: ScanTarget) -> bool {
+        let mut watchers = self.watchers.iter().flatten();
+        watchers.any(|watcher| watcher.targets.contains(target))
+    }
+
     /// Whether any account asks for a text that was written in such a place.
     pub fn finds(&self, text: &str, target: ScanTarget, scratch: &mut Scratch) -> bool {
         fold_into(text, &mut scratch.folded);

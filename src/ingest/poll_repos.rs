@@ -1,18 +1,22 @@
-//! Reads the events feeds of all tracked repositories, one after the other, each when GitHub allows; on one node at a
-//! time, which holds the lease.
+//! Reads the events feeds of tracked repositories, each when GitHub allows and the more often the newer its newest event is.
+//! Used by the scheduler.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{RepoName, Timestamp};
+use domain::{AccountId, Collector, RepoName, RepoRelation, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_repos;
 
 use super::accept::Ingest;
+use super::counts::spread;
 use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
+use super::pulls;
+use super::source_cursor::of_repo;
+use super::standing::{Look, Standings, Tracker};
 use crate::github::events_feed::{self, PAGES, Page};
 use crate::github::{Answer, Client};
 use crate::lease::Lease;
@@ -27,14 +31,41 @@ const PACE: Duration = Duration::from_mins(1);
 /// 40 of them.
 const PACE_WITHOUT_TOKEN: Duration = Duration::from_secs(90);
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
-/// Pause before looking again what is due.
-const NAP: Duration = Duration::from_secs(1);
+/// Within the age of the last sign of life a feed is looked at so often.
+const LOOKS: u32 = 4;
+/// The feed of a repository in which nothing happens for days is looked at so often at least.
+const LONGEST_PACE: Duration = Duration::from_hours(6);
 
 /// A repository that some account tracks.
-struct Tracked {
-    name: RepoName,
+#[derive(Debug, Clone)]
+pub struct Tracked {
+    /// Its name, as one of them spelt it.
+    pub name: RepoName,
     /// When an account last began to track it.
-    since: Timestamp,
+    pub since: Timestamp,
+    /// Who tracks it.
+    pub trackers: Vec<Tracker>,
+    /// What it is to them.
+    pub relations: Vec<RepoRelation>,
+}
+
+/// A feed that is to be read.
+#[derive(Debug)]
+pub struct FeedDue<'a> {
+    /// The repository's name in lower case.
+    pub repo: String,
+    /// When.
+    pub at: Timestamp,
+    /// Whether somebody tracks it for whom it was never read.
+    pub is_new: bool,
+    trackers: &'a [Tracker],
+}
+
+impl FeedDue<'_> {
+    /// Whom it is read for.
+    pub fn accounts(&self) -> impl Iterator<Item = AccountId> {
+        self.trackers.iter().map(|tracker| tracker.account)
+    }
 }
 
 /// The polls.
@@ -46,6 +77,11 @@ pub struct Polls {
     /// How far the read model was that `tracked` was read from.
     tracked_from: Option<Position>,
     states: HashMap<String, PollState>,
+    /// When the number of stars was last seen to move, before the feed told why: it may lag by hours.
+    moved: HashMap<String, Timestamp>,
+    /// Until when GitHub asked not to be asked for the same feed again.
+    not_before: HashMap<String, Timestamp>,
+    standings: Standings,
     outage: Outage,
 }
 
@@ -63,6 +99,7 @@ enum Reading {
     },
     Not {
         outcome: PollOutcome,
+        look: Look,
         until: Option<Timestamp>,
     },
     /// No usable answer, for that reason; other feeds would have none either.
@@ -74,56 +111,98 @@ impl Polls {
     pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
         let states = poll_states(&*ingest.store).await.context("reading the poll cursors")?;
         Ok(Self {
+            standings: Standings::open(ingest.clone(), lease.clone()).await?,
             ingest,
             client,
             lease,
             tracked: HashMap::new(),
             tracked_from: None,
             states: states.into_iter().map(|state| (state.repo.clone(), state)).collect(),
+            moved: HashMap::new(),
+            not_before: HashMap::new(),
             outage: Outage::none("polling"),
         })
     }
 
-    /// Polls the repository that has been due for longest. `None` if it did, otherwise when the next one is due.
+    /// What is tracked, by the name in lower case.
+    pub const fn tracked(&self) -> &HashMap<String, Tracked> {
+        &self.tracked
+    }
+
+    /// Until when no feed is read, since none would be answered.
+    pub fn pausing(&self, now: Timestamp) -> Option<Timestamp> {
+        self.outage.pausing(now)
+    }
+
+    /// The feeds that are due, and when the next of the others is.
+    pub fn due(&self, now: Timestamp) -> (Vec<FeedDue<'_>>, Option<Timestamp>) {
+        let due = |state: &PollState| {
+            let tracked = self.tracked.get(&state.repo)?;
+            Some(FeedDue {
+                repo: state.repo.clone(),
+                at: state.next_poll_at,
+                is_new: state.failures == 0 && state.serves < Some(tracked.since),
+                trackers: &tracked.trackers,
+            })
+        };
+        let is_due = |state: &&PollState| state.next_poll_at <= now;
+        let later = self.states.values().filter(|state| !is_due(state));
+        let later = later.map(|state| state.next_poll_at).min();
+        (self.states.values().filter(is_due).filter_map(due).collect(), later)
+    }
+
+    /// The repository's number of stars moved: its feed is looked at now, and often for a while. No sooner than GitHub asked
+    /// to be asked again.
+    pub fn hurry(&mut self, repo: &str, now: Timestamp) {
+        if let Some(state) = self.states.get_mut(repo)
+            && state.failures == 0
+        {
+            let allowed = self.not_before.get(repo).copied().unwrap_or(now);
+            state.next_poll_at = state.next_poll_at.min(allowed.max(now));
+            self.moved.insert(repo.to_owned(), now);
+        }
+    }
+
+    /// Reads the feed of a repository, by its name in lower case.
     ///
     /// # Errors
     /// If storage fails; the cursor then stays where it was.
-    pub async fn step(&mut self) -> anyhow::Result<Option<Timestamp>> {
-        self.read_tracked().await?;
-        let now = self.ingest.writer.clock.now();
-        if let Some(until) = self.outage.pausing(now) {
-            return Ok(Some(until));
-        }
-        let due = self
-            .states
-            .values()
-            .min_by_key(|state| (state.next_poll_at, &state.repo));
-        let Some(state) = due.cloned() else {
-            return Ok(Some(now.plus(PACE)));
+    pub async fn poll(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
+        let Some(state) = self.states.get(repo).cloned() else {
+            return Ok(());
         };
-        if state.next_poll_at > now {
-            return Ok(Some(state.next_poll_at));
-        }
-        self.poll(state, now).await?;
-        Ok(None)
+        self.read_feed(state, now).await
     }
 
-    /// Takes up new repositories and drops those that nobody tracks any more.
-    async fn read_tracked(&mut self) -> anyhow::Result<()> {
+    /// Takes up new repositories and drops those that nobody tracks any more. Whether there were any.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn refresh(&mut self) -> anyhow::Result<bool> {
         let from = self.ingest.freshness.changed_at("tracked_repos");
         if self.tracked_from == Some(from) {
-            return Ok(());
+            return Ok(false);
         }
         let rows = tracked_repos::all(&*self.ingest.views)
             .await
             .context("reading the tracked repositories")?;
         self.tracked.clear();
         for row in rows {
-            let tracked = self.tracked.entry(row.full_name.key()).or_insert(Tracked {
-                name: row.full_name,
+            let tracked = self.tracked.entry(row.full_name.key()).or_insert_with(|| Tracked {
+                name: row.full_name.clone(),
                 since: row.created_at,
+                trackers: Vec::new(),
+                relations: Vec::new(),
             });
             tracked.since = tracked.since.max(row.created_at);
+            tracked.relations.push(row.relation);
+            tracked.trackers.push(Tracker {
+                account: row.account,
+                subject: SourceSubject::Repo {
+                    id: row.repo_id,
+                    full_name: row.full_name,
+                },
+            });
         }
         let now = self.ingest.writer.clock.now();
         for (key, tracked) in &self.tracked {
@@ -151,17 +230,23 @@ impl Polls {
                 .context("dropping poll cursors")?;
         }
         for key in left {
+            self.standings.forget(&of_repo(&key)).await?;
             self.states.remove(&key);
+            self.moved.remove(&key);
+            self.not_before.remove(&key);
         }
         self.tracked_from = Some(from);
-        Ok(())
+        Ok(true)
     }
 
-    async fn poll(&mut self, mut state: PollState, now: Timestamp) -> anyhow::Result<()> {
-        let Some(Tracked { name, since }) = self.tracked.get(&state.repo) else {
+    async fn read_feed(&mut self, mut state: PollState, now: Timestamp) -> anyhow::Result<()> {
+        let Some(Tracked {
+            name, since, trackers, ..
+        }) = self.tracked.get(&state.repo)
+        else {
             return Ok(());
         };
-        let since = *since;
+        let (since, trackers) = (*since, trackers.clone());
         // Whoever began to track it after the last reading wants all that the feed still has.
         if state.serves < Some(since) {
             state.etag = None;
@@ -177,28 +262,42 @@ impl Polls {
             } => {}
             _ => self.outage.over(),
         }
+        let look = reading.look();
+        let mut statements = Vec::new();
         match reading {
             Reading::Pages { pages, etag, pace, gap } => {
                 let newest = pages.first().and_then(Page::newest).cloned();
+                let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
+                statements = pulls::note(&self.ingest, &bare, now).await?;
                 let newest_first = pages.into_iter().flat_map(|page| page.activities);
                 let mut activities: Vec<_> = newest_first.collect();
                 activities.reverse();
                 self.ingest.accept(activities).await?;
+                if newest
+                    .as_ref()
+                    .is_some_and(|newest| state.newest.as_ref() != Some(newest))
+                {
+                    self.moved.remove(&state.repo);
+                }
                 state.etag = etag;
                 state.newest = newest.or(state.newest);
                 state.last_gap_at = if gap { Some(now) } else { state.last_gap_at };
                 self.succeeded(&mut state, since, pace, now);
             }
             Reading::Same { pace } => self.succeeded(&mut state, since, pace, now),
-            Reading::Not { outcome, until } => failed(&mut state, outcome, until, now),
+            Reading::Not { outcome, until, .. } => failed(&mut state, outcome, until, now),
             Reading::Unreachable(_) => failed(&mut state, PollOutcome::Failed, None, now),
         }
+        statements.push(state.save());
         self.lease
-            .write(&*self.ingest.store, vec![state.save()])
+            .write(&*self.ingest.store, statements)
             .await
             .context("writing the poll cursor")?;
+        let subject = of_repo(&state.repo);
         self.states.insert(state.repo.clone(), state);
-        Ok(())
+        self.standings
+            .saw(&subject, Collector::EventsFeed, look, &trackers, now)
+            .await
     }
 
     /// Reads page after page until what was read before comes up.
@@ -237,8 +336,10 @@ impl Polls {
         }
     }
 
-    fn succeeded(&self, state: &mut PollState, serves: Timestamp, pace: Option<Duration>, now: Timestamp) {
+    fn succeeded(&mut self, state: &mut PollState, serves: Timestamp, pace: Option<Duration>, now: Timestamp) {
         let asked = pace.unwrap_or(PACE).max(PACE);
+        self.not_before.insert(state.repo.clone(), now.plus(asked));
+        let asked = asked.max(spread(self.pace(state, now), self.ingest.writer.clock.entropy()));
         let repos = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
         let pace = if self.client.has_token() {
             asked
@@ -251,11 +352,31 @@ impl Polls {
         state.last_success_at = Some(now);
         state.next_poll_at = now.plus(pace);
     }
+
+    /// How long to wait for more, by the age of the last sign that there may be some.
+    fn pace(&self, state: &PollState, now: Timestamp) -> Duration {
+        let newest = state.newest.as_ref().map(|mark| mark.at);
+        let sign = newest.or(state.serves).max(self.moved.get(&state.repo).copied());
+        sign.map_or(PACE, |at| now.since(at) / LOOKS).min(LONGEST_PACE)
+    }
 }
 
 impl Reading {
-    const fn not(outcome: PollOutcome) -> Self {
-        Self::Not { outcome, until: None }
+    const fn not(outcome: PollOutcome, look: Look) -> Self {
+        Self::Not {
+            outcome,
+            look,
+            until: None,
+        }
+    }
+
+    /// What it says of the feed.
+    const fn look(&self) -> Look {
+        match self {
+            Self::Pages { .. } | Self::Same { .. } => Look::READ,
+            Self::Not { look, .. } => *look,
+            Self::Unreachable(_) => Look::SILENT,
+        }
     }
 }
 
@@ -264,14 +385,15 @@ fn not_fresh(answer: Answer, repo: &RepoName) -> Reading {
         Answer::NotModified { poll_interval } => Reading::Same { pace: poll_interval },
         Answer::Limited { until } => Reading::Not {
             outcome: PollOutcome::Limited,
+            look: Look::LIMITED,
             until: Some(until),
         },
         Answer::Denied(status) => {
             tracing::warn!(%repo, status = status.as_u16(), "GitHub does not show the events feed");
-            Reading::not(PollOutcome::Denied)
+            Reading::not(PollOutcome::Denied, Look::refused(status.as_u16()))
         }
-        Answer::NotFound => Reading::not(PollOutcome::NotFound),
-        Answer::Moved | Answer::Fresh(_) => Reading::not(PollOutcome::Failed),
+        Answer::NotFound => Reading::not(PollOutcome::NotFound, Look::ABSENT),
+        Answer::Moved | Answer::Fresh(_) => Reading::not(PollOutcome::Failed, Look::SILENT),
         Answer::Failed(reason) => Reading::Unreachable(format!("{repo}: {reason}")),
     }
 }
@@ -285,23 +407,4 @@ fn failed(state: &mut PollState, outcome: PollOutcome, until: Option<Timestamp>,
         state.failures = state.failures.saturating_add(1);
     }
     state.next_poll_at = until.unwrap_or_else(|| now.plus(doubled));
-}
-
-/// Polls for as long as it is polled itself. Dropping it loses nothing: a cursor moves only after what it covers was
-/// recorded.
-///
-/// # Errors
-/// If the cursors cannot be read at the start. Later faults are logged and tried again.
-pub async fn run(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<()> {
-    let mut polls = Polls::open(ingest, client, lease).await?;
-    loop {
-        match polls.step().await {
-            Ok(None) => {}
-            Ok(Some(_)) => tokio::time::sleep(NAP).await,
-            Err(error) => {
-                tracing::warn!(error = format!("{error:#}"), "a poll could not be recorded");
-                tokio::time::sleep(PACE).await;
-            }
-        }
-    }
 }

@@ -38,7 +38,7 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 12] = [
+pub(super) const PROGRESS: [Table; 18] = [
     table!(
         "webhook_cursor",
         1,
@@ -69,6 +69,24 @@ pub(super) const PROGRESS: [Table; 12] = [
         "account, person, event_id, sealed, due_at, etag, failures"
     ),
     table!("follower", 1, "name, position"),
+    table!("source_look", 2, "subject, collector, state, reason, since"),
+    table!(
+        "source_cursor",
+        2,
+        "subject, collector, next_at, pace, last_success_at, reached, failures"
+    ),
+    table!(
+        "star_count",
+        1,
+        "repo, stars, counted_at, held_stars, held_at, next_at, pace"
+    ),
+    table!(
+        "rate_budget",
+        2,
+        "token, resource, granted, remaining, resets_at, blocked_until, noted_at"
+    ),
+    table!("bare_pull", 2, "repo, number, due_at, tries"),
+    table!("sighting", 3, "account, signal, collector, seen_at"),
     table!(
         "idempotency_key",
         2,

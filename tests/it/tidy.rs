@@ -57,8 +57,12 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("http/github_webhook", &["clock", "commands", "github", "ingest"]),
     // A keyword is tried with what looks for it live.
     ("http/keyword_dry_run", &["ingest::matcher"]),
-    // What the polls say of a source.
-    ("http/sources", &["ingest::poll_cursor"]),
+    // A customer and a GitHub in small: what they are told is checked and signed as outside.
+    ("demo", &["clock", "deliver::sign", "tls"]),
+    // What the polls say of a source, and of how many stars there are.
+    ("http/sources", &["ingest::poll_cursor", "ingest::source_cursor"]),
+    ("http/coverage", &["ingest::star_count"]),
+    ("http/usage", &["ingest::budgets"]),
     ("control", &["gharchive::ArchiveHour", "serve"]),
 ];
 

@@ -63,6 +63,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0009_webhook_deliveries.sql"),
     },
     Migration {
+        number: 10,
+        name: "ladder",
+        sql: include_str!("../../../migrations/0010_ladder.sql"),
+    },
+    Migration {
         number: 11,
         name: "backfills",
         sql: include_str!("../../../migrations/0011_backfills.sql"),

@@ -5,9 +5,9 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    ApiKeyId, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField, RepoId,
-    RepoName, RepoRelation, ScanTargets, Sealed, Signal, StartFrom, Timestamp, WebhookEndpointId, WebhookEventType,
-    WebhookFilters, WebhookKind, WebhookReplayId, upcast,
+    ApiKeyId, Collector, DisabledReason, Keyword, KeywordId, LeadId, LeadStatus, LoginKey, PlanName, ProfileField,
+    RepoId, RepoName, RepoRelation, ScanTargets, Sealed, Signal, SourceReason, SourceState, SourceSubject, StartFrom,
+    Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind, WebhookReplayId, upcast,
 };
 
 /// Why stored bytes are no event.
@@ -152,6 +152,51 @@ events! {
     KeywordUntracked v 1 {
         /// The keyword that was tracked.
         keyword_id: KeywordId,
+    }
+    /// A tracked repository has another name on GitHub; it stays tracked under the one that the customer gave.
+    RepoRenamed v 1 {
+        /// The tracked repository.
+        repo_id: RepoId,
+        /// Its name on GitHub from now on.
+        full_name: RepoName,
+    }
+    /// A source of a tracked repository or keyword works otherwise than before; see [`crate::source`] for what is told.
+    SourceStateChanged v 1 {
+        /// What it feeds.
+        subject: SourceSubject,
+        /// The source.
+        collector: Collector,
+        /// How it works from now on.
+        state: SourceState,
+        /// Why.
+        reason: SourceReason,
+        /// When it was first seen to be so.
+        since: Timestamp,
+    }
+    /// The public number of stars that a repository's coverage is measured from.
+    StarsCounted v 1 {
+        /// The tracked repository.
+        repo_id: RepoId,
+        /// Stars, as GitHub counts them.
+        stars: u64,
+        /// When they were counted.
+        counted_at: Timestamp,
+    }
+    /// The public number of stars grew by more than was captured, or by less of that than was said before: whose the others
+    /// are nobody told us. All numbers are of the whole time since [`StarsCounted`].
+    StarsUnattributed v 1 {
+        /// The tracked repository.
+        repo_id: RepoId,
+        /// Stars, as GitHub counts them.
+        stars: u64,
+        /// When they were counted.
+        counted_at: Timestamp,
+        /// By how much the number grew.
+        growth: u64,
+        /// Stars captured that were given in that time.
+        captured: u64,
+        /// Stars that nobody told us of.
+        unattributed: u64,
     }
     /// A person became a lead by a first signal.
     LeadCaptured v 2 {

@@ -1,6 +1,6 @@
 //! A lead: a person within an account, from the first signal on. The busiest rules of the house.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::event::{
 };
 use crate::signal::words;
 use crate::stream::Category;
-use crate::{LeadId, LoginKey, ProfileField, Sealed, Signal, SignalKey};
+use crate::{Collector, LeadId, LoginKey, ProfileField, Sealed, Signal, SignalKey};
 
 words!(
     /// How far the customer got with a lead.
@@ -43,7 +43,8 @@ pub struct Lead {
     withheld: bool,
     erased: bool,
     status: LeadStatus,
-    signals: BTreeSet<SignalKey>,
+    /// Each with the source that brought it.
+    signals: BTreeMap<SignalKey, Collector>,
 }
 
 /// What the month's quota says when a person is new.
@@ -193,7 +194,12 @@ fn first(lead_id: LeadId, login: LoginKey, signal: Signal, quota: Quota) -> Even
 impl Lead {
     /// Whether the signal is recorded already: asked before its personal part is sealed in vain.
     pub fn knows(&self, signal: &SignalKey) -> bool {
-        self.signals.contains(signal)
+        self.signals.contains_key(signal)
+    }
+
+    /// Which source brought the signal, if it is recorded already.
+    pub fn brought_by(&self, signal: &SignalKey) -> Option<Collector> {
+        self.signals.get(signal).copied()
     }
 
     /// Whether the person was erased.
@@ -217,15 +223,15 @@ impl Lead {
         match event {
             Event::LeadCaptured(captured) => {
                 self.lead_id = Some(captured.lead_id);
-                self.signals.insert(captured.signal.key);
+                self.signals.insert(captured.signal.key, captured.signal.collector);
             }
             Event::LeadWithheld(withheld) => {
                 self.lead_id = Some(withheld.lead_id);
                 self.withheld = true;
-                self.signals.insert(withheld.signal.key);
+                self.signals.insert(withheld.signal.key, withheld.signal.collector);
             }
             Event::SignalRecorded(recorded) => {
-                self.signals.insert(recorded.signal.key);
+                self.signals.insert(recorded.signal.key, recorded.signal.collector);
             }
             Event::LeadReleased(_) => self.withheld = false,
             Event::LeadUpdated(updated) => self.status = updated.status,
@@ -241,7 +247,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
-    use crate::{Collector, RepoKey, SignalKind, Timestamp};
+    use crate::{RepoKey, SignalKind, Timestamp};
 
     fn id(number: u128) -> LeadId {
         LeadId::new(Ulid::from_parts(1, number))

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod aggregate;
+pub mod coverage;
 pub mod event;
 pub mod ids;
 pub mod keyword;
@@ -15,6 +16,7 @@ pub mod plan;
 pub mod repo_name;
 pub mod sealed;
 pub mod signal;
+pub mod source;
 pub mod stream;
 pub mod timestamp;
 pub mod tracked_keyword;
@@ -24,6 +26,7 @@ pub mod webhook;
 pub mod webhook_endpoint;
 
 pub use aggregate::Decide;
+pub use coverage::StarCount;
 pub use event::Event;
 pub use ids::{
     AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey,
@@ -36,6 +39,7 @@ pub use plan::{Plan, PlanName, Plans};
 pub use repo_name::RepoName;
 pub use sealed::Sealed;
 pub use signal::{Collector, ScanTarget, ScanTargets, Signal, SignalKind};
+pub use source::{Observation, SourceReason, SourceState, SourceSubject};
 pub use stream::StreamId;
 pub use timestamp::{Month, Timestamp};
 pub use tracked_repo::RepoRelation;

@@ -90,12 +90,20 @@ words!(
     Collector {
         /// A backfilled GH Archive file.
         Archive = "archive",
+        /// GitHub's search for code.
+        CodeSearch = "code_search",
+        /// GitHub's search for discussions.
+        DiscussionSearch = "discussion_search",
         /// The public events feed of a repository.
         EventsFeed = "events_feed",
         /// A webhook that GitHub sent us.
         GithubWebhook = "github_webhook",
+        /// GitHub's search for issues and pull requests.
+        IssueSearch = "issue_search",
+        /// The list of those who starred a repository, for its admins and collaborators.
+        StargazerList = "stargazer_list",
     }
-    all = "archive, events_feed, github_webhook"
+    all = "archive, code_search, discussion_search, events_feed, github_webhook, issue_search, stargazer_list"
 );
 
 impl ScanTarget {

@@ -4,13 +4,16 @@ use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decide, aggregate};
 use crate::event::{Event, KeywordRetargeted, KeywordTracked, KeywordUntracked};
+use crate::source::Sources;
 use crate::stream::Category;
-use crate::{Keyword, KeywordId, ScanTargets};
+use crate::{Keyword, KeywordId, Observation, ScanTargets, SourceSubject};
 
 /// What the keyword's events add up to.
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TrackedKeyword {
     tracked: Option<(KeywordId, ScanTargets)>,
+    keyword: Option<Keyword>,
+    sources: Sources,
 }
 
 /// What may be asked of it.
@@ -27,6 +30,8 @@ pub enum TrackedKeywordCommand {
     },
     /// Track it no longer.
     Untrack(KeywordId),
+    /// Put down how a source works. Too late for a keyword that is no longer tracked.
+    ObserveSource(KeywordId, Observation),
 }
 
 /// Why it refuses.
@@ -79,18 +84,35 @@ impl Decide for TrackedKeyword {
                 Ok(vec![KeywordUntracked { keyword_id }.into()])
             }
             (TrackedKeywordCommand::Untrack(_), _) => Err(TrackedKeywordRefusal::NotTracked),
+            (TrackedKeywordCommand::ObserveSource(keyword_id, seen), Some((current, _))) if *current == keyword_id => {
+                Ok(self.observed(keyword_id, seen).into_iter().collect())
+            }
+            (TrackedKeywordCommand::ObserveSource(..), _) => Ok(Vec::new()),
         }
     }
 }
 
 impl TrackedKeyword {
+    fn observed(&self, id: KeywordId, seen: Observation) -> Option<Event> {
+        let keyword = self.keyword.clone()?;
+        let is_news = self.sources.is_news(&seen);
+        is_news.then(|| seen.recorded(SourceSubject::Keyword { id, keyword }))
+    }
+
     fn evolve(&mut self, event: &Event) {
         match event {
-            Event::KeywordTracked(tracked) => self.tracked = Some((tracked.keyword_id, tracked.scan_targets.clone())),
+            Event::KeywordTracked(tracked) => {
+                *self = Self {
+                    tracked: Some((tracked.keyword_id, tracked.scan_targets.clone())),
+                    keyword: Some(tracked.keyword.clone()),
+                    sources: Sources::default(),
+                };
+            }
+            Event::SourceStateChanged(changed) => self.sources.note(changed),
             Event::KeywordRetargeted(changed) => {
                 self.tracked = Some((changed.keyword_id, changed.scan_targets.clone()));
             }
-            Event::KeywordUntracked(_) => self.tracked = None,
+            Event::KeywordUntracked(_) => *self = Self::default(),
             _ => {}
         }
     }

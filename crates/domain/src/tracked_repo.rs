@@ -3,10 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::aggregate::{Decide, aggregate};
-use crate::event::{Event, RepoReclassified, RepoTracked, RepoUntracked};
+use crate::coverage::{StarCount, StarCoverage};
+use crate::event::{Event, RepoReclassified, RepoRenamed, RepoTracked, RepoUntracked};
 use crate::signal::words;
+use crate::source::Sources;
 use crate::stream::Category;
-use crate::{RepoId, RepoName};
+use crate::{Observation, RepoId, RepoName, SourceSubject};
 
 words!(
     /// What a tracked repository is to the account; `type` in the API.
@@ -25,6 +27,12 @@ words!(
 #[derive(Debug, Default, Serialize, Deserialize)]
 pub struct TrackedRepo {
     tracked: Option<(RepoId, RepoRelation)>,
+    /// As the customer spelt it.
+    full_name: Option<RepoName>,
+    /// As it is called on GitHub.
+    called: Option<RepoName>,
+    sources: Sources,
+    coverage: StarCoverage,
 }
 
 /// What may be asked of it.
@@ -41,6 +49,12 @@ pub enum TrackedRepoCommand {
     },
     /// Track it no longer.
     Untrack(RepoId),
+    /// Put down how a source works. Too late for a repository that is no longer tracked, like all that sources tell.
+    ObserveSource(RepoId, Observation),
+    /// Put down what it is called on GitHub.
+    Rename(RepoId, RepoName),
+    /// Hold what was captured against its public number of stars.
+    CountStars(RepoId, StarCount),
 }
 
 /// Why it refuses.
@@ -87,16 +101,49 @@ impl Decide for TrackedRepo {
                 Ok(vec![RepoUntracked { repo_id }.into()])
             }
             (TrackedRepoCommand::Untrack(_), _) => Err(TrackedRepoRefusal::NotTracked),
+            (TrackedRepoCommand::ObserveSource(repo_id, seen), Some((current, _))) if current == repo_id => {
+                Ok(self.observed(repo_id, seen).into_iter().collect())
+            }
+            (TrackedRepoCommand::Rename(repo_id, full_name), Some((current, _)))
+                if current == repo_id && self.called.as_ref() != Some(&full_name) =>
+            {
+                Ok(vec![RepoRenamed { repo_id, full_name }.into()])
+            }
+            (TrackedRepoCommand::CountStars(repo_id, count), Some((current, _))) if current == repo_id => {
+                Ok(self.coverage.counted(repo_id, count).into_iter().collect())
+            }
+            (
+                TrackedRepoCommand::ObserveSource(..)
+                | TrackedRepoCommand::Rename(..)
+                | TrackedRepoCommand::CountStars(..),
+                _,
+            ) => Ok(Vec::new()),
         }
     }
 }
 
 impl TrackedRepo {
+    fn observed(&self, id: RepoId, seen: Observation) -> Option<Event> {
+        let full_name = self.full_name.clone()?;
+        let is_news = self.sources.is_news(&seen);
+        is_news.then(|| seen.recorded(SourceSubject::Repo { id, full_name }))
+    }
+
     fn evolve(&mut self, event: &Event) {
         match event {
-            Event::RepoTracked(tracked) => self.tracked = Some((tracked.repo_id, tracked.relation)),
+            Event::RepoTracked(tracked) => {
+                *self = Self {
+                    tracked: Some((tracked.repo_id, tracked.relation)),
+                    full_name: Some(tracked.full_name.clone()),
+                    called: Some(tracked.full_name.clone()),
+                    ..Self::default()
+                };
+            }
             Event::RepoReclassified(changed) => self.tracked = Some((changed.repo_id, changed.relation)),
-            Event::RepoUntracked(_) => self.tracked = None,
+            Event::RepoUntracked(_) => *self = Self::default(),
+            Event::RepoRenamed(renamed) => self.called = Some(renamed.full_name.clone()),
+            Event::SourceStateChanged(changed) => self.sources.note(changed),
+            Event::StarsCounted(_) | Event::StarsUnattributed(_) => self.coverage.evolve(event),
             _ => {}
         }
     }
@@ -108,6 +155,7 @@ mod tests {
     use ulid::Ulid;
 
     use super::*;
+    use crate::{Collector, SourceReason, SourceState, Timestamp};
 
     fn id(number: u128) -> RepoId {
         RepoId::new(Ulid::from_parts(1, number))
@@ -165,6 +213,59 @@ mod tests {
             .given(given)
             .when(track(2, Some(RepoRelation::Competitor)))
             .then_expect_events(vec![changed.into()]);
+    }
+
+    #[test]
+    fn a_source_is_put_down_for_the_repository_that_is_tracked_now() {
+        let seen = Observation {
+            collector: Collector::EventsFeed,
+            state: SourceState::Restricted,
+            reason: SourceReason::Forbidden,
+            since: Timestamp::from_secs(5),
+            seen_at: Timestamp::from_secs(5),
+        };
+        let subject = SourceSubject::Repo {
+            id: id(1),
+            full_name: "acme/sdk".parse().unwrap(),
+        };
+        repo()
+            .given(vec![tracked(1, RepoRelation::Own)])
+            .when(TrackedRepoCommand::ObserveSource(id(1), seen))
+            .then_expect_events(vec![seen.recorded(subject.clone())]);
+        for given in [
+            vec![],
+            vec![tracked(2, RepoRelation::Own)],
+            vec![tracked(1, RepoRelation::Own), seen.recorded(subject)],
+        ] {
+            repo()
+                .given(given)
+                .when(TrackedRepoCommand::ObserveSource(id(1), seen))
+                .then_expect_events(vec![]);
+        }
+    }
+
+    #[test]
+    fn another_name_is_put_down_once() {
+        let renamed: Event = RepoRenamed {
+            repo_id: id(1),
+            full_name: "acme/kit".parse().unwrap(),
+        }
+        .into();
+        let rename = |name: &str| TrackedRepoCommand::Rename(id(1), name.parse().unwrap());
+        let given = vec![tracked(1, RepoRelation::Own)];
+        repo()
+            .given(given.clone())
+            .when(rename("Acme/SDK"))
+            .then_expect_events(vec![]);
+        repo()
+            .given(given.clone())
+            .when(rename("acme/kit"))
+            .then_expect_events(vec![renamed.clone()]);
+        repo()
+            .given(given)
+            .and(vec![renamed])
+            .when(rename("acme/kit"))
+            .then_expect_events(vec![]);
     }
 
     #[test]

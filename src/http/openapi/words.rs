@@ -108,7 +108,11 @@ schemas! {
     EditedLeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()));
     /// A login on GitHub.
     Login => id("^[A-Za-z0-9_]([A-Za-z0-9_]|-(?=[A-Za-z0-9_])){0,38}$", "ada-example");
-    /// How a source is read.
+    /// How a source works, as the log has it.
+    SourceStandingState => list(domain::SourceState::ALL.iter().map(|word| word.as_str()));
+    /// Why a source is in its state.
+    SourceReason => list(domain::SourceReason::ALL.iter().map(|word| word.as_str()));
+    /// How a source was read last.
     SourceState => list(["waiting", "ok", "limited", "denied", "not_found", "failed"].into_iter());
 }
 

@@ -51,6 +51,7 @@ async fn the_usage_is_that_of_the_month_and_of_the_minute() {
         json!({
             "month": "2026-04", "captured": 2, "withheld": 1, "cap": 500,
             "rate_limit": { "limit": 60, "remaining": 59, "reset": reset },
+            "github": [],
         })
     );
     assert_eq!(answer.header("x-ratelimit-remaining"), "59");
@@ -72,4 +73,52 @@ async fn an_account_reads_its_own_usage_alone() {
     assert_eq!((&usage["captured"], &usage["cap"]), (&json!(0), &json!(500)));
     let account = house.call_as(&key, "GET", "/v1/account", None).await.json();
     assert_eq!(account["id"], json!(stranger));
+}
+
+#[tokio::test]
+async fn the_usage_tells_what_github_grants_the_tokens_that_work_for_the_account() {
+    let house = house().await;
+    let at = |second: i64| (super::NOON + second) * 1_000_000;
+    let budget = |token: &str, resource: &str, remaining: i64, resets: i64, blocked: Option<i64>| {
+        database::Statement::insert(
+            "rate_budget (token, resource, granted, remaining, resets_at, blocked_until, noted_at)",
+            "",
+            vec![
+                token.into(),
+                resource.into(),
+                5_000_i64.into(),
+                remaining.into(),
+                at(resets).into(),
+                blocked.map(at).into(),
+                at(-60).into(),
+            ],
+        )
+    };
+    let rows = vec![
+        budget("host", "core", 4_000, 600, None),
+        budget("host", "graphql", 7, -1, Some(30)),
+        budget(&house.account.to_string(), "core", 1, 600, Some(-30)),
+        budget("acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1", "core", 3, 600, None),
+    ];
+    house.store.write(rows).await.unwrap();
+    let told = |token: &str, resource: &str, remaining: i64, resets: &str, blocked: Option<&str>| {
+        json!({
+            "token": token, "resource": resource, "limit": 5_000, "remaining": remaining, "resets_at": resets,
+            "blocked_until": blocked, "noted_at": "2026-04-24T10:30:00Z",
+        })
+    };
+    assert_eq!(
+        house.get("/v1/usage").await.json()["github"],
+        json!([
+            told("account", "core", 1, "2026-04-24T10:41:00Z", None),
+            told("host", "core", 4_000, "2026-04-24T10:41:00Z", None),
+            told(
+                "host",
+                "graphql",
+                5_000,
+                "2026-04-24T10:30:59Z",
+                Some("2026-04-24T10:31:30Z")
+            ),
+        ])
+    );
 }

@@ -11,6 +11,7 @@ mod github;
 mod health;
 mod idempotency;
 mod isolation;
+mod ladder;
 mod leads;
 mod limits;
 mod metrics;

@@ -17,10 +17,11 @@ async fn a_repo_is_tracked_updated_listed_and_untracked() {
             "id": id,
             "full_name": "Acme-Corp/rival-sdk",
             "type": kind,
+            "renamed_to": null,
             "created_at": "2026-04-24T10:31:00Z",
             "status": "active",
             "sources": [
-                { "collector": "events_feed", "state": "waiting", "last_success_at": null, "last_gap_at": null }
+                { "collector": "events_feed", "state": "waiting", "last_success_at": null, "last_gap_at": null, "standing": null }
             ],
         })
     };
@@ -39,7 +40,9 @@ async fn a_repo_is_tracked_updated_listed_and_untracked() {
         json!({ "data": [record("own")] })
     );
     let path = format!("/v1/tracked-repos/{id}");
-    assert_eq!(house.get(&path).await.json(), record("own"));
+    let mut detail = record("own");
+    detail["coverage"] = json!(null);
+    assert_eq!(house.get(&path).await.json(), detail);
     let gone = house.call("DELETE", &path, None).await;
     assert_eq!((gone.status.as_u16(), gone.body.as_str()), (204, ""));
     for method in ["DELETE", "GET"] {
@@ -82,6 +85,7 @@ async fn a_repo_tells_how_its_source_is() {
             "state": state,
             "last_success_at": "2026-04-24T10:31:00Z",
             "last_gap_at": null,
+            "standing": null,
         });
         let listed = house.get("/v1/tracked-repos").await.json()["data"][0].clone();
         assert_eq!(
@@ -247,7 +251,7 @@ async fn a_keyword_is_heard_of_as_well_as_the_best_of_the_repositories_that_are_
             .call("POST", "/v1/tracked-repos", Some(json!({ "full_name": repo })))
             .await;
     }
-    let source = |state: &str, read: Option<&str>, gap: Option<&str>| json!([{ "collector": "events_feed", "state": state, "last_success_at": read, "last_gap_at": gap }]);
+    let source = |state: &str, read: Option<&str>, gap: Option<&str>| json!([{ "collector": "events_feed", "state": state, "last_success_at": read, "last_gap_at": gap, "standing": null }]);
     assert_eq!(house.get(&path).await.json()["sources"], source("waiting", None, None));
     let poll = |repo: &str, state: &str, read: i64, gap: Option<i64>| {
         let micros = |secs: i64| secs * 1_000_000;

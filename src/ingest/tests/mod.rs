@@ -4,8 +4,10 @@ mod backfills;
 mod door;
 mod enrichment;
 mod hours;
+mod ladder;
 mod polls;
 mod webhooks;
+mod week;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};

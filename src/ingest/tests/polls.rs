@@ -35,10 +35,25 @@ impl Story {
         });
     }
 
-    /// Lets the poll become due and runs it.
+    /// Lets the poll become due, however long nothing has happened, and runs it.
     async fn poll(&mut self) {
-        self.room.clock.advance(Duration::from_mins(1));
-        assert_eq!(self.polls.step().await.unwrap(), None);
+        self.room.clock.advance(Duration::from_hours(7));
+        assert_eq!(self.step().await, None);
+    }
+
+    /// Reads the feed that has been due for longest. `None` if it did, otherwise when the next one is due.
+    async fn step(&mut self) -> Option<Timestamp> {
+        self.polls.refresh().await.unwrap();
+        let now = self.room.clock.now();
+        if let Some(until) = self.polls.pausing(now) {
+            return Some(until);
+        }
+        let (due, later) = self.polls.due(now);
+        let Some((_, repo)) = due.into_iter().map(|due| (due.at, due.repo)).min() else {
+            return Some(later.unwrap_or_else(|| now.plus(Duration::from_mins(1))));
+        };
+        self.polls.poll(&repo, now).await.unwrap();
+        None
     }
 
     async fn state(&self) -> PollState {
@@ -73,10 +88,10 @@ async fn githubs_pace_is_kept() {
     let mut story = Story::new().await;
     story.github.change(|world| world.poll_interval = 300);
     story.poll().await;
-    let due = story.polls.step().await.unwrap();
+    let due = story.step().await;
     assert_eq!(due, Some(story.room.clock.now().plus(Duration::from_mins(5))));
     story.room.clock.advance(Duration::from_secs(299));
-    assert_eq!(story.polls.step().await.unwrap(), due);
+    assert_eq!(story.step().await, due);
     assert_eq!(story.github.requests_to(FEED).len(), 1);
 }
 
@@ -140,11 +155,11 @@ async fn while_github_fails_one_feed_is_tried_for_all() {
         .change(|world| world.misbehave(FEED, Misbehaviour::Status(503)));
     for (minutes, asked) in [(0, 1), (1, 2), (1, 2), (1, 3), (4, 4), (8, 5), (16, 6)] {
         story.room.clock.advance(Duration::from_mins(minutes));
-        while story.polls.step().await.unwrap().is_none() {}
+        while story.step().await.is_none() {}
         assert_eq!(story.github.requests().len(), asked, "{minutes}");
     }
     story.room.clock.advance(Duration::from_mins(32));
-    while story.polls.step().await.unwrap().is_none() {}
+    while story.step().await.is_none() {}
     assert_eq!(story.github.requests().len(), 12);
 }
 
@@ -156,9 +171,12 @@ async fn a_renamed_repository_is_followed_under_the_name_that_is_tracked() {
         .change(|world| world.put_repo(Repo::new(1, "acme/renamed")));
     story.star(1..=1);
     story.poll().await;
-    let Event::LeadCaptured(captured) = story.room.events().await.pop().unwrap().event else {
-        panic!("no lead");
-    };
+    let mut events = story.room.events().await.into_iter();
+    let captured = events.find_map(|recorded| match recorded.event {
+        Event::LeadCaptured(captured) => Some(captured),
+        _ => None,
+    });
+    let captured = captured.unwrap();
     let tracked = &"Acme/sdk".parse().unwrap();
     let vault = &story.room.writer.vault;
     assert_eq!(captured.signal.repo, vault.repo_key(story.room.account, tracked));
@@ -173,7 +191,7 @@ async fn a_second_account_gets_what_the_feed_still_has() {
     let other = other.await.unwrap().value;
     story.room.clock.advance(Duration::from_secs(1));
     story.room.track_for(other, "acme/SDK").await;
-    assert_eq!(story.polls.step().await.unwrap(), None);
+    assert_eq!(story.step().await, None);
     assert_eq!(story.leads().await, 6);
 }
 
@@ -209,7 +227,7 @@ async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() 
     .unwrap();
     story.room.settle().await;
     story.room.clock.advance(Duration::from_mins(1));
-    assert!(story.polls.step().await.unwrap().is_some());
+    assert!(story.step().await.is_some());
     assert_eq!(poll_states(story.room.store()).await.unwrap(), []);
 }
 
@@ -222,7 +240,7 @@ async fn without_a_token_the_feeds_leave_room_in_the_hour() {
         .unwrap();
     story.poll().await;
     let due = story.room.clock.now().plus(Duration::from_secs(90));
-    assert_eq!(story.polls.step().await.unwrap(), Some(due));
+    assert_eq!(story.step().await, Some(due));
 }
 
 #[tokio::test]
@@ -242,4 +260,47 @@ async fn a_poll_does_not_bring_an_erased_person_back() {
     story.poll().await;
     assert_eq!(story.room.history(1).await, ["LeadCaptured", "LeadErased"]);
     assert_eq!(story.room.history(2).await, ["LeadCaptured", "SignalRecorded"]);
+}
+
+#[tokio::test]
+async fn a_refused_feed_is_told_once_and_its_return_too() {
+    let mut story = Story::new().await;
+    story.poll().await;
+    for _ in 0..3 {
+        story.room.clock.advance(Duration::from_hours(2));
+        story
+            .github
+            .change(|world| world.misbehave(FEED, Misbehaviour::Status(451)));
+        story.poll().await;
+    }
+    story.room.clock.advance(Duration::from_hours(2));
+    story.poll().await;
+    let told: Vec<_> = story
+        .room
+        .events()
+        .await
+        .into_iter()
+        .filter_map(|recorded| match recorded.event {
+            Event::SourceStateChanged(changed) => Some((changed.state.as_str(), changed.reason.as_str())),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [("active", "answered"), ("restricted", "legal"), ("active", "answered")]
+    );
+}
+
+#[tokio::test]
+async fn what_was_told_of_a_feed_outlives_a_restart() {
+    let mut story = Story::new().await;
+    story.poll().await;
+    story.room.settle().await;
+    let client = story.room.client(story.github.url(), Some("token"));
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+        .await
+        .unwrap();
+    let before = story.room.head().await;
+    story.poll().await;
+    assert_eq!(story.room.head().await, before);
 }

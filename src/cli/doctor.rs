@@ -1,0 +1,111 @@
+//! `gitleads doctor`: what GitHub grants, what can be done with it, and which sources of the account do not work.
+
+use std::fmt::Write as _;
+
+use domain::{AccountId, SourceState, Timestamp};
+use projections::{sources, tracked_keywords, tracked_repos};
+
+use super::run::Asked;
+use crate::app::App;
+use crate::control::{Command, Output};
+use crate::ingest::budgets::{self, BudgetRow};
+use crate::ingest::plan::{Grant, Load, Plan};
+
+/// Sources that are told of one by one.
+const SHOWN: usize = 20;
+
+pub(super) fn command() -> Asked {
+    Asked::from(Command::Doctor)
+}
+
+pub(super) async fn doctor(app: &App, account: AccountId, output: &Output) -> anyhow::Result<()> {
+    let views = &*app.storage.views;
+    let now = app.writer.clock.now();
+    let has_token = app.config.github.token.is_some();
+    output
+        .line(if has_token {
+            "Token: one, for all accounts.".to_owned()
+        } else {
+            "Token: none. GitHub grants 60 requests an hour; set GITLEADS_GITHUB_TOKEN.".to_owned()
+        })
+        .await?;
+    for row in budgets::all(&*app.storage.store).await? {
+        output.line(budget(&row, now)).await?;
+    }
+    let repos = tracked_repos::all(views).await?;
+    let keywords = tracked_keywords::all(views).await?;
+    let grant = if has_token { Grant::TOKEN } else { Grant::NOBODY };
+    let plan = Plan::of(
+        Load::of(
+            repos.iter().map(|row| &row.full_name),
+            &keywords.iter().map(|row| (&row.keyword, &row.scan_targets)),
+        ),
+        grant,
+    );
+    output.line(format!("Plan: {}.", told(&plan))).await?;
+    if plan.disappoints() {
+        let warning = "That is not enough for all that is tracked: leads come late or are missed.";
+        output.line(warning.to_owned()).await?;
+    }
+    let broken: Vec<_> = sources::list(views, account)
+        .await?
+        .into_iter()
+        .filter(|row| row.state != SourceState::Active)
+        .collect();
+    output
+        .line(format!("Sources that do not work: {}.", broken.len()))
+        .await?;
+    for row in broken.iter().take(SHOWN) {
+        let repo = repos.iter().find(|repo| row.feeds_repo(repo.repo_id));
+        let keyword = keywords.iter().find(|keyword| row.feeds_keyword(keyword.keyword_id));
+        let what = repo
+            .map(|repo| repo.full_name.to_string())
+            .or_else(|| keyword.map(|keyword| format!("\"{}\"", keyword.keyword)));
+        let Some(what) = what else {
+            continue;
+        };
+        let line = format!(
+            "  {what}: {} is {} ({}) since {}",
+            row.collector, row.state, row.reason, row.since
+        );
+        output.line(line).await?;
+    }
+    Ok(())
+}
+
+fn told(plan: &Plan) -> String {
+    let text = plan.to_string();
+    if text.is_empty() {
+        "nothing is tracked".to_owned()
+    } else {
+        text
+    }
+}
+
+fn budget(row: &BudgetRow, now: Timestamp) -> String {
+    let number = |number: Option<u64>| number.map_or_else(|| "?".to_owned(), |number| number.to_string());
+    let BudgetRow {
+        token,
+        resource,
+        budget,
+        ..
+    } = row;
+    let left = match budget.resets_at {
+        Some(at) if at <= now => budget.limit,
+        _ => budget.remaining,
+    };
+    let mut line = format!(
+        "  {token} {}: {} of {} left",
+        resource.as_str(),
+        number(left),
+        number(budget.limit)
+    );
+    // Writing to a string cannot fail.
+    if let Some(at) = budget.resets_at.filter(|at| *at > now) {
+        let _ = write!(line, ", anew at {at}");
+    }
+    if let Some(at) = budget.blocked_until.filter(|at| *at > now) {
+        let _ = write!(line, ", GitHub asks to wait until {at}");
+    }
+    line
+}

@@ -1,0 +1,204 @@
+//! What GitHub grants one token, resource by resource: an account book that every answer writes to.
+//!
+//! GitHub counts its REST API, its two searches and its GraphQL API apart; a refusal that is no used-up count is for the
+//! token as a whole (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
+
+use domain::Timestamp;
+use http::{HeaderMap, StatusCode};
+
+use super::rate_budget::{Budget, Verdict};
+
+/// What GitHub counts apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Resource {
+    /// The REST API, an hour at a time.
+    Core,
+    /// The searches but that for code, a minute at a time.
+    Search,
+    /// The search for code, a minute at a time.
+    CodeSearch,
+    /// The GraphQL API, an hour at a time, in points.
+    Graphql,
+}
+
+impl Resource {
+    /// All of them.
+    pub const ALL: [Self; 4] = [Self::Core, Self::Search, Self::CodeSearch, Self::Graphql];
+
+    /// The word that GitHub has for it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Core => "core",
+            Self::Search => "search",
+            Self::CodeSearch => "code_search",
+            Self::Graphql => "graphql",
+        }
+    }
+
+    /// What a request to the path counts against.
+    pub fn of_path(path: &str) -> Self {
+        if path.starts_with("/search/code") {
+            Self::CodeSearch
+        } else if path.starts_with("/search/") {
+            Self::Search
+        } else if path.starts_with("/graphql") {
+            Self::Graphql
+        } else {
+            Self::Core
+        }
+    }
+
+    /// The resource of that word.
+    pub fn find(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|resource| resource.as_str() == word)
+    }
+}
+
+/// The budgets of one token.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Ledger {
+    core: Budget,
+    search: Budget,
+    code_search: Budget,
+    graphql: Budget,
+    /// Nothing at all is sent before.
+    all_until: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// What is known of one resource.
+    pub const fn budget(&self, resource: Resource) -> Budget {
+        match resource {
+            Resource::Core => self.core,
+            Resource::Search => self.search,
+            Resource::CodeSearch => self.code_search,
+            Resource::Graphql => self.graphql,
+        }
+    }
+
+    const fn budget_mut(&mut self, resource: Resource) -> &mut Budget {
+        match resource {
+            Resource::Core => &mut self.core,
+            Resource::Search => &mut self.search,
+            Resource::CodeSearch => &mut self.code_search,
+            Resource::Graphql => &mut self.graphql,
+        }
+    }
+
+    /// Until when nothing may be asked of the resource, if that is so now.
+    pub fn blocked(&self, resource: Resource, now: Timestamp) -> Option<Timestamp> {
+        let all = self.all_until.filter(|until| *until > now);
+        self.budget(resource).blocked(now).max(all)
+    }
+
+    /// Until when work waits that leaves so many percent of the resource to more urgent work.
+    pub fn spared(&self, resource: Resource, percent: u64, now: Timestamp) -> Option<Timestamp> {
+        self.blocked(resource, now)
+            .max(self.budget(resource).spared(percent, now))
+    }
+
+    /// Takes note of an answer of the resource; see [`Budget::note`].
+    pub fn note(
+        &mut self,
+        resource: Resource,
+        status: StatusCode,
+        headers: &HeaderMap,
+        text: &str,
+        now: Timestamp,
+    ) -> Verdict {
+        let named = headers.get("x-ratelimit-resource").and_then(|word| word.to_str().ok());
+        let resource = named.and_then(Resource::find).unwrap_or(resource);
+        let budget = self.budget_mut(resource);
+        let before = budget.blocked_until;
+        let verdict = budget.note(status, headers, text, now);
+        let is_used_up = budget.remaining == Some(0);
+        let blocked = budget
+            .blocked_until
+            .filter(|_| budget.blocked_until != before && !is_used_up);
+        self.all_until = self.all_until.max(blocked);
+        verdict
+    }
+
+    /// What is known of a resource from before.
+    pub fn restore(&mut self, resource: Resource, budget: Budget) {
+        *self.budget_mut(resource) = budget;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_secs(1_000_000);
+
+    fn headers(pairs: &[(&'static str, &str)]) -> HeaderMap {
+        let pair = |(name, value): &(&'static str, &str)| (http::HeaderName::from_static(name), value.parse().unwrap());
+        pairs.iter().map(pair).collect()
+    }
+
+    #[test]
+    fn what_is_used_up_of_one_resource_blocks_no_other() {
+        let mut ledger = Ledger::default();
+        let used_up = headers(&[
+            ("x-ratelimit-remaining", "0"),
+            ("x-ratelimit-limit", "30"),
+            ("x-ratelimit-reset", "1000030"),
+            ("x-ratelimit-resource", "search"),
+        ]);
+        for status in [StatusCode::OK, StatusCode::FORBIDDEN] {
+            ledger.note(Resource::Search, status, &used_up, "", NOW);
+            let until = Some(NOW.plus(Duration::from_secs(30)));
+            assert_eq!(ledger.blocked(Resource::Search, NOW), until);
+            assert_eq!(ledger.blocked(Resource::Core, NOW), None);
+        }
+    }
+
+    #[test]
+    fn a_secondary_limit_or_a_refused_token_blocks_all() {
+        for (status, pairs) in [
+            (StatusCode::FORBIDDEN, &[("retry-after", "40")][..]),
+            (StatusCode::UNAUTHORIZED, &[]),
+        ] {
+            let mut ledger = Ledger::default();
+            ledger.note(Resource::Search, status, &headers(pairs), "", NOW);
+            for resource in Resource::ALL {
+                assert!(ledger.blocked(resource, NOW).is_some(), "{status} {resource:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn work_that_can_wait_leaves_its_part() {
+        let mut ledger = Ledger::default();
+        let scarce = headers(&[
+            ("x-ratelimit-remaining", "400"),
+            ("x-ratelimit-limit", "5000"),
+            ("x-ratelimit-reset", "1000500"),
+        ]);
+        ledger.note(Resource::Core, StatusCode::OK, &scarce, "", NOW);
+        assert_eq!(ledger.spared(Resource::Core, 5, NOW), None);
+        assert_eq!(
+            ledger.spared(Resource::Core, 10, NOW),
+            Some(NOW.plus(Duration::from_secs(500)))
+        );
+        assert_eq!(
+            ledger.spared(Resource::Core, 10, NOW.plus(Duration::from_secs(500))),
+            None
+        );
+    }
+
+    #[test]
+    fn paths_count_against_what_github_counts_them_against() {
+        for (path, word) in [
+            ("/repos/acme/sdk/events", "core"),
+            ("/search/issues?q=x", "search"),
+            ("/search/code?q=x", "code_search"),
+            ("/graphql", "graphql"),
+        ] {
+            assert_eq!(Resource::of_path(path).as_str(), word);
+            assert_eq!(Resource::find(word), Some(Resource::of_path(path)));
+        }
+    }
+}

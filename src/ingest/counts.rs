@@ -1,0 +1,271 @@
+//! Counts the stars of all tracked repositories, many to a query, so that feeds are read where something moved.
+//!
+//! A repository that moved is counted every five minutes, one that stands still less and less often. What it is called by
+//! now, and how much of its growth was captured, is put down along the way.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use domain::{RepoName, SourceSubject, Timestamp};
+
+use super::accept::Ingest;
+use super::coverage::Coverage;
+use super::outage::Outage;
+use super::plan::SHORTEST_SWEEP;
+use super::poll_repos::Tracked;
+use super::star_count::{self, Counted};
+use super::width::Width;
+use crate::commands::rename_repo;
+use crate::github::counts::{self, Counted as Told};
+use crate::github::{self, Client};
+use crate::lease::Lease;
+
+/// A repository that stands still is counted so often at least.
+const LONGEST: Duration = Duration::from_hours(1);
+/// Repositories in a query at most; GitHub has answered more, at times.
+const MOST: usize = 100;
+
+/// The sweep.
+pub struct Counts {
+    ingest: Arc<Ingest>,
+    client: Arc<Client>,
+    lease: Lease,
+    coverage: Coverage,
+    known: HashMap<String, Counted>,
+    /// What each repository was last said to be called.
+    called: HashMap<String, RepoName>,
+    width: Width,
+    /// GitHub asked to wait, or refuses.
+    until: Option<Timestamp>,
+    outage: Outage,
+}
+
+impl Counts {
+    /// Goes on with what was counted before.
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+        let known = star_count::all(&*ingest.store)
+            .await
+            .context("reading numbers of stars")?;
+        Ok(Self {
+            coverage: Coverage::open(ingest.clone()).await?,
+            ingest,
+            client,
+            lease,
+            known: known.into_iter().map(|row| (row.repo.clone(), row)).collect(),
+            called: HashMap::new(),
+            width: Width::up_to(MOST),
+            until: None,
+            outage: Outage::none("count of stars"),
+        })
+    }
+
+    /// Drops what nobody tracks any more.
+    pub async fn keep(&mut self, tracked: &HashMap<String, Tracked>) -> anyhow::Result<()> {
+        let left: Vec<String> = self
+            .known
+            .keys()
+            .filter(|repo| !tracked.contains_key(*repo))
+            .cloned()
+            .collect();
+        for repo in left {
+            let delete = database::Statement::sql("DELETE FROM star_count WHERE repo = $1", vec![repo.as_str().into()]);
+            self.lease
+                .write(&*self.ingest.store, vec![delete])
+                .await
+                .context("dropping a number of stars")?;
+            self.known.remove(&repo);
+            self.called.remove(&repo);
+        }
+        Ok(())
+    }
+
+    /// The repository's number of stars, if it was counted.
+    pub fn stars(&self, repo: &str) -> Option<u64> {
+        self.known.get(repo).map(|known| known.stars)
+    }
+
+    /// When the next query is due; never without a token, or with nothing to count.
+    pub fn due_at(&self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> Option<Timestamp> {
+        if !self.client.has_token() {
+            return None;
+        }
+        let next = if tracked.len() > self.known.len() {
+            Timestamp::from_micros(0)
+        } else {
+            self.known.values().map(|known| known.next_at).min()?
+        };
+        Some(
+            next.max(self.until.unwrap_or(next))
+                .max(self.outage.pausing(now).unwrap_or(next)),
+        )
+    }
+
+    /// One that was never counted is due since ever.
+    fn next_at(&self, repo: &str) -> Timestamp {
+        self.known
+            .get(repo)
+            .map_or(Timestamp::from_micros(0), |known| known.next_at)
+    }
+
+    /// Counts those that have been due for longest, as many as one query takes. Those that moved are the answer.
+    ///
+    /// # Errors
+    /// If storage fails; what was not put down is counted again.
+    pub async fn count(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<Vec<String>> {
+        // Those that are nearly due fill the query up: they cost nothing, and come together from then on.
+        let is_near = |(at, repo): &(Timestamp, &String)| {
+            let pace = self.known.get(*repo).map_or(Duration::ZERO, |known| known.pace);
+            *at <= now.plus(pace / 2)
+        };
+        let mut due: Vec<(Timestamp, &String)> = tracked
+            .keys()
+            .map(|repo| (self.next_at(repo), repo))
+            .filter(is_near)
+            .collect();
+        due.sort_unstable();
+        due.truncate(self.width.get());
+        let asked: Vec<(String, RepoName)> = due
+            .into_iter()
+            .filter_map(|(_, repo)| Some((repo.clone(), tracked.get(repo)?.name.clone())))
+            .collect();
+        let names: Vec<RepoName> = asked.iter().map(|(_, name)| name.clone()).collect();
+        let (query, variables) = counts::query(&names);
+        let told = match self.client.graphql(&query, &variables).await {
+            github::Told::Data { data, absent, is_cut } => {
+                self.width_after(is_cut, names.len());
+                counts::read(data, &absent, names.len())
+            }
+            github::Told::Limited(until) => {
+                self.until = Some(until);
+                return Ok(Vec::new());
+            }
+            github::Told::TooMuch => {
+                if !self.width.too_much() {
+                    self.outage.failed("too much for GraphQL, even one at a time", now);
+                }
+                return Ok(Vec::new());
+            }
+            github::Told::Denied(status) => {
+                tracing::warn!(status = status.as_u16(), "GitHub does not let the token use GraphQL");
+                self.until = Some(now.plus(LONGEST));
+                return Ok(Vec::new());
+            }
+            github::Told::Failed(reason) => {
+                self.outage.failed(&reason, now);
+                return Ok(Vec::new());
+            }
+        };
+        self.outage.over();
+        let (mut moved, mut statements) = (Vec::new(), Vec::new());
+        let is_cut = told.contains(&Told::Untold) && told.iter().any(|told| *told != Told::Untold);
+        for ((repo, name), told) in asked.into_iter().zip(told) {
+            let Some(watched) = tracked.get(&repo) else {
+                continue;
+            };
+            // What was not told stays due, and is asked for again at once.
+            if is_cut && told == Told::Untold {
+                continue;
+            }
+            let before = self.known.get(&repo).map(|known| known.stars);
+            let counted = self.put_down(&repo, (&name, watched), told, now).await?;
+            statements.push(counted.save());
+            if before.is_some_and(|before| before != counted.stars) {
+                moved.push(repo.clone());
+            }
+            self.known.insert(repo, counted);
+        }
+        self.lease
+            .write(&*self.ingest.store, statements)
+            .await
+            .context("keeping numbers of stars")?;
+        Ok(moved)
+    }
+
+    /// The next query is narrower where GitHub broke off.
+    fn width_after(&mut self, is_cut: bool, asked: usize) {
+        if is_cut {
+            self.width.too_much();
+        } else {
+            self.width.answered(asked);
+        }
+    }
+
+    /// What is known of the repository's number from now on.
+    async fn put_down(
+        &mut self,
+        repo: &str,
+        (name, watched): (&RepoName, &Tracked),
+        told: Told,
+        now: Timestamp,
+    ) -> anyhow::Result<Counted> {
+        let before = self.known.get(repo).cloned();
+        let (stars, called) = match told {
+            Told::Here { name, stars } => (stars, name),
+            // Whether it is gone the feed tells.
+            Told::Absent | Told::Untold => {
+                let Some(known) = before else {
+                    return Ok(Counted::first(repo, 0, now, LONGEST));
+                };
+                let pace = (known.pace * 2).min(LONGEST);
+                return Ok(Counted {
+                    pace,
+                    next_at: now.plus(pace),
+                    ..known
+                });
+            }
+        };
+        self.rename(repo, name, watched, called).await?;
+        let mut counted = before
+            .clone()
+            .unwrap_or_else(|| Counted::first(repo, stars, now, SHORTEST_SWEEP));
+        let is_new = before.as_ref().is_some_and(|before| before.stars != stars);
+        counted.pace = if is_new || before.is_none() {
+            SHORTEST_SWEEP
+        } else {
+            (counted.pace + counted.pace / 2).min(LONGEST)
+        };
+        counted.next_at = now.plus(spread(counted.pace, self.ingest.writer.clock.entropy()));
+        self.coverage
+            .counted(&mut counted, stars, &watched.trackers, now)
+            .await?;
+        Ok(counted)
+    }
+
+    /// Puts down what the repository is called by now, if that was not said yet.
+    async fn rename(&mut self, repo: &str, name: &RepoName, watched: &Tracked, called: RepoName) -> anyhow::Result<()> {
+        if self.called.get(repo).unwrap_or(name) == &called {
+            return Ok(());
+        }
+        for tracker in &watched.trackers {
+            if let SourceSubject::Repo { id, full_name } = &tracker.subject {
+                rename_repo(&self.ingest.writer, tracker.account, (*id, full_name), called.clone())
+                    .await
+                    .context("recording another name of a repository")?;
+            }
+        }
+        self.called.insert(repo.to_owned(), called);
+        Ok(())
+    }
+}
+
+/// Up to a tenth more, so that what began together does not stay together.
+pub(super) fn spread(pace: Duration, entropy: u128) -> Duration {
+    let tenth = pace / 10;
+    let permille = u32::try_from(entropy % 1_000).unwrap_or(0);
+    pace + tenth * permille / 1_000
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_spread_is_a_tenth_at_most() {
+        let pace = Duration::from_mins(10);
+        assert_eq!(spread(pace, 0), pace);
+        assert_eq!(spread(pace, 500), pace + Duration::from_secs(30));
+        assert!(spread(pace, u128::MAX) < pace + Duration::from_mins(1));
+    }
+}

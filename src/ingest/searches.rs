@@ -1,0 +1,409 @@
+//! Looks for tracked keywords all over GitHub, as many to a search as GitHub takes. Used by the scheduler.
+//!
+//! Each keyword knows since when it was looked for. A search takes those that have been due for longest, looks from the
+//! earliest of these moments on, a little before it, and leaves it to the door to say who asked for what was found.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use database::Statement;
+use domain::{AccountId, Collector, ScanTarget, SourceSubject, Timestamp};
+use event_log::Position;
+use projections::tracked_keywords;
+
+use super::accept::Ingest;
+use super::counts::spread;
+use super::packs;
+use super::plan::SHORTEST_SWEEP;
+use super::source_cursor::{self, SourceCursor, of_keyword};
+use super::standing::{Look, Standings, Tracker};
+use crate::github::search::{self, Page};
+use crate::github::{self, Answer, Client, Resource};
+use crate::lease::Lease;
+
+/// A keyword for which nothing is found is looked for so often at least.
+const LONGEST: Duration = Duration::from_hours(1);
+/// What was written so long before the keyword was tracked is looked for too.
+const BEFORE: Duration = Duration::from_hours(7 * 24);
+/// Searches overlap by so much: an item is found only some time after it was written.
+const OVERLAP: Duration = Duration::from_mins(10);
+const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+
+/// Which search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// That for issues and pull requests.
+    Issues,
+    /// That for discussions.
+    Discussions,
+}
+
+impl Kind {
+    const fn targets(self) -> &'static [ScanTarget] {
+        match self {
+            Self::Issues => &[ScanTarget::Issues, ScanTarget::Prs],
+            Self::Discussions => &[ScanTarget::Discussions],
+        }
+    }
+
+    const fn collector(self) -> Collector {
+        match self {
+            Self::Issues => Collector::IssueSearch,
+            Self::Discussions => Collector::DiscussionSearch,
+        }
+    }
+
+    /// What it counts against.
+    pub const fn resource(self) -> Resource {
+        match self {
+            Self::Issues => Resource::Search,
+            Self::Discussions => Resource::Graphql,
+        }
+    }
+}
+
+/// A keyword that some account tracks.
+struct Phrase {
+    /// Where any of them looks for it.
+    targets: Vec<ScanTarget>,
+    /// When the first of them began to track it.
+    since: Timestamp,
+    trackers: Vec<Tracker>,
+}
+
+/// What a search came to.
+enum Found {
+    /// All of it was read, up to then.
+    Until(Timestamp, usize),
+    /// Nothing, and why.
+    Not(Look, Option<Timestamp>),
+}
+
+/// One of the searches.
+pub struct Searches {
+    kind: Kind,
+    ingest: Arc<Ingest>,
+    client: Arc<Client>,
+    lease: Lease,
+    standings: Standings,
+    /// By the folded keyword.
+    phrases: BTreeMap<String, Phrase>,
+    /// How far the read model was that they were read from.
+    read_from: Option<Position>,
+    cursors: HashMap<String, SourceCursor>,
+}
+
+impl Searches {
+    /// Goes on where the cursors stand.
+    pub async fn open(kind: Kind, ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+        let cursors = source_cursor::all(&*ingest.store)
+            .await
+            .context("reading how far was searched")?;
+        let own = cursors
+            .into_iter()
+            .filter(|cursor| cursor.collector == kind.collector());
+        Ok(Self {
+            kind,
+            standings: Standings::open(ingest.clone(), lease.clone()).await?,
+            cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
+            ingest,
+            client,
+            lease,
+            phrases: BTreeMap::new(),
+            read_from: None,
+        })
+    }
+
+    /// Takes up new keywords and drops those that nobody tracks any more. Whether there were any.
+    ///
+    /// # Errors
+    /// If storage fails.
+    pub async fn refresh(&mut self) -> anyhow::Result<bool> {
+        let from = self.ingest.freshness.changed_at("tracked_keywords");
+        if self.read_from == Some(from) {
+            return Ok(false);
+        }
+        let rows = tracked_keywords::all(&*self.ingest.views)
+            .await
+            .context("reading the tracked keywords")?;
+        self.phrases.clear();
+        for row in rows {
+            let wanted = self.kind.targets().iter().copied();
+            let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
+            if wanted.is_empty() {
+                continue;
+            }
+            let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_insert(Phrase {
+                targets: Vec::new(),
+                since: row.created_at,
+                trackers: Vec::new(),
+            });
+            phrase.since = phrase.since.min(row.created_at);
+            for target in wanted {
+                if !phrase.targets.contains(&target) {
+                    phrase.targets.push(target);
+                }
+            }
+            phrase.trackers.push(Tracker {
+                account: row.account,
+                subject: SourceSubject::Keyword {
+                    id: row.keyword_id,
+                    keyword: row.keyword,
+                },
+            });
+        }
+        self.drop_untracked().await?;
+        self.read_from = Some(from);
+        Ok(true)
+    }
+
+    async fn drop_untracked(&mut self) -> anyhow::Result<()> {
+        let tracked: std::collections::HashSet<String> = self.phrases.keys().map(|phrase| of_keyword(phrase)).collect();
+        let left: Vec<String> = self
+            .cursors
+            .keys()
+            .filter(|key| !tracked.contains(*key))
+            .cloned()
+            .collect();
+        for subject in left {
+            let delete = Statement::sql(
+                "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
+                vec![subject.as_str().into(), self.kind.collector().as_str().into()],
+            );
+            self.lease
+                .write(&*self.ingest.store, vec![delete])
+                .await
+                .context("dropping how far was searched")?;
+            self.standings.forget(&subject).await?;
+            self.cursors.remove(&subject);
+        }
+        Ok(())
+    }
+
+    /// When the next search is due, whether it is for a keyword that was never looked for, and for whom it is. None: there is
+    /// nothing to look for, or no way to.
+    pub fn due(&self) -> Option<(Timestamp, bool, impl Iterator<Item = AccountId>)> {
+        if self.kind == Kind::Discussions && !self.client.has_token() {
+            return None;
+        }
+        let is_new = self.phrases.len() > self.cursors.len();
+        let (at, phrase) = if is_new {
+            let mut phrases = self
+                .phrases
+                .keys()
+                .map(|phrase| (self.next_at(phrase), phrase.as_str()));
+            phrases.find(|(at, _)| *at == Timestamp::from_micros(0))?
+        } else {
+            let next = self
+                .cursors
+                .values()
+                .min_by_key(|cursor| (cursor.next_at, &cursor.subject))?;
+            (next.next_at, source_cursor::keyword_of(&next.subject)?)
+        };
+        let trackers = self.phrases.get(phrase)?.trackers.iter();
+        Some((at, is_new, trackers.map(|tracker| tracker.account)))
+    }
+
+    /// One that was never looked for is due since ever.
+    fn next_at(&self, phrase: &str) -> Timestamp {
+        let cursor = self.cursors.get(&of_keyword(phrase));
+        cursor.map_or(Timestamp::from_micros(0), |cursor| cursor.next_at)
+    }
+
+    /// Looks for the keywords that have been due for longest.
+    ///
+    /// # Errors
+    /// If storage fails; what was not put down is looked for again.
+    pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        let mut waiting: Vec<(Timestamp, &str)> = self
+            .phrases
+            .keys()
+            .map(|phrase| (self.next_at(phrase), phrase.as_str()))
+            .collect();
+        waiting.sort_unstable();
+        // Those that are not due yet fill the search up: they cost nothing.
+        let (_, taken) = packs::pack(waiting.iter().map(|(_, phrase)| *phrase));
+        let pack: Vec<String> = waiting
+            .iter()
+            .take(taken)
+            .map(|(_, phrase)| (*phrase).to_owned())
+            .collect();
+        let mut until = now;
+        let mut hits = 0;
+        for target in self.kind.targets() {
+            let wanted = |phrase: &&String| {
+                self.phrases
+                    .get(*phrase)
+                    .is_some_and(|known| known.targets.contains(target))
+            };
+            let part: Vec<&String> = pack.iter().filter(wanted).collect();
+            let Some(since) = part.iter().map(|phrase| self.since(phrase)).min() else {
+                continue;
+            };
+            let (packed, _) = packs::pack(part.iter().map(|phrase| phrase.as_str()));
+            match self.look(&packed, *target, since, now).await? {
+                Found::Until(at, items) => {
+                    until = until.min(at);
+                    hits += items;
+                }
+                Found::Not(look, wait) => return self.put_off(&pack, look, wait, now).await,
+            }
+        }
+        let mut cursors = Vec::with_capacity(pack.len());
+        for phrase in &pack {
+            let subject = of_keyword(phrase);
+            let known = self.cursors.get(&subject).cloned();
+            let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
+            let mut cursor = known.unwrap_or_else(new);
+            cursor.pace = if hits > 0 || cursor.reached.is_none() {
+                SHORTEST_SWEEP
+            } else {
+                (cursor.pace + cursor.pace / 2).min(LONGEST)
+            };
+            cursor.reached = Some(until.to_string());
+            cursor.last_success_at = Some(now);
+            cursor.failures = 0;
+            // Broken off at GitHub's thousandth result: the rest is to be had at once.
+            cursor.next_at = if until < now {
+                now
+            } else {
+                now.plus(spread(cursor.pace, self.ingest.writer.clock.entropy()))
+            };
+            cursors.push(cursor);
+        }
+        self.save(cursors).await?;
+        self.tell(&pack, Look::READ, now).await
+    }
+
+    /// From when on the keyword is looked for.
+    fn since(&self, phrase: &str) -> Timestamp {
+        let cursor = self.cursors.get(&of_keyword(phrase));
+        let reached = cursor.and_then(|cursor| cursor.reached.as_ref()?.parse::<Timestamp>().ok());
+        let tracked = self.phrases.get(phrase).map(|known| known.since).unwrap_or_default();
+        match reached {
+            Some(reached) => minus(reached, OVERLAP),
+            None => minus(tracked, BEFORE),
+        }
+    }
+
+    /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
+    async fn look(&self, packed: &str, target: ScanTarget, since: Timestamp, now: Timestamp) -> anyhow::Result<Found> {
+        let (mut items, mut newest, mut after) = (0, None, None);
+        for number in 1..=search::PAGES {
+            let page = match self.page(packed, target, since, number, after.as_deref()).await {
+                Ok((page, _)) if page.is_incomplete => return Ok(Found::Not(Look::SILENT, None)),
+                Ok(page) => page,
+                Err((look, wait)) => return Ok(Found::Not(look, wait)),
+            };
+            let (page, has_next) = page;
+            items += page.items;
+            newest = page.newest.max(newest);
+            after = page.next;
+            self.ingest.accept(page.activities).await?;
+            if !has_next {
+                return Ok(Found::Until(now, items));
+            }
+        }
+        // The oldest come first; where a thousand were written within the overlap, the rest of them is given up.
+        let reached = newest.unwrap_or(now).max(since.plus(OVERLAP * 2));
+        Ok(Found::Until(reached.min(now), items))
+    }
+
+    /// A page, and whether another follows.
+    async fn page(
+        &self,
+        packed: &str,
+        target: ScanTarget,
+        since: Timestamp,
+        number: u32,
+        after: Option<&str>,
+    ) -> Result<(Page, bool), (Look, Option<Timestamp>)> {
+        let silent = |reason: String| {
+            tracing::warn!(reason, "a search on GitHub has no usable answer");
+            (Look::SILENT, None)
+        };
+        if self.kind == Kind::Discussions {
+            let variables = search::discussions(packed, since, after);
+            return match self.client.graphql(search::DISCUSSIONS, &variables).await {
+                github::Told::Data { data, .. } => {
+                    let page = search::read_discussions(data).map_err(silent)?;
+                    let has_next = page.next.is_some();
+                    Ok((page, has_next))
+                }
+                github::Told::Limited(until) => Err((Look::LIMITED, Some(until))),
+                github::Told::Denied(status) => Err((Look::refused(status.as_u16()), None)),
+                github::Told::TooMuch => Err(silent("too much for GraphQL".to_owned())),
+                github::Told::Failed(reason) => Err(silent(reason)),
+            };
+        }
+        match self
+            .client
+            .get(&search::issues_path(packed, target, since, number), None)
+            .await
+        {
+            Answer::Fresh(fresh) => {
+                let page = search::read_issues(&fresh.body).map_err(silent)?;
+                Ok((page, fresh.has_next))
+            }
+            Answer::Limited { until } => Err((Look::LIMITED, Some(until))),
+            Answer::Denied(status) => Err((Look::refused(status.as_u16()), None)),
+            Answer::NotFound => Err((Look::ABSENT, None)),
+            Answer::NotModified { .. } | Answer::Moved => Err(silent("no result of a search".to_owned())),
+            Answer::Failed(reason) => Err(silent(reason)),
+        }
+    }
+
+    /// Nothing was found out: again when GitHub says so, or after a minute that doubles each time.
+    async fn put_off(
+        &mut self,
+        pack: &[String],
+        look: Look,
+        wait: Option<Timestamp>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let mut cursors = Vec::with_capacity(pack.len());
+        for phrase in pack {
+            let subject = of_keyword(phrase);
+            let known = self.cursors.get(&subject).cloned();
+            let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
+            let mut cursor = known.unwrap_or_else(new);
+            let doubled = FIRST_BACKOFF.saturating_mul(1 << cursor.failures.min(6)).min(LONGEST);
+            if wait.is_none() {
+                cursor.failures = cursor.failures.saturating_add(1);
+            }
+            cursor.next_at = wait.unwrap_or_else(|| now.plus(doubled));
+            cursors.push(cursor);
+        }
+        self.save(cursors).await?;
+        self.tell(pack, look, now).await
+    }
+
+    async fn tell(&mut self, pack: &[String], look: Look, now: Timestamp) -> anyhow::Result<()> {
+        for phrase in pack {
+            if let Some(known) = self.phrases.get(phrase) {
+                let subject = of_keyword(phrase);
+                self.standings
+                    .saw(&subject, self.kind.collector(), look, &known.trackers, now)
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn save(&mut self, cursors: Vec<SourceCursor>) -> anyhow::Result<()> {
+        self.lease
+            .write(&*self.ingest.store, cursors.iter().map(SourceCursor::save).collect())
+            .await
+            .context("keeping how far was searched")?;
+        let cursors = cursors.into_iter().map(|cursor| (cursor.subject.clone(), cursor));
+        self.cursors.extend(cursors);
+        Ok(())
+    }
+}
+
+fn minus(at: Timestamp, span: Duration) -> Timestamp {
+    let micros = i64::try_from(span.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(at.micros().saturating_sub(micros))
+}

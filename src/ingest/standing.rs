@@ -1,0 +1,205 @@
+//! How sources work, look by look, and telling it to the accounts that they feed. Used by whatever reads a source.
+//!
+//! What every look shows is kept here; what is worth an event the aggregates decide ([`domain::source`]).
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use database::{ColumnError, Row, Statement};
+use domain::{AccountId, Collector, Observation, SourceReason, SourceState, SourceSubject, Timestamp};
+use projections::sources;
+use ulid::Ulid;
+
+use super::accept::Ingest;
+use crate::commands::observe_source;
+use crate::lease::Lease;
+
+/// An account that tracks something, and what that is to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Tracker {
+    /// The account.
+    pub account: AccountId,
+    /// What it tracks.
+    pub subject: SourceSubject,
+}
+
+impl Tracker {
+    const fn id(&self) -> Ulid {
+        match &self.subject {
+            SourceSubject::Repo { id, .. } => id.ulid(),
+            SourceSubject::Keyword { id, .. } => id.ulid(),
+        }
+    }
+}
+
+/// How a look at a source went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Look {
+    /// How it works.
+    pub state: SourceState,
+    /// Why.
+    pub reason: SourceReason,
+}
+
+impl Look {
+    /// It was read.
+    pub const READ: Self = Self {
+        state: SourceState::Active,
+        reason: SourceReason::Answered,
+    };
+    /// GitHub asks to wait.
+    pub const LIMITED: Self = Self {
+        state: SourceState::RateLimited,
+        reason: SourceReason::RateLimit,
+    };
+    /// No answer that can be used.
+    pub const SILENT: Self = Self {
+        state: SourceState::Unavailable,
+        reason: SourceReason::NoAnswer,
+    };
+    /// The list is empty though the count is not zero.
+    pub const EMPTY: Self = Self {
+        state: SourceState::Restricted,
+        reason: SourceReason::Empty,
+    };
+    /// There is no such thing, or it is hidden.
+    pub const ABSENT: Self = Self {
+        state: SourceState::Unavailable,
+        reason: SourceReason::NotFound,
+    };
+
+    /// GitHub refuses to show it, with that status.
+    pub const fn refused(status: u16) -> Self {
+        let reason = match status {
+            401 => SourceReason::Unauthorized,
+            404 | 410 => SourceReason::NotFound,
+            451 => SourceReason::Legal,
+            _ => SourceReason::Forbidden,
+        };
+        Self {
+            state: SourceState::Restricted,
+            reason,
+        }
+    }
+}
+
+/// A source of something, by its name among all that sources feed.
+type Place = (String, Collector);
+/// What every look has shown since then.
+type Held = (Look, Timestamp);
+
+/// What the looks show, and what the accounts were told of it.
+pub struct Standings {
+    ingest: Arc<Ingest>,
+    lease: Lease,
+    looks: HashMap<Place, Held>,
+    told: HashMap<(AccountId, Ulid, Collector), Look>,
+}
+
+impl Standings {
+    /// Goes on with what was seen and told before.
+    pub async fn open(ingest: Arc<Ingest>, lease: Lease) -> anyhow::Result<Self> {
+        let query = Statement::sql(
+            "SELECT subject, collector, state, reason, since FROM source_look",
+            Vec::new(),
+        );
+        let rows = ingest.store.read(query).await.context("reading how sources work")?;
+        let looks = rows.iter().map(look).collect::<Result<_, _>>()?;
+        let told = sources::all(&*ingest.views)
+            .await
+            .context("reading what was told of sources")?;
+        let told = told.into_iter().map(|row| {
+            let (state, reason) = (row.state, row.reason);
+            ((row.account, row.subject, row.collector), Look { state, reason })
+        });
+        Ok(Self {
+            told: told.collect(),
+            ingest,
+            lease,
+            looks,
+        })
+    }
+
+    /// Takes note of a look at a source of `subject`, and tells those who track it what is news.
+    ///
+    /// # Errors
+    /// If storage fails; the next look makes up for it.
+    pub async fn saw(
+        &mut self,
+        subject: &str,
+        collector: Collector,
+        look: Look,
+        trackers: &[Tracker],
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let key = (subject.to_owned(), collector);
+        let since = match self.looks.get(&key) {
+            Some((known, since)) if *known == look => *since,
+            _ => {
+                self.keep(&key, look, now).await?;
+                now
+            }
+        };
+        for tracker in trackers {
+            let place = (tracker.account, tracker.id(), collector);
+            if self.told.get(&place) == Some(&look) {
+                continue;
+            }
+            let seen = Observation {
+                collector,
+                state: look.state,
+                reason: look.reason,
+                since,
+                seen_at: now,
+            };
+            let is_told = observe_source(&self.ingest.writer, tracker.account, &tracker.subject, seen).await;
+            if is_told.context("recording how a source works")? {
+                self.told.insert(place, look);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what nobody tracks any more.
+    pub async fn forget(&mut self, subject: &str) -> anyhow::Result<()> {
+        self.looks.retain(|(known, _), _| known != subject);
+        let delete = Statement::sql("DELETE FROM source_look WHERE subject = $1", vec![subject.into()]);
+        self.lease
+            .write(&*self.ingest.store, vec![delete])
+            .await
+            .context("forgetting how a source works")
+    }
+
+    async fn keep(&mut self, key: &Place, look: Look, now: Timestamp) -> anyhow::Result<()> {
+        let statement = Statement::insert(
+            "source_look (subject, collector, state, reason, since)",
+            "ON CONFLICT (subject, collector) DO UPDATE SET state = excluded.state, reason = excluded.reason, \
+             since = excluded.since",
+            vec![
+                key.0.as_str().into(),
+                key.1.as_str().into(),
+                look.state.as_str().into(),
+                look.reason.as_str().into(),
+                now.micros().into(),
+            ],
+        );
+        self.lease
+            .write(&*self.ingest.store, vec![statement])
+            .await
+            .context("keeping how a source works")?;
+        self.looks.insert(key.clone(), (look, now));
+        Ok(())
+    }
+}
+
+fn look(row: &Row) -> Result<(Place, Held), ColumnError> {
+    let word = |index, expected| move |_| ColumnError { index, expected };
+    let look = Look {
+        state: row.text(2)?.parse().map_err(word(2, "state of a source"))?,
+        reason: row.text(3)?.parse().map_err(word(3, "reason for a source's state"))?,
+    };
+    let collector = row.text(1)?.parse().map_err(word(1, "collector"))?;
+    let since = Timestamp::from_micros(row.int(4)?);
+    Ok(((row.text(0)?.to_owned(), collector), (look, since)))
+}
