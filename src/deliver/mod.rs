@@ -33,6 +33,8 @@ mod worker;
 pub use dispatcher::{Deliveries, run};
 
 #[cfg(test)]
+mod change_tests;
+#[cfg(test)]
 mod engine_tests;
 #[cfg(test)]
 mod node_tests;

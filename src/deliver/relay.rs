@@ -55,35 +55,45 @@ impl Relay {
         })
     }
 
-    /// Tells of the event; none: it is no webhook, or its person was erased.
-    pub async fn tell(&self, recorded: &Recorded) -> anyhow::Result<Option<Told>> {
-        let (Some(event), Some(person)) = (body::event_type(&recorded.event), recorded.stream.person()) else {
-            return Ok(None);
+    /// Tells of the event, and of what was to wait for it; of nothing, if it is no webhook or its person was erased.
+    pub async fn tell(&self, recorded: &Recorded) -> anyhow::Result<Vec<Told>> {
+        let (Some(_), Some(person)) = (body::told_as(&recorded.event), recorded.stream.person()) else {
+            return Ok(Vec::new());
         };
         let streams = self.writer.log.read_streams(slice::from_ref(&recorded.stream)).await;
         let history = streams.context("read the lead's stream")?.pop().unwrap_or_default();
         let keys = self.writer.vault.keys(recorded.account(), &[person]).await;
         let keys = keys.context("get the person's key")?;
-        let Some(body) = body::render(&history, recorded.position, person, &keys)? else {
-            return Ok(None);
-        };
-        let attempt = Attempt {
-            uri: self.uri.clone(),
-            event_type: event,
-            event_id: recorded.id,
-            sequence: Some(recorded.position),
-            delivery: self.writer.clock.ulid(),
-            number: 1,
-            at: self.writer.clock.now(),
-            body,
-        };
-        let outcome = self.sender.send(attempt, &self.secrets).await;
-        Ok(Some(Told {
-            id: recorded.id,
-            event,
-            answer: answer(&outcome),
-            millis: outcome.took.as_millis(),
-        }))
+        let mut places = vec![recorded.position];
+        places.extend(body::released(&history, recorded.position));
+        let mut told = Vec::new();
+        for place in places {
+            let found = history.iter().find(|event| event.position == place);
+            let Some((id, event)) = found.and_then(|event| Some((event.id, body::event_type(&event.event)?))) else {
+                continue;
+            };
+            let Some(body) = body::render(&history, place, person, &keys)? else {
+                continue;
+            };
+            let attempt = Attempt {
+                uri: self.uri.clone(),
+                event_type: event,
+                event_id: id,
+                sequence: Some(recorded.position),
+                delivery: self.writer.clock.ulid(),
+                number: 1,
+                at: self.writer.clock.now(),
+                body,
+            };
+            let outcome = self.sender.send(attempt, &self.secrets).await;
+            told.push(Told {
+                id,
+                event,
+                answer: answer(&outcome),
+                millis: outcome.took.as_millis(),
+            });
+        }
+        Ok(told)
     }
 }
 
@@ -103,11 +113,11 @@ mod tests {
     use crate::deliver::receiver::{Receiver, status};
     use crate::deliver::sandbox::Sandbox;
 
-    async fn tell_all(sandbox: &Sandbox, relay: &Relay) -> Vec<Option<Told>> {
+    async fn tell_all(sandbox: &Sandbox, relay: &Relay) -> Vec<Told> {
         let page = sandbox.writer.log.read(Scope::All, Position::START, 100).await.unwrap();
         let mut told = Vec::new();
         for recorded in &page.events {
-            told.push(relay.tell(recorded).await.unwrap());
+            told.extend(relay.tell(recorded).await.unwrap());
         }
         told
     }
@@ -119,11 +129,7 @@ mod tests {
         let relay = Relay::new(sandbox.writer.clone(), receiver.url(), Sandbox::secret()).unwrap();
         sandbox.star(7).await;
         sandbox.star_within(8, Allowance::Room { left: 0, cap: 50 }).await;
-        let told = tell_all(&sandbox, &relay)
-            .await
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
+        let told = tell_all(&sandbox, &relay).await;
         let [told] = told.as_slice() else {
             panic!("{}", told.len())
         };
@@ -153,7 +159,7 @@ mod tests {
         drop(closed);
         sandbox.star(7).await;
         let relay = Relay::new(sandbox.writer.clone(), &url, Sandbox::secret()).unwrap();
-        let told = tell_all(&sandbox, &relay).await.into_iter().flatten().next().unwrap();
+        let told = tell_all(&sandbox, &relay).await.remove(0);
         assert_eq!(told.answer, "connect");
         assert!(Relay::new(sandbox.writer.clone(), "localhost:3000", Sandbox::secret()).is_err());
     }

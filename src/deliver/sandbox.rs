@@ -184,17 +184,26 @@ impl Sandbox {
     }
 
     pub async fn star_within(&self, user_id: u64, allowance: Allowance) {
+        self.sight_within(user_id, None, allowance).await;
+    }
+
+    /// An issue with the keyword by the person, or else a star.
+    pub async fn sight_within(&self, user_id: u64, keyword: Option<&str>, allowance: Allowance) {
+        let kind = match keyword {
+            Some(_) => SignalKind::KeywordIssue,
+            None => SignalKind::Stargazer,
+        };
         let sighting = Sighting {
-            kind: SignalKind::Stargazer,
-            keyword: None,
+            kind,
+            keyword: keyword.map(|keyword| keyword.parse().unwrap()),
             occurred_at: "2026-04-24T09:00:00Z".parse().unwrap(),
             collector: Collector::Archive,
             person: SignalPerson {
                 user_id,
                 login: format!("ada-example-{user_id}"),
                 repo: "acme-corp/rival-sdk".parse().unwrap(),
-                url: None,
-                snippet: None,
+                url: keyword.map(|_| format!("https://github.com/acme-corp/rival-sdk/issues/{user_id}")),
+                snippet: keyword.map(str::to_owned),
             },
         };
         commands::record_signals(&self.writer, account(), vec![sighting], allowance)

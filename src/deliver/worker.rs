@@ -29,10 +29,10 @@ use projections::webhook_endpoints::WebhookEndpointRow;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::attempt::{Target, Turn, Way};
+use super::attempt::{Over, Target, Way};
 use super::cursor::{self, Cursor};
 use super::health::Health;
-use super::lane::{Item, Lanes};
+use super::lane::Lanes;
 use super::replay::{self, Replay};
 use super::request::{Failure, Sender};
 use super::slots::{AccountSlots, Slot, Slots};
@@ -48,7 +48,7 @@ use reading::{Looking, Reading, Unlooked};
 /// How long requests under way may go on once the process is to end.
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
-type Sending = FuturesUnordered<BoxFuture<'static, anyhow::Result<Vec<(Item, Turn)>>>>;
+type Sending = FuturesUnordered<BoxFuture<'static, anyhow::Result<Vec<Over>>>>;
 type Taking = BoxFuture<'static, Option<Slot>>;
 type Flush = BoxFuture<'static, Result<Vec<u64>, DatabaseError>>;
 

@@ -14,11 +14,7 @@ use crate::deliver::sandbox::{Sandbox, account};
 async fn bodies(sandbox: &Sandbox) -> Vec<Option<Value>> {
     let page = sandbox.writer.log.read(Scope::All, Position::START, 100).await.unwrap();
     let mut bodies = Vec::new();
-    for recorded in page
-        .events
-        .iter()
-        .filter(|recorded| event_type(&recorded.event).is_some())
-    {
+    for recorded in page.events.iter().filter(|recorded| told_as(&recorded.event).is_some()) {
         let person = recorded.stream.person().unwrap();
         let history = sandbox
             .writer
