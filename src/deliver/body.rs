@@ -111,6 +111,13 @@ pub const fn told_as(event: &Event) -> Option<WebhookEventType> {
     }
 }
 
+/// Whether an endpoint that hears of these events hears of this one, or of what it brings with it.
+pub fn is_heard(events: &[WebhookEventType], event: &Event) -> bool {
+    let is_asked_for = |kind| events.contains(&kind);
+    told_as(event).is_some_and(is_asked_for)
+        || (matches!(event, Event::LeadReleased(_)) && is_asked_for(WebhookEventType::LeadSignalAdded))
+}
+
 /// Which webhook an event is, if it is one or becomes one: a further signal of a withheld lead is told with its release.
 pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
     match event {
@@ -207,9 +214,61 @@ pub fn render(
     body(event, told_at.unwrap_or(event.recorded_at), data).map(Some)
 }
 
-/// The body of a test of the endpoint, which no event of the log stands behind.
-pub fn test(endpoint_id: WebhookEndpointId, id: EventId, at: Timestamp) -> Result<Bytes, Unrenderable> {
-    written(WebhookEventType::WebhookTest, id, at, Test { endpoint_id })
+/// The body of a test of the endpoint, which no event of the log stands behind: of an event of an invented person's lead, or of
+/// nothing but the test.
+pub fn test(
+    event: WebhookEventType,
+    endpoint_id: WebhookEndpointId,
+    id: EventId,
+    at: Timestamp,
+) -> Result<Bytes, Unrenderable> {
+    let lead_id = LeadId::new(id.ulid());
+    match event {
+        WebhookEventType::WebhookTest | WebhookEventType::SourceDegraded => {
+            written(event, id, at, Test { endpoint_id })
+        }
+        WebhookEventType::LeadErased => {
+            let erased = Erased {
+                id: lead_id,
+                erased_at: at,
+            };
+            written(event, id, at, erased)
+        }
+        WebhookEventType::LeadCreated
+        | WebhookEventType::LeadEnriched
+        | WebhookEventType::LeadUpdated
+        | WebhookEventType::LeadSignalAdded => sample(event, lead_id, id, at),
+    }
+}
+
+/// A lead of an invented person, who starred a repository.
+fn sample(event: WebhookEventType, lead_id: LeadId, id: EventId, at: Timestamp) -> Result<Bytes, Unrenderable> {
+    let repo = "acme-corp/rival-sdk".parse().map_err(|_| Unrenderable::Incomplete)?;
+    let login = "ada-example";
+    let data = Data {
+        id: lead_id,
+        signal_type: SignalKind::Stargazer,
+        signal_source: &repo,
+        signal_context: Some(format!("Starred on {}", at.date())),
+        github_username: login,
+        github_profile_url: format!("https://github.com/{login}"),
+        name: Some("Ada Example"),
+        email: Some("ada@example.com"),
+        bio: Some("Staff engineer"),
+        company: Some("Example"),
+        location: Some("London"),
+        followers: Some(1_842),
+        public_repos: Some(64),
+        account_created_at: Some("2015-06-01".to_owned()),
+        top_languages: &["Rust".to_owned(), "Go".to_owned()],
+        captured_at: at,
+        found: None,
+        edited: (event == WebhookEventType::LeadUpdated).then_some(Edited {
+            status: LeadStatus::Contacted,
+            notes: Some("a test".to_owned()),
+        }),
+    };
+    written(event, id, at, data)
 }
 
 /// Whether an endpoint with these filters hears of the event at `position`: if the signal fits that captured the lead, or one

@@ -2,13 +2,18 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::Duration;
 
 use domain::webhook_endpoint::EndpointEdit;
 use domain::{StartFrom, WebhookEventType, WebhookFilters};
 use projections::webhook_endpoints::WebhookEndpointRow;
 
+use super::behind::Behind;
+use super::journal;
 use super::receiver::{Heard, Receiver, status};
 use super::sandbox::{BOTH, Sandbox, account};
+use super::tail::Tail;
+use crate::clock::Clock as _;
 use crate::commands::{self, Allowance, NewEndpoint};
 
 const ATTEMPTS: &str = "SELECT COUNT(*) FROM webhook_attempt";
@@ -70,7 +75,7 @@ async fn what_a_lead_did_while_it_was_withheld_is_told_with_its_release_live_and
     sandbox.star_within(1, NO_ROOM).await;
     sandbox.sight_within(1, Some("event sourcing"), NO_ROOM).await;
     sandbox.sight_within(1, Some("something else"), NO_ROOM).await;
-    sandbox.clock.advance(std::time::Duration::from_hours(24));
+    sandbox.clock.advance(Duration::from_hours(24));
     let job = sandbox.work(&endpoint).await;
     release(&sandbox, 1).await;
     sandbox.enrich(1, "Staff engineer").await;
@@ -154,4 +159,86 @@ async fn what_waits_for_a_retry_is_not_sent_once_the_endpoint_no_longer_hears_of
     job.stop().await;
     let events: Vec<String> = told(&receiver.heard()).into_iter().map(|(event, _)| event).collect();
     assert_eq!(events, ["lead.created", "lead.enriched"]);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_was_changed_begins_with_a_clean_record() {
+    let sandbox = Sandbox::new().await;
+    let busy = Receiver::start(|_| {
+        let busy = http::Response::builder().status(503).header("retry-after", "600");
+        Some(busy.body(axum::body::Body::empty()).unwrap())
+    })
+    .await;
+    let (receiver, _) = answering(200).await;
+    let endpoint = sandbox.add_endpoint(busy.url(), BOTH).await;
+    sandbox.star(1).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox
+        .comes_to("SELECT COUNT(silent_until) FROM webhook_cursor", 1)
+        .await;
+    job.stop().await;
+    assert_eq!(sandbox.number("SELECT last_status FROM webhook_cursor").await, 503);
+    let edit = EndpointEdit {
+        url: Some(receiver.url().to_owned()),
+        ..EndpointEdit::default()
+    };
+    let changed = change(&sandbox, &endpoint, edit).await;
+    sandbox.star(2).await;
+    let job = sandbox.work(&changed).await;
+    // At once: nobody waits for what another receiver asked for.
+    sandbox.comes_to(DELIVERED, 1).await;
+    job.stop().await;
+    assert_eq!(
+        sandbox.number("SELECT COUNT(silent_until) FROM webhook_cursor").await,
+        0
+    );
+}
+
+#[tokio::test]
+async fn attempts_are_counted_on_when_a_delivery_is_sent_again() {
+    let sandbox = Sandbox::new().await;
+    let (receiver, _) = answering(200).await;
+    let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    sandbox.star(1).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(DELIVERED, 1).await;
+    let event = receiver.heard()[0].header("webhook-id").parse().unwrap();
+    let asked = journal::resend(&sandbox.writer, &*sandbox.store, &endpoint, event).await;
+    assert_eq!(asked.unwrap(), Ok(()));
+    job.resend.notify_one();
+    sandbox.comes_to(DELIVERED, 2).await;
+    job.stop().await;
+    let heard = receiver.heard();
+    let numbers: Vec<&str> = heard.iter().map(|one| one.header("x-gitleads-attempt")).collect();
+    assert_eq!(numbers, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn how_far_an_endpoint_is_behind_is_told_by_the_oldest_event_that_it_was_not_told_of() {
+    let sandbox = Sandbox::new().await;
+    let receiver = Receiver::start(|_| None).await;
+    let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    for user_id in 1..=3 {
+        sandbox.star(user_id).await;
+    }
+    let job = sandbox.work(&endpoint).await;
+    receiver.hears(1).await;
+    sandbox.clock.advance(Duration::from_secs(90));
+    let behind = async || {
+        let (log, workers) = (&*sandbox.writer.log, vec![(account(), sandbox.place.clone())]);
+        Behind::of(workers, log, &Tail::new(), sandbox.clock.now())
+            .await
+            .unwrap()
+    };
+    let expected = Behind {
+        events: 3,
+        age: Duration::from_secs(90),
+    };
+    assert_eq!(behind().await, expected);
+    receiver.let_go();
+    sandbox.comes_to(DELIVERED, 3).await;
+    while behind().await != Behind::default() {
+        tokio::task::yield_now().await;
+    }
+    job.stop().await;
 }

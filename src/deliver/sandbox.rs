@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 use vault::{RootKey, Vault};
 
+use super::behind::Place;
 use super::connector::Connector;
 use super::guard::Policy;
 use super::request::Sender;
@@ -65,6 +66,8 @@ pub struct Sandbox {
     pub clock: Arc<HandClock>,
     pub sender: Sender,
     pub nudge: Arc<Notify>,
+    /// Where a worker under test is.
+    pub place: Place,
     folder: TempDir,
 }
 
@@ -119,6 +122,7 @@ impl Sandbox {
             clock,
             sender: Sender::new(Connector::system(lax).unwrap()).unwrap(),
             nudge: Arc::new(Notify::new()),
+            place: Place::default(),
             folder,
         }
     }
@@ -250,11 +254,12 @@ impl Sandbox {
         let worker = Worker::open(&means, endpoint.clone(), lease).await.unwrap();
         let (nudge, resend) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (stop, shutdown) = Shutdown::channel();
-        let (nudged, asked) = (nudge.clone(), resend.clone());
+        let (nudged, asked, place) = (nudge.clone(), resend.clone(), self.place.clone());
         let task = tokio::spawn(async move {
             let told = Told {
                 nudge: &nudged,
                 resend: &asked,
+                place: &place,
                 stop: &shutdown,
                 end: &shutdown,
             };

@@ -72,6 +72,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "backfills",
         sql: include_str!("../../../migrations/0011_backfills.sql"),
     },
+    Migration {
+        number: 12,
+        name: "webhook_records",
+        sql: include_str!("../../../migrations/0012_webhook_records.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

@@ -121,6 +121,7 @@ impl Worker {
         };
         let since = *self.cursor.failing_since.get_or_insert(made.of.at);
         self.cursor.failures = self.cursor.failures.saturating_add(1);
+        self.cursor.last_status = made.outcome.status;
         if is_gone(&made.outcome) {
             self.verdict = Some((DisabledReason::Gone, failure));
         } else if schedule::is_given_up(since, self.cursor.failures, now) {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use domain::{Event, StartFrom, Timestamp, WebhookEventType};
+use domain::{Event, StartFrom, Timestamp};
 use event_log::{Page, Position, ReadError, Recorded};
 use futures_util::future::BoxFuture;
 
@@ -95,20 +95,13 @@ impl Worker {
         self.more |= stretch.more;
     }
 
-    /// Whether the endpoint hears of the event, or of what it brings with it.
-    fn hears_of(&self, event: &Event) -> bool {
-        let is_asked_for = |kind| self.endpoint.events.contains(&kind);
-        body::told_as(event).is_some_and(is_asked_for)
-            || (matches!(event, Event::LeadReleased(_)) && is_asked_for(WebhookEventType::LeadSignalAdded))
-    }
-
     /// Whether the endpoint hears of such events at all.
     fn wants(&self, recorded: &Recorded) -> bool {
         let begins = match self.endpoint.start_from {
             StartFrom::Time(time) => time,
             StartFrom::Now | StartFrom::Beginning => Timestamp::from_micros(i64::MIN),
         };
-        self.hears_of(&recorded.event) && recorded.recorded_at >= begins
+        body::is_heard(&self.endpoint.events, &recorded.event) && recorded.recorded_at >= begins
     }
 
     fn enqueue(&mut self, recorded: Arc<Recorded>, track: Track, before: Position, now: Timestamp) {
@@ -191,7 +184,7 @@ impl Worker {
             .filter(|recorded| recorded.position <= replay.up_to)
         {
             let position = recorded.position;
-            if self.hears_of(&recorded.event) {
+            if body::is_heard(&self.endpoint.events, &recorded.event) {
                 self.enqueue(Arc::new(recorded), Track::Replay, before, now);
             }
             before = position;
