@@ -10,7 +10,7 @@ schemathesis.openapi.format("uri", st.from_regex(r"https://[a-z]{1,20}\.example\
 
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """A cursor cannot be made up, and a moment must not be to come; the generated clients and the suite use both."""
+    """A cursor cannot be made up, and a moment must not be in the future; the generated clients and the suite use both."""
     meta = case.meta
     is_valid = meta is None or meta.generation.mode == GenerationMode.POSITIVE
     if is_valid and case.query:
