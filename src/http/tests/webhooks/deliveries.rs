@@ -344,6 +344,7 @@ async fn a_delivery_waits_until_its_turn_can_come((house, id, path, leads): (Hou
     assert_eq!(next().await, [due.clone(), due.clone()]);
     // As if both were events of one lead.
     let (earlier, later) = (&leads[1], &leads[3]);
+    attempt(&house, &id, later, 1, 503, "status").await;
     write(
         &house,
         format!(
