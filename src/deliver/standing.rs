@@ -45,15 +45,12 @@ pub async fn of(
         let (Some(endpoint), Some(cursor)) = (endpoints.get(index), cursors.get(index)) else {
             continue;
         };
-        let page = match read.take().filter(|page| page.looked_to >= page.head) {
-            Some(page) => page,
-            None => {
-                let page = writer
-                    .log
-                    .read(Scope::Account(endpoint.account), cursor.seen, COUNTED)
-                    .await;
-                page.context("read the log")?
-            }
+        let page = if let Some(page) = read.take().filter(|page| page.looked_to >= page.head) {
+            page
+        } else {
+            let scope = Scope::Account(endpoint.account);
+            let page = writer.log.read(scope, cursor.seen, COUNTED).await;
+            page.context("read the log")?
         };
         let found = standing(writer, store, endpoint, cursor, &page).await?;
         if let Some(standing) = standings.get_mut(index) {

@@ -126,7 +126,7 @@ fn slack(briefs: &[Brief]) -> Value {
     json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
 }
 
-/// One event as rich text: its texts are shown as they are, whatever stands in them (Block Kit reference, "rich_text").
+/// One event as rich text: its texts are shown as they are, whatever stands in them (Block Kit reference, "rich text").
 fn slack_block(brief: &Brief) -> Value {
     let title = within(&title(brief), FACT * 3, PLAIN);
     let headline = match link(&brief.data) {

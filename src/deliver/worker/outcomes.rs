@@ -79,8 +79,9 @@ impl Worker {
         for Over { item, turn, next } in turns {
             let (stream, track) = (item.stream.clone(), item.track);
             if self.note(item, turn) {
-                next.into_iter()
-                    .for_each(|position| self.tell_too(&stream, position, track));
+                for position in next {
+                    self.tell_too(&stream, position, track);
+                }
             }
         }
     }
