@@ -47,6 +47,10 @@ names! {
     WEBHOOK_IN_FLIGHT = "gitleads_webhook_in_flight", gauge Count;
     /// Webhook endpoints that are left alone since they fail, until one message shows that they are well again.
     WEBHOOK_BREAKERS = "gitleads_webhook_breakers_open", gauge Count;
+    /// Events that the webhook endpoint which is furthest behind has still to be told for the first time, up to 1,000.
+    WEBHOOK_LAG_EVENTS = "gitleads_webhook_lag_events", gauge Count;
+    /// Age of the oldest event that a webhook endpoint has still to be told for the first time.
+    WEBHOOK_LAG = "gitleads_webhook_lag_seconds", gauge Seconds;
     /// Times that a webhook endpoint began to be left alone since it failed.
     WEBHOOK_OPENINGS = "gitleads_webhook_breaker_openings_total", counter Count;
     /// Webhook endpoints that were disabled, by reason: gone, failing.

@@ -32,11 +32,31 @@ const ROUNDS: usize = 2;
 const WAYS: [usize; 2] = [8, 64];
 /// Events a second where latency is measured.
 const PER_SECOND: u32 = 500;
-/// The crowd: accounts, endpoints of each, those of them that hang, events a second.
-const ACCOUNTS: usize = 50;
-const OF_EACH: usize = 20;
-const HANGING: usize = 2;
+/// Events a second where a crowd listens.
 const CROWD_PER_SECOND: u32 = 20;
+
+/// Who listens.
+struct Crowd {
+    accounts: usize,
+    /// Endpoints of each account.
+    of_each: usize,
+    /// Those of them that hang.
+    hanging: usize,
+}
+
+/// Many customers, and an installation that has one.
+const CROWDS: [Crowd; 2] = [
+    Crowd {
+        accounts: 50,
+        of_each: 20,
+        hanging: 2,
+    },
+    Crowd {
+        accounts: 1,
+        of_each: 120,
+        hanging: 100,
+    },
+];
 
 #[tokio::main]
 async fn main() {
@@ -50,7 +70,9 @@ async fn main() {
     throughput(on_postgres, count).await;
     let seconds = u32::try_from((count / 2_000).clamp(2, 10)).unwrap();
     latency(on_postgres, seconds).await;
-    crowd(on_postgres, seconds * 2).await;
+    for people in CROWDS {
+        crowd(on_postgres, seconds * 2, &people).await;
+    }
 }
 
 /// Deliveries a second to one endpoint and to a hundred, beside the ceiling of the same minute.
@@ -166,20 +188,21 @@ async fn latency(on_postgres: bool, seconds: u32) {
     println!("  from the call            {}", quantiles(&called));
 }
 
-/// The healthy endpoints of a crowd, first among healthy ones only, then among some that hang.
-async fn crowd(on_postgres: bool, seconds: u32) {
+/// The healthy endpoints of a crowd, first without those that hang, then among them.
+async fn crowd(on_postgres: bool, seconds: u32, people: &Crowd) {
     let mut ends = Vec::new();
-    for hanging in [0, HANGING] {
+    let healthy = people.of_each - people.hanging;
+    for hanging in [0, people.hanging] {
         let sink = Sink::start().await;
         let house = House::open(on_postgres).await;
         let mut accounts = Vec::new();
-        for number in 0..ACCOUNTS {
+        for number in 0..people.accounts {
             let account = house.account().await;
-            for place in 0..OF_EACH {
+            for place in 0..healthy + hanging {
                 let url = if place < hanging {
                     sink.hanging_url(place)
                 } else {
-                    sink.url(number * OF_EACH + place)
+                    sink.url(number * people.of_each + place)
                 };
                 house.endpoint(account, &url, StartFrom::Now).await;
             }
@@ -187,12 +210,14 @@ async fn crowd(on_postgres: bool, seconds: u32) {
         }
         let running = house.deliver().await;
         let appended = appends(&house, &accounts, CROWD_PER_SECOND, seconds).await;
-        sink.hears(appended.len() * (OF_EACH - hanging)).await;
+        sink.hears(appended.len() * healthy).await;
         let (_, acknowledged) = waits(&appended, &sink.heard());
         println!(
-            "{} endpoints of which {} hang, {CROWD_PER_SECOND} events/s for {seconds} s: {} deliveries to healthy ones",
-            ACCOUNTS * OF_EACH,
-            ACCOUNTS * hanging,
+            "{} accounts, {} endpoints of which {} hang, {CROWD_PER_SECOND} events/s for {seconds} s: {} deliveries to \
+             healthy ones",
+            people.accounts,
+            people.accounts * (healthy + hanging),
+            people.accounts * hanging,
             acknowledged.len()
         );
         ends.push(quantile(&acknowledged, 0.99));

@@ -47,7 +47,7 @@ pub(super) async fn listen(app: &App, account: AccountId, url: &str, output: &Ou
     loop {
         let page = app.writer.log.read(Scope::Account(account), after, STRETCH).await?;
         for recorded in &page.events {
-            if let Some(told) = relay.tell(recorded).await? {
+            for told in relay.tell(recorded).await? {
                 let line = format!(
                     "{}  {:<17}  {}  {} in {} ms",
                     recorded.recorded_at, told.event, told.id, told.answer, told.millis

@@ -26,7 +26,8 @@ pub(super) fn delivery_line(delivery: &Delivery) -> String {
         let _ = write!(line, "  attempt {} at {}: {status}", last.number, last.at);
     }
     if let Some(next) = delivery.next_attempt_at {
-        let _ = write!(line, ", next at {next}");
+        let joint = if delivery.attempts.is_empty() { "  " } else { ", " };
+        let _ = write!(line, "{joint}next at {next}");
     }
     line.trim_end().to_owned()
 }
@@ -105,6 +106,12 @@ mod tests {
         let taken = delivery(DeliveryStatus::Delivered, None, vec![tried(1, Some(200), "delivered")]);
         assert!(delivery_line(&taken).ends_with("delivered  attempt 1 at 2026-04-24T10:31:00Z: 200"));
         assert!(delivery_line(&delivery(DeliveryStatus::Waiting, None, Vec::new())).ends_with("waiting"));
+        let untried = delivery(
+            DeliveryStatus::Waiting,
+            Some(Timestamp::from_secs(1_777_026_690)),
+            Vec::new(),
+        );
+        assert!(delivery_line(&untried).ends_with("waiting    next at 2026-04-24T10:31:30Z"));
     }
 
     #[test]

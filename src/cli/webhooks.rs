@@ -4,7 +4,7 @@ use anyhow::{Context as _, anyhow, bail, ensure};
 use clap::Subcommand;
 use domain::{
     AccountId, DeliveryStatus, Keyword, RepoName, SignalKind, StartFrom, Timestamp, WebhookEndpointId,
-    WebhookEventType, WebhookFilters, WebhookKind,
+    WebhookEventType, WebhookFilters, WebhookKind, webhook,
 };
 use event_log::Position;
 use projections::webhook_endpoints::{self, WebhookEndpointRow};
@@ -214,7 +214,13 @@ pub(super) async fn execute(app: &App, account: AccountId, asked: Webhooks, outp
         }
         Webhooks::Test(id) => {
             let sender = Sender::new(Connector::system(policy(app))?)?;
-            let tried = probe::test(writer, &sender, &find(app, account, id).await?).await?;
+            let tried = probe::test(
+                writer,
+                &sender,
+                &find(app, account, id).await?,
+                WebhookEventType::WebhookTest,
+            )
+            .await?;
             return show_test(&tried, output).await;
         }
         Webhooks::Pause(id) => {
@@ -240,7 +246,8 @@ pub(super) async fn execute(app: &App, account: AccountId, asked: Webhooks, outp
         Webhooks::Replay { id, since, until } => {
             let now = writer.clock.now();
             let until = until.unwrap_or(now);
-            ensure!(until <= now, "--until must not be to come");
+            ensure!(since <= now, "--since must not be in the future");
+            ensure!(until <= now, "--until must not be in the future");
             let replay = request_webhook_replay(writer, account, id, since, until).await?;
             app.settle(replay.position).await;
             format!(
@@ -290,11 +297,10 @@ async fn add(app: &App, account: AccountId, mut new: NewEndpoint, output: &Outpu
     } = new.filters;
     let filters = WebhookFilters::try_new(signal_types, repos, keywords);
     new.filters = filters.map_err(|fault| anyhow!("the list of {} {fault}", fault.list))?;
-    if new.events.is_empty() {
-        new.events = WebhookEventType::USUAL.to_vec();
-    }
+    new.events = heard(new.events);
+    new.description = webhook::description(new.description).context("the description")?;
     if matches!(new.start_from, StartFrom::Time(time) if time > app.writer.clock.now()) {
-        bail!("--start-from must not be to come");
+        bail!("--start-from must not be in the future");
     }
     let secret = new.secret.clone();
     let added = add_webhook_endpoint(&app.writer, account, new).await?;
@@ -304,17 +310,31 @@ async fn add(app: &App, account: AccountId, mut new: NewEndpoint, output: &Outpu
     Ok(output.line(note).await?)
 }
 
-async fn show_test(tried: &probe::Tried, output: &Output) -> anyhow::Result<()> {
+/// Each event once; the usual ones if none was named.
+fn heard(named: Vec<WebhookEventType>) -> Vec<WebhookEventType> {
+    match WebhookEventType::distinct(named) {
+        none if none.is_empty() => WebhookEventType::USUAL.to_vec(),
+        some => some,
+    }
+}
+
+/// What came of a test, for a person.
+fn verdict(tried: &probe::Tried) -> String {
     let millis = tried.took.as_millis();
-    let line = match (tried.status, tried.failure) {
+    match (tried.status, tried.failure) {
         (Some(status), None) => format!("{status} in {millis} ms: a delivery would be taken."),
+        (Some(410), Some(_)) => format!("410 in {millis} ms: a delivery would disable the endpoint."),
         (Some(status), Some(_)) => format!("{status} in {millis} ms: a delivery would be tried again."),
         (None, failure) => format!("no answer in {millis} ms: {}", failure.unwrap_or("broken")),
-    };
-    output.line(line).await?;
+    }
+}
+
+async fn show_test(tried: &probe::Tried, output: &Output) -> anyhow::Result<()> {
+    output.line(verdict(tried)).await?;
     if !tried.answer.is_empty() {
         output.line(printable(&tried.answer)).await?;
     }
+    ensure!(tried.failure.is_none(), "the endpoint did not take the test");
     Ok(())
 }
 
@@ -325,8 +345,8 @@ async fn deliveries(
     wanted: Wanted,
     output: &Output,
 ) -> anyhow::Result<()> {
-    let id = find(app, account, id).await?.endpoint_id;
-    let page = journal::page(&app.writer, &*app.storage.store, (account, id), wanted).await?;
+    let endpoint = find(app, account, id).await?;
+    let page = journal::page(&app.writer, &*app.storage.store, &endpoint, wanted).await?;
     for delivery in &page.deliveries {
         output.line(delivery_line(delivery)).await?;
     }
@@ -339,6 +359,53 @@ async fn deliveries(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_test_that_answers_410_would_disable_the_endpoint() {
+        let tried = |status, failure| probe::Tried {
+            id: domain::EventId::default(),
+            status,
+            failure,
+            took: std::time::Duration::from_millis(41),
+            answer: String::new(),
+        };
+        let cases = [
+            (tried(Some(200), None), "200 in 41 ms: a delivery would be taken."),
+            (
+                tried(Some(410), Some("status")),
+                "410 in 41 ms: a delivery would disable the endpoint.",
+            ),
+            (
+                tried(Some(500), Some("status")),
+                "500 in 41 ms: a delivery would be tried again.",
+            ),
+            (tried(None, Some("timeout")), "no answer in 41 ms: timeout"),
+        ];
+        for (tried, line) in cases {
+            assert_eq!(verdict(&tried), line);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_test_that_was_not_taken_is_an_error() {
+        let (output, mut printed) = Output::channel();
+        let tried = probe::Tried {
+            id: domain::EventId::default(),
+            status: Some(500),
+            failure: Some("status"),
+            took: std::time::Duration::ZERO,
+            answer: String::new(),
+        };
+        assert!(show_test(&tried, &output).await.is_err());
+        assert!(printed.recv().await.is_some());
+    }
+
+    #[test]
+    fn an_event_is_heard_once() {
+        let twice = vec![WebhookEventType::LeadErased; 2];
+        assert_eq!(heard(twice), [WebhookEventType::LeadErased]);
+        assert_eq!(heard(Vec::new()), WebhookEventType::USUAL);
+    }
 
     #[test]
     fn a_wrong_id_says_what_one_looks_like() {

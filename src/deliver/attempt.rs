@@ -28,6 +28,7 @@ pub struct Target {
     uri: Uri,
     secrets: Secrets,
     kind: WebhookKind,
+    events: Vec<WebhookEventType>,
     filters: WebhookFilters,
 }
 
@@ -40,6 +41,7 @@ impl Target {
             uri: url.as_str().parse().context("read the endpoint's URL")?,
             secrets: secrets(writer, endpoint)?,
             kind: endpoint.kind,
+            events: endpoint.events.clone(),
             filters: endpoint.filters.clone(),
         })
     }
@@ -61,12 +63,22 @@ pub enum Turn {
     Made(Box<Made>),
     /// The person was erased: nothing of them is sent any more.
     Erased(Attempted),
-    /// The endpoint does not want to hear of this lead.
+    /// The endpoint does not want to hear of this, or not of this lead.
     Filtered,
     /// The event cannot be told.
     Unrenderable(Unrenderable),
     /// The endpoint is another node's by now: nothing was sent.
     NotOurs,
+}
+
+/// An event whose turn is over.
+pub struct Over {
+    /// The event.
+    pub item: Item,
+    /// What came of it.
+    pub turn: Turn,
+    /// Further signals of its lead, which it released: once it is done with, they are told.
+    pub next: Vec<Position>,
 }
 
 /// What an endpoint's turns need.
@@ -85,31 +97,33 @@ pub struct Way {
 struct Ready {
     item: Item,
     owner: Owner,
+    next: Vec<Position>,
     event_id: EventId,
     event_type: WebhookEventType,
+    sequence: Position,
     body: Bytes,
 }
 
 /// How far an event came without a request.
 enum Prepared {
     Ready(Ready),
-    Over(Item, Turn),
+    Over(Over),
 }
 
 /// Takes the turn of these events, each of another lead, with one request: of several as one message, where the endpoint's kind
 /// takes such. Errs only if the log or the vault cannot be read; then nothing was sent.
-pub async fn take_turns(way: Arc<Way>, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>> {
+pub async fn take_turns(way: Arc<Way>, items: Vec<Item>) -> anyhow::Result<Vec<Over>> {
     let position = items.first().map(|item| item.position.get());
     let span = info_span!(target: TRACE, "deliver", otel.kind = "producer", position);
     turns(&way, items).instrument(span).await
 }
 
-async fn turns(way: &Way, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>> {
+async fn turns(way: &Way, items: Vec<Item>) -> anyhow::Result<Vec<Over>> {
     let (mut ready, mut over) = (Vec::new(), Vec::new());
     for item in items {
         match prepare(way, item).await? {
             Prepared::Ready(one) => ready.push(one),
-            Prepared::Over(item, turn) => over.push((item, turn)),
+            Prepared::Over(one) => over.push(one),
         }
     }
     if !ready.is_empty() {
@@ -119,31 +133,42 @@ async fn turns(way: &Way, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>>
 }
 
 async fn prepare(way: &Way, item: Item) -> anyhow::Result<Prepared> {
-    let over = |item, turn| Ok(Prepared::Over(item, turn));
+    let over = |item, turn, next| Ok(Prepared::Over(Over { item, turn, next }));
     let read = history(&way.writer, &item).await?;
     let history = read.events();
     let owner = Owner::of(&way.writer.vault, &item.stream).await?;
+    let mut next = body::released(history, item.position);
+    if !way.target.events.contains(&WebhookEventType::LeadSignalAdded) {
+        next.clear();
+    }
+    let (Some((event_id, event_type)), Some(told)) = (find(history, &item), body::told_with(history, item.position))
+    else {
+        return over(item, Turn::Unrenderable(Unrenderable::Incomplete), next);
+    };
+    // What was put aside under other events or filters is looked at anew.
+    if !way.target.events.contains(&event_type) {
+        return over(item, Turn::Filtered, next);
+    }
     let said = match said(&way.target.filters, history, item.position, &owner) {
         Ok(said) => said,
-        Err(reason) => return over(item, Turn::Unrenderable(reason)),
-    };
-    let Some((event_id, event_type)) = find(history, &item) else {
-        return over(item, Turn::Unrenderable(Unrenderable::Incomplete));
+        Err(reason) => return over(item, Turn::Unrenderable(reason), next),
     };
     let body = match said {
         Said::Body(body) => body,
-        Said::Nothing => return over(item, Turn::Filtered),
+        Said::Nothing => return over(item, Turn::Filtered, next),
         Said::Erased => {
             let (delivery, at) = (way.writer.clock.ulid(), way.writer.clock.now());
             let skipped = attempted(&item, (event_id, event_type), delivery, at);
-            return over(item, Turn::Erased(skipped));
+            return over(item, Turn::Erased(skipped), next);
         }
     };
     Ok(Prepared::Ready(Ready {
         item,
         owner,
+        next,
         event_id,
         event_type,
+        sequence: told.position,
         body,
     }))
 }
@@ -182,22 +207,29 @@ fn said(
     }
 }
 
-async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
+impl Ready {
+    fn over(self, turn: Turn) -> Over {
+        let Self { item, next, .. } = self;
+        Over { item, turn, next }
+    }
+}
+
+async fn send(way: &Way, ready: Vec<Ready>) -> Vec<Over> {
     let bodies: Vec<Bytes> = ready.iter().map(|one| one.body.clone()).collect();
     let (Some(first), Ok(message)) = (ready.first(), body::shaped(way.target.kind, &bodies)) else {
         let unrenderable = || Turn::Unrenderable(Unrenderable::Incomplete);
-        return ready.into_iter().map(|one| (one.item, unrenderable())).collect();
+        return ready.into_iter().map(|one| one.over(unrenderable())).collect();
     };
     // However long the reading took.
     if !way.lease.is_held() {
-        return ready.into_iter().map(|one| (one.item, Turn::NotOurs)).collect();
+        return ready.into_iter().map(|one| one.over(Turn::NotOurs)).collect();
     }
     let (mut delivery, at) = (way.writer.clock.ulid(), way.writer.clock.now());
     let attempt = Attempt {
         uri: way.target.uri.clone(),
         event_type: first.event_type,
         event_id: first.event_id,
-        sequence: Some(first.item.position),
+        sequence: Some(first.sequence),
         delivery,
         number: first.item.attempts + 1,
         at,
@@ -211,7 +243,7 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<(Item, Turn)> {
             answer: one.owner.seal(&way.writer.vault, one.event_id, &outcome.answer),
             outcome: outcome.clone(),
         };
-        turns.push((one.item, Turn::Made(Box::new(made))));
+        turns.push(one.over(Turn::Made(Box::new(made))));
         // The others of a message were told by the same request, and have rows of their own.
         delivery = way.writer.clock.ulid();
     }

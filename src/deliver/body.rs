@@ -93,20 +93,39 @@ struct Test {
     endpoint_id: WebhookEndpointId,
 }
 
-/// What was known of a lead when an event was recorded.
+/// What was known of a lead when an event was told.
 struct Known<'a> {
     lead_id: LeadId,
     captured_at: Timestamp,
+    /// The one that the body shows.
     signal: (EventId, &'a Signal),
+    /// Those that it gave while it was withheld: filters look at them as well.
+    beside: Vec<(EventId, &'a Signal)>,
     profile: Option<(EventId, &'a Sealed)>,
 }
 
-/// Which webhook an event is, if it is one. Events of withheld leads are none: nobody is to know of those yet.
+/// Which webhook an event is told as when it was recorded, if it is one. Events of withheld leads are none: nobody is to know
+/// of those yet.
+pub const fn told_as(event: &Event) -> Option<WebhookEventType> {
+    match event {
+        Event::SignalRecorded(recorded) if recorded.withheld => None,
+        other => event_type(other),
+    }
+}
+
+/// Whether an endpoint that hears of these events hears of this one, or of what it brings with it.
+pub fn is_heard(events: &[WebhookEventType], event: &Event) -> bool {
+    let is_asked_for = |kind| events.contains(&kind);
+    told_as(event).is_some_and(is_asked_for)
+        || (matches!(event, Event::LeadReleased(_)) && is_asked_for(WebhookEventType::LeadSignalAdded))
+}
+
+/// Which webhook an event is, if it is one or becomes one: a further signal of a withheld lead is told with its release.
 pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
     match event {
         Event::LeadCaptured(_) | Event::LeadReleased(_) => Some(WebhookEventType::LeadCreated),
         Event::LeadEnriched(enriched) if !enriched.withheld => Some(WebhookEventType::LeadEnriched),
-        Event::SignalRecorded(recorded) if !recorded.withheld => Some(WebhookEventType::LeadSignalAdded),
+        Event::SignalRecorded(_) => Some(WebhookEventType::LeadSignalAdded),
         Event::LeadUpdated(updated) if !updated.withheld => Some(WebhookEventType::LeadUpdated),
         Event::LeadErased(erased) if !erased.withheld => Some(WebhookEventType::LeadErased),
         Event::SourceStateChanged(changed) if !matches!(changed.state, SourceState::Active) => {
@@ -114,6 +133,39 @@ pub const fn event_type(event: &Event) -> Option<WebhookEventType> {
         }
         _ => None,
     }
+}
+
+/// The event with which the one at `position` is told: that one itself, or the release of the lead that was withheld then.
+pub fn told_with(history: &[Recorded], position: Position) -> Option<&Recorded> {
+    let mut rest = history.iter().skip_while(|recorded| recorded.position < position);
+    let event = rest.next().filter(|recorded| recorded.position == position)?;
+    match &event.event {
+        Event::SignalRecorded(further) if further.withheld => {
+            rest.find(|recorded| matches!(recorded.event, Event::LeadReleased(_)))
+        }
+        _ => Some(event),
+    }
+}
+
+/// The further signals that a lead gave while it was withheld, if the event at `position` releases it and the person is not
+/// erased: they are told after it.
+pub fn released(history: &[Recorded], position: Position) -> Vec<Position> {
+    let is_release =
+        |recorded: &Recorded| recorded.position == position && matches!(recorded.event, Event::LeadReleased(_));
+    if !history.iter().any(is_release) || history.iter().any(is_erasure) {
+        return Vec::new();
+    }
+    let is_withheld =
+        |recorded: &&Recorded| matches!(&recorded.event, Event::SignalRecorded(further) if further.withheld);
+    history
+        .iter()
+        .filter(is_withheld)
+        .map(|recorded| recorded.position)
+        .collect()
+}
+
+fn is_erasure(recorded: &Recorded) -> bool {
+    matches!(recorded.event, Event::LeadErased(_))
 }
 
 /// Whether the event alone is all that its body needs, so that its stream need not be read.
@@ -137,12 +189,12 @@ pub fn render(
     let event = found.ok_or(Unrenderable::Incomplete)?;
     if let Event::LeadErased(erased) = &event.event {
         let (id, erased_at) = (erased.lead_id, event.recorded_at);
-        return body(event, Erased { id, erased_at }).map(Some);
+        return body(event, erased_at, Erased { id, erased_at }).map(Some);
     }
-    let is_erasure = |recorded: &Recorded| matches!(recorded.event, Event::LeadErased(_));
     if history.iter().any(is_erasure) {
         return Ok(None);
     }
+    let told_at = told_with(history, position).map(|recorded| recorded.recorded_at);
     let known = known_at(history, position).ok_or(Unrenderable::Incomplete)?;
     let (signal_event, signal) = known.signal;
     let opened = keys.open::<SignalPerson>(person, signal_event, &signal.person);
@@ -164,15 +216,68 @@ pub fn render(
         edited,
         ..data(&known, signal, &signal_person, &profile)
     };
-    body(event, data).map(Some)
+    body(event, told_at.unwrap_or(event.recorded_at), data).map(Some)
 }
 
-/// The body of a test of the endpoint, which no event of the log stands behind.
-pub fn test(endpoint_id: WebhookEndpointId, id: EventId, at: Timestamp) -> Result<Bytes, Unrenderable> {
-    written(WebhookEventType::WebhookTest, id, at, Test { endpoint_id })
+/// The body of a test of the endpoint, which no event of the log stands behind: of an event of an invented person's lead, or of
+/// nothing but the test.
+pub fn test(
+    event: WebhookEventType,
+    endpoint_id: WebhookEndpointId,
+    id: EventId,
+    at: Timestamp,
+) -> Result<Bytes, Unrenderable> {
+    let lead_id = LeadId::new(id.ulid());
+    match event {
+        WebhookEventType::WebhookTest | WebhookEventType::SourceDegraded => {
+            written(event, id, at, Test { endpoint_id })
+        }
+        WebhookEventType::LeadErased => {
+            let erased = Erased {
+                id: lead_id,
+                erased_at: at,
+            };
+            written(event, id, at, erased)
+        }
+        WebhookEventType::LeadCreated
+        | WebhookEventType::LeadEnriched
+        | WebhookEventType::LeadUpdated
+        | WebhookEventType::LeadSignalAdded => sample(event, lead_id, id, at),
+    }
 }
 
-/// Whether an endpoint with these filters hears of the event at `position`. Of an erased person nothing is known that a filter
+/// A lead of an invented person, who starred a repository.
+fn sample(event: WebhookEventType, lead_id: LeadId, id: EventId, at: Timestamp) -> Result<Bytes, Unrenderable> {
+    let repo = "acme-corp/rival-sdk".parse().map_err(|_| Unrenderable::Incomplete)?;
+    let login = "ada-example";
+    let data = Data {
+        id: lead_id,
+        signal_type: SignalKind::Stargazer,
+        signal_source: &repo,
+        signal_context: Some(format!("Starred on {}", at.date())),
+        github_username: login,
+        github_profile_url: format!("https://github.com/{login}"),
+        name: Some("Ada Example"),
+        email: Some("ada@example.com"),
+        bio: Some("Staff engineer"),
+        company: Some("Example"),
+        location: Some("London"),
+        followers: Some(1_842),
+        public_repos: Some(64),
+        account_created_at: Some("2015-06-01".to_owned()),
+        top_languages: &["Rust".to_owned(), "Go".to_owned()],
+        captured_at: at,
+        found: None,
+        edited: (event == WebhookEventType::LeadUpdated).then_some(Edited {
+            status: LeadStatus::Contacted,
+            notes: Some("a test".to_owned()),
+        }),
+    };
+    written(event, id, at, data)
+}
+
+/// Whether an endpoint with these filters hears of the event at `position`: if the signal fits that captured the lead, or one
+/// that the lead gave before it was released; of a further signal, if that one fits. Of an erased person nothing is known that a filter
 /// could look at: their erasure passes all, and whatever else there was is for [`render`] to leave out.
 pub fn fits(
     filters: &WebhookFilters,
@@ -181,18 +286,22 @@ pub fn fits(
     person: PersonRef,
     keys: &Keyring,
 ) -> Result<bool, Unrenderable> {
-    let is_erasure = |recorded: &Recorded| matches!(recorded.event, Event::LeadErased(_));
     if filters.is_empty() || history.iter().any(is_erasure) {
         return Ok(true);
     }
-    let (signal_event, signal) = known_at(history, position).ok_or(Unrenderable::Incomplete)?.signal;
-    let opened = unless_erased(keys.open::<SignalPerson>(person, signal_event, &signal.person))?;
-    Ok(opened.is_none_or(|told| filters.fit(signal.kind, &told.repo, signal.keyword.as_ref())))
+    let known = known_at(history, position).ok_or(Unrenderable::Incomplete)?;
+    for (signal_event, signal) in std::iter::once(known.signal).chain(known.beside) {
+        let opened = unless_erased(keys.open::<SignalPerson>(person, signal_event, &signal.person))?;
+        if opened.is_none_or(|told| filters.fit(signal.kind, &told.repo, signal.keyword.as_ref())) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
-fn body(event: &Recorded, data: impl Serialize) -> Result<Bytes, Unrenderable> {
+fn body(event: &Recorded, told_at: Timestamp, data: impl Serialize) -> Result<Bytes, Unrenderable> {
     let event_type = event_type(&event.event).ok_or(Unrenderable::Incomplete)?;
-    written(event_type, event.id, event.recorded_at, data)
+    written(event_type, event.id, told_at, data)
 }
 
 fn written(event: WebhookEventType, id: EventId, at: Timestamp, data: impl Serialize) -> Result<Bytes, Unrenderable> {
@@ -214,10 +323,12 @@ fn edited(event: EventId, updated: &LeadUpdated, person: PersonRef, keys: &Keyri
     })
 }
 
-/// What the events up to `position` say of the lead.
+/// What was known of the lead when the event at `position` was told.
 fn known_at(history: &[Recorded], position: Position) -> Option<Known<'_>> {
+    let told = told_with(history, position)?.position;
     let (mut lead_id, mut captured_at, mut signal, mut profile) = (None, None, None, None);
-    for recorded in history.iter().take_while(|recorded| recorded.position <= position) {
+    let (mut own, mut beside) = (None, Vec::new());
+    for recorded in history.iter().take_while(|recorded| recorded.position <= told) {
         match &recorded.event {
             Event::LeadCaptured(captured) => {
                 lead_id = Some(captured.lead_id);
@@ -232,8 +343,9 @@ fn known_at(history: &[Recorded], position: Position) -> Option<Known<'_>> {
             Event::LeadReleased(_) => captured_at = Some(recorded.recorded_at),
             // A further signal is what its own webhook is about, and no other's.
             Event::SignalRecorded(further) if recorded.position == position => {
-                signal = Some((recorded.id, &further.signal));
+                own = Some((recorded.id, &further.signal));
             }
+            Event::SignalRecorded(further) if further.withheld => beside.push((recorded.id, &further.signal)),
             Event::LeadEnriched(enriched) => profile = Some((recorded.id, &enriched.profile)),
             _ => {}
         }
@@ -241,7 +353,8 @@ fn known_at(history: &[Recorded], position: Position) -> Option<Known<'_>> {
     Some(Known {
         lead_id: lead_id?,
         captured_at: captured_at?,
-        signal: signal?,
+        signal: own.or(signal)?,
+        beside: if own.is_some() { Vec::new() } else { beside },
         profile,
     })
 }

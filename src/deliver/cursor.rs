@@ -27,6 +27,10 @@ pub struct Cursor {
     pub failing_since: Option<Timestamp>,
     /// How many failed since.
     pub failures: u32,
+    /// What the last failed attempt was answered with.
+    pub last_status: Option<u16>,
+    /// The place of the endpoint's last change that it was written after.
+    pub changed_at: Position,
     /// What else is kept of how it fares.
     pub health: Kept,
 }
@@ -41,6 +45,8 @@ impl Cursor {
             added_at,
             failing_since: None,
             failures: 0,
+            last_status: None,
+            changed_at: added_at,
             health: Kept::default(),
         }
     }
@@ -67,6 +73,8 @@ impl Cursor {
             self.health.open_until.map(Timestamp::micros).into(),
             self.health.openings.into(),
             self.added_at.get().into(),
+            self.last_status.map(u32::from).into(),
+            self.changed_at.get().into(),
         ]
     }
 }
@@ -75,11 +83,12 @@ impl Cursor {
 pub const fn cursors(rows: Vec<Vec<Value>>) -> Statement {
     Statement::Insert {
         into: "webhook_cursor (endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, \
-               open_until, openings, added_at)",
+               open_until, openings, added_at, last_status, changed_at)",
         on_conflict: "ON CONFLICT (endpoint) DO UPDATE SET position = excluded.position, seen = excluded.seen, \
                       unsettled = excluded.unsettled, silent_until = excluded.silent_until, \
                       failing_since = excluded.failing_since, failures = excluded.failures, \
-                      open_until = excluded.open_until, openings = excluded.openings, added_at = excluded.added_at",
+                      open_until = excluded.open_until, openings = excluded.openings, added_at = excluded.added_at, \
+                      last_status = excluded.last_status, changed_at = excluded.changed_at",
         rows,
     }
 }
@@ -87,8 +96,8 @@ pub const fn cursors(rows: Vec<Vec<Value>>) -> Statement {
 /// The endpoint's cursor, if it ever had one.
 pub async fn load(store: &dyn Database, endpoint: WebhookEndpointId) -> Result<Option<Cursor>, DatabaseError> {
     let query = Statement::sql(
-        "SELECT position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, added_at \
-         FROM webhook_cursor WHERE endpoint = $1",
+        "SELECT position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, added_at, \
+         last_status, changed_at FROM webhook_cursor WHERE endpoint = $1",
         vec![endpoint.to_string().into()],
     );
     let rows = store.read(query).await?;
@@ -110,6 +119,8 @@ fn cursor(row: &Row) -> Result<Cursor, ColumnError> {
         added_at: position(row, 8)?,
         failing_since: row.find_int(4)?.map(Timestamp::from_micros),
         failures: count(row, 5)?,
+        last_status: row.find_int(9)?.and_then(|status| u16::try_from(status).ok()),
+        changed_at: position(row, 10)?,
         health: Kept {
             silent_until: row.find_int(3)?.map(Timestamp::from_micros),
             open_until: row.find_int(6)?.map(Timestamp::from_micros),
@@ -309,7 +320,7 @@ pub(super) fn position(row: &Row, index: usize) -> Result<Position, ColumnError>
     Ok(Position::new(position))
 }
 
-fn count(row: &Row, index: usize) -> Result<u32, ColumnError> {
+pub(super) fn count(row: &Row, index: usize) -> Result<u32, ColumnError> {
     u32::try_from(row.int(index)?).map_err(|_| ColumnError {
         index,
         expected: "count",

@@ -20,6 +20,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::{Id, JoinSet};
 use tokio::time::{Instant, sleep};
 
+use super::behind::{Behind, Place};
 use super::clerk::Clerk;
 use super::cursor;
 use super::request::Sender;
@@ -43,6 +44,9 @@ const TICK: Duration = Duration::from_secs(1);
 /// The first and the longest pause before a failed worker is started again.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
+/// How often is looked how far endpoints are behind.
+const MEASURE_EVERY: Duration = Duration::from_secs(10);
 
 /// How long attempts are kept for the customer to look at, and how often older ones are removed.
 const KEEP_ATTEMPTS: Duration = Duration::from_hours(30 * 24);
@@ -92,6 +96,7 @@ pub async fn run(deliveries: Deliveries, shutdown: Shutdown) -> anyhow::Result<(
         looked_to: head,
         listed_at: Position::START,
         asked_at: Instant::now(),
+        measured_at: None,
         pruned_at: Timestamp::default(),
     };
     dispatcher.reconcile().await?;
@@ -128,6 +133,7 @@ struct Running {
     task: Id,
     nudge: Arc<Notify>,
     resend: Arc<Notify>,
+    place: Place,
     stop: watch::Sender<bool>,
 }
 
@@ -137,6 +143,8 @@ struct Told {
     nudge: Arc<Notify>,
     /// Something is to be sent again.
     resend: Arc<Notify>,
+    /// Where to say how far it is.
+    place: Place,
     /// The endpoint is to be left.
     stop: Shutdown,
     /// The process is to end.
@@ -156,6 +164,7 @@ struct Dispatcher {
     listed_at: Position,
     /// When was last looked for what is to be sent again.
     asked_at: Instant,
+    measured_at: Option<Instant>,
     pruned_at: Timestamp,
 }
 
@@ -183,7 +192,27 @@ impl Dispatcher {
             self.reconcile().await?;
         }
         self.pass_on_resends().await?;
+        self.measure().await?;
         self.prune().await
+    }
+
+    /// Tells those who watch how far the endpoints are behind.
+    async fn measure(&mut self) -> anyhow::Result<()> {
+        if self
+            .measured_at
+            .is_some_and(|measured| measured.elapsed() < MEASURE_EVERY)
+        {
+            return Ok(());
+        }
+        let workers = self
+            .workers
+            .values()
+            .map(|worker| (worker.account, worker.place.clone()));
+        let writer = &self.deliveries.writer;
+        let behind = Behind::of(workers.collect(), &*writer.log, &self.means.tail, writer.clock.now()).await;
+        behind.context("look how far endpoints are behind")?.tell();
+        self.measured_at = Some(Instant::now());
+        Ok(())
     }
 
     /// Looks at what is new in the log and nudges the workers whose account it concerns. If endpoints changed, waits
@@ -266,9 +295,11 @@ impl Dispatcher {
         let (id, account, changed_at) = (endpoint.endpoint_id, endpoint.account, endpoint.changed_at);
         let (stop, stopped) = Shutdown::channel();
         let (nudge, resend) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+        let place = Place::default();
         let told = Told {
             nudge: nudge.clone(),
             resend: resend.clone(),
+            place: place.clone(),
             stop: stopped,
             end: self.end.clone(),
         };
@@ -282,6 +313,7 @@ impl Dispatcher {
             task,
             nudge,
             resend,
+            place,
             stop,
         };
         self.workers.insert(id, running);
@@ -395,6 +427,7 @@ async fn work(
     let told = worker::Told {
         nudge: &told.nudge,
         resend: &told.resend,
+        place: &told.place,
         stop: &told.stop,
         end: &told.end,
     };

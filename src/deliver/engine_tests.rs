@@ -324,12 +324,8 @@ async fn a_delivery_that_failed_for_good_is_sent_again_when_it_is_asked_for() {
     sandbox.comes_to(failed, 1).await;
     well.store(true, Ordering::SeqCst);
     let event = receiver.heard()[0].header("webhook-id").parse().unwrap();
-    let now = sandbox.clock.now();
-    assert!(
-        journal::resend(&*sandbox.store, endpoint.endpoint_id, event, now)
-            .await
-            .unwrap()
-    );
+    let asked = journal::resend(&sandbox.writer, &*sandbox.store, &endpoint, event).await;
+    assert_eq!(asked.unwrap(), Ok(()));
     job.resend.notify_one();
     sandbox.comes_to("SELECT COUNT(*) FROM webhook_resend", 0).await;
     later(&sandbox, &job, Duration::from_mins(20));
@@ -349,12 +345,8 @@ async fn the_dispatcher_hears_of_what_is_to_be_sent_again() {
     sandbox.star(1).await;
     sandbox.comes_to(DELIVERED, 1).await;
     let event = receiver.heard()[0].header("webhook-id").parse().unwrap();
-    let now = sandbox.clock.now();
-    assert!(
-        journal::resend(&*sandbox.store, endpoint.endpoint_id, event, now)
-            .await
-            .unwrap()
-    );
+    let asked = journal::resend(&sandbox.writer, &*sandbox.store, &endpoint, event).await;
+    assert_eq!(asked.unwrap(), Ok(()));
     let heard = receiver.hears(2).await;
     assert_eq!(ids(&heard[..1]), ids(&heard[1..]));
 }

@@ -32,8 +32,11 @@ pub enum UrlRefusal {
     #[error("must not contain white space, control characters or backslashes")]
     Character,
     /// Another scheme than https, or http where that is allowed.
-    #[error("must begin with https://")]
-    Scheme,
+    #[error("must begin with https://{}", if *.allow_http { " or http://" } else { "" })]
+    Scheme {
+        /// Whether http is allowed.
+        allow_http: bool,
+    },
     /// `user:password@`.
     #[error("must not contain a user name or password")]
     UserInfo,
@@ -41,8 +44,11 @@ pub enum UrlRefusal {
     #[error("must not contain a fragment")]
     Fragment,
     /// A port that other protocols than HTTP live on.
-    #[error("the port must be 443, 8443 or above 1023")]
-    Port,
+    #[error("the port must be {}443 or above 1023", if *.allow_http { "80, " } else { "" })]
+    Port {
+        /// Whether http is allowed, and with it its port.
+        allow_http: bool,
+    },
     /// A name or address that is not public.
     #[error("address not allowed")]
     Host,
@@ -61,10 +67,11 @@ impl Policy {
             return Err(UrlRefusal::Character);
         }
         let url = Url::parse(text).map_err(|_| UrlRefusal::Malformed)?;
+        let allow_http = self.allow_http;
         match url.scheme() {
             "https" => {}
             "http" if self.allow_http => {}
-            _ => return Err(UrlRefusal::Scheme),
+            _ => return Err(UrlRefusal::Scheme { allow_http }),
         }
         if !url.username().is_empty() || url.password().is_some() {
             return Err(UrlRefusal::UserInfo);
@@ -72,9 +79,9 @@ impl Policy {
         if url.fragment().is_some() {
             return Err(UrlRefusal::Fragment);
         }
-        let port = url.port_or_known_default().ok_or(UrlRefusal::Port)?;
+        let port = url.port_or_known_default().ok_or(UrlRefusal::Port { allow_http })?;
         if !self.allows_port(port) {
-            return Err(UrlRefusal::Port);
+            return Err(UrlRefusal::Port { allow_http });
         }
         // The HTTP client's own idea of a URL is narrower than the parser's.
         if url.as_str().parse::<http::Uri>().is_err() {
@@ -296,6 +303,30 @@ mod tests {
     ];
 
     #[test]
+    fn a_refusal_names_the_rule_that_holds_here() {
+        let told = |allow_http, url: &str| {
+            let policy = Policy {
+                allow_private: false,
+                allow_http,
+            };
+            policy.check_url(url).unwrap_err().to_string()
+        };
+        assert_eq!(told(false, "ftp://hooks.example.com/"), "must begin with https://");
+        assert_eq!(
+            told(true, "ftp://hooks.example.com/"),
+            "must begin with https:// or http://"
+        );
+        assert_eq!(
+            told(false, "https://hooks.example.com:22/"),
+            "the port must be 443 or above 1023"
+        );
+        assert_eq!(
+            told(true, "https://hooks.example.com:22/"),
+            "the port must be 80, 443 or above 1023"
+        );
+    }
+
+    #[test]
     fn closed_addresses_are_never_dialled() {
         for text in CLOSED {
             assert!(!STRICT.allows(text.parse().unwrap()), "{text}");
@@ -351,16 +382,19 @@ mod tests {
             ("https://hooks.example.com/\0", UrlRefusal::Character),
             ("https:\\\\hooks.example.com/", UrlRefusal::Character),
             ("https://hooks.example.com\\@example.org/", UrlRefusal::Character),
-            ("http://hooks.example.com/", UrlRefusal::Scheme),
-            ("ftp://hooks.example.com/", UrlRefusal::Scheme),
-            ("file:///etc/passwd", UrlRefusal::Scheme),
+            ("http://hooks.example.com/", UrlRefusal::Scheme { allow_http: false }),
+            ("ftp://hooks.example.com/", UrlRefusal::Scheme { allow_http: false }),
+            ("file:///etc/passwd", UrlRefusal::Scheme { allow_http: false }),
             ("https://user@hooks.example.com/", UrlRefusal::UserInfo),
             ("https://:secret@hooks.example.com/", UrlRefusal::UserInfo),
             ("https://hooks.example.com/#here", UrlRefusal::Fragment),
-            ("https://hooks.example.com:22/", UrlRefusal::Port),
-            ("https://hooks.example.com:80/", UrlRefusal::Port),
-            ("https://hooks.example.com:1023/", UrlRefusal::Port),
-            ("https://hooks.example.com:0/", UrlRefusal::Port),
+            ("https://hooks.example.com:22/", UrlRefusal::Port { allow_http: false }),
+            ("https://hooks.example.com:80/", UrlRefusal::Port { allow_http: false }),
+            (
+                "https://hooks.example.com:1023/",
+                UrlRefusal::Port { allow_http: false },
+            ),
+            ("https://hooks.example.com:0/", UrlRefusal::Port { allow_http: false }),
         ] {
             assert_eq!(STRICT.check_url(text), Err(refusal), "{text}");
         }
@@ -431,6 +465,9 @@ mod tests {
             allow_private: true,
             ..STRICT
         };
-        assert_eq!(private.check_url("http://receiver:3000/"), Err(UrlRefusal::Scheme));
+        assert_eq!(
+            private.check_url("http://receiver:3000/"),
+            Err(UrlRefusal::Scheme { allow_http: false })
+        );
     }
 }

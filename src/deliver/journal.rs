@@ -8,8 +8,9 @@ use domain::{
     AccountId, DeliveryStatus, EventId, PersonRef, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType,
 };
 use event_log::{EventLog, Position, ReadError, Recorded, Scope};
+use projections::webhook_endpoints::{EndpointStatus, WebhookEndpointRow};
 
-use super::{answer, body};
+use super::{answer, body, cursor};
 use crate::commands::Writer;
 
 /// A request that was made, or not made since the person was erased.
@@ -42,7 +43,8 @@ pub struct Delivery {
     pub position: Position,
     /// How it stands.
     pub status: DeliveryStatus,
-    /// When the next attempt is due.
+    /// When the next attempt is made, or shortly after; none: none is made, or it is not known when, since another event of the
+    /// lead comes first or the endpoint gets nothing for the time being.
     pub next_attempt_at: Option<Timestamp>,
     /// The attempts of the last 30 days, in the order they were made.
     pub attempts: Vec<Tried>,
@@ -101,16 +103,27 @@ struct Kept {
     stream: StreamId,
     failed: bool,
     due_at: Timestamp,
+    /// Whether it waits for an earlier event of its lead.
+    is_behind: bool,
+}
+
+/// Why a delivery is not sent again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NotAgain {
+    /// The endpoint has no such delivery.
+    Unknown,
+    /// The endpoint does not hear of such events any more.
+    NotHeard(WebhookEventType),
 }
 
 /// The newest deliveries that are wanted of the account's endpoint.
 pub async fn page(
     writer: &Writer,
     store: &dyn Database,
-    (account, endpoint): (AccountId, WebhookEndpointId),
+    endpoint: &WebhookEndpointRow,
     wanted: Wanted,
 ) -> anyhow::Result<Page> {
-    let range = range(&*writer.log, (account, endpoint), wanted).await;
+    let range = range(&*writer.log, (endpoint.account, endpoint.endpoint_id), wanted).await;
     let range = range.context("look for the places of times")?;
     // One more than is shown, to know whether there is more.
     let places = places(store, &range, wanted.status, wanted.limit.saturating_add(1)).await;
@@ -119,7 +132,7 @@ pub async fn page(
     let has_more = places.len() > shown;
     places.truncate(shown);
     let next = places.last().copied().filter(|_| has_more);
-    let deliveries = deliveries(writer, store, account, endpoint, places).await?;
+    let deliveries = deliveries(writer, store, endpoint, places).await?;
     Ok(Page { deliveries, next })
 }
 
@@ -147,16 +160,17 @@ async fn range(
 async fn deliveries(
     writer: &Writer,
     store: &dyn Database,
-    account: AccountId,
-    endpoint: WebhookEndpointId,
+    endpoint: &WebhookEndpointRow,
     places: Vec<Position>,
 ) -> anyhow::Result<Vec<Delivery>> {
     if places.is_empty() {
         return Ok(Vec::new());
     }
-    let mut attempts = attempts(store, endpoint, &places).await.context("read the attempts")?;
-    let kept = kept(store, endpoint, &places).await.context("read the retries")?;
-    open_answers(writer, account, &mut attempts).await?;
+    let id = endpoint.endpoint_id;
+    let mut attempts = attempts(store, id, &places).await.context("read the attempts")?;
+    let kept = kept(store, id, &places).await.context("read the retries")?;
+    let not_before = not_before(store, endpoint).await.context("load the cursor")?;
+    open_answers(writer, endpoint.account, &mut attempts).await?;
     let untried: Vec<StreamId> = kept
         .iter()
         .filter(|(place, _)| !attempts.contains_key(place))
@@ -174,9 +188,31 @@ async fn deliveries(
         .collect();
     let deliveries = places.into_iter().filter_map(|place| {
         let tried = attempts.remove(&place).unwrap_or_default();
-        delivery(place, tried, kept.get(&place), untried.get(&place))
+        let mut delivery = delivery(place, tried, kept.get(&place), untried.get(&place))?;
+        let due_at = delivery.next_attempt_at;
+        delivery.next_attempt_at = not_before.and_then(|not_before| due_at.map(|due_at| due_at.max(not_before)));
+        Some(delivery)
     });
     Ok(deliveries.collect())
+}
+
+/// Before when nothing is sent to the endpoint; none: nothing is, until somebody resumes it.
+async fn not_before(store: &dyn Database, endpoint: &WebhookEndpointRow) -> Result<Option<Timestamp>, DatabaseError> {
+    if endpoint.status != EndpointStatus::Active {
+        return Ok(None);
+    }
+    let cursor = cursor::load(store, endpoint.endpoint_id).await?;
+    // What was kept before a change counts no more.
+    let health = cursor
+        .filter(|cursor| cursor.changed_at >= endpoint.changed_at)
+        .map(|cursor| cursor.health);
+    let health = health.unwrap_or_default();
+    Ok(Some(
+        health
+            .silent_until
+            .max(health.open_until)
+            .unwrap_or(Timestamp::from_micros(i64::MIN)),
+    ))
 }
 
 /// What the rows of a place add up to; none: there are none any more.
@@ -205,7 +241,9 @@ fn delivery(
         event,
         position,
         status,
-        next_attempt_at: kept.filter(|kept| !kept.failed).map(|kept| kept.due_at),
+        next_attempt_at: kept
+            .filter(|kept| !kept.failed && !kept.is_behind)
+            .map(|kept| kept.due_at),
         attempts: attempts.into_iter().map(|attempt| attempt.tried).collect(),
     })
 }
@@ -218,6 +256,13 @@ async fn places(
     limit: u32,
 ) -> Result<Vec<Position>, DatabaseError> {
     const WITHIN: &str = "endpoint = $1 AND position > $2 AND position <= $3 AND position < $4";
+    // Of what is not kept, the last attempt says how it stands.
+    const LAST: &str = "NOT EXISTS (SELECT 1 FROM webhook_attempt AS later WHERE later.endpoint = tried.endpoint \
+        AND later.position = tried.position AND (later.at > tried.at OR (later.at = tried.at AND later.id > tried.id))) \
+        AND NOT EXISTS (SELECT 1 FROM webhook_retry AS kept WHERE kept.endpoint = tried.endpoint \
+        AND kept.position = tried.position) \
+        AND NOT EXISTS (SELECT 1 FROM webhook_resend AS again WHERE again.endpoint = tried.endpoint \
+        AND again.position = tried.position)";
     let mut params: Vec<Value> = vec![
         range.endpoint.to_string().into(),
         range.after.get().into(),
@@ -231,16 +276,23 @@ async fn places(
             "SELECT position FROM (\
              SELECT * FROM (SELECT DISTINCT position FROM webhook_attempt WHERE {WITHIN} ORDER BY position DESC LIMIT $5) \
              AS tried \
-             UNION SELECT * FROM (SELECT position FROM webhook_retry WHERE {WITHIN} ORDER BY position DESC LIMIT $5) \
+             UNION SELECT * FROM (SELECT position FROM {KEPT} WHERE {WITHIN} ORDER BY position DESC LIMIT $5) \
              AS kept) AS either \
              ORDER BY position DESC LIMIT $5"
         ),
-        Some(DeliveryStatus::Waiting | DeliveryStatus::Failed) => {
+        Some(DeliveryStatus::Waiting) => {
             format!("SELECT position FROM {KEPT} WHERE {WITHIN} AND state = $6 ORDER BY position DESC LIMIT $5")
         }
+        Some(DeliveryStatus::Failed) => format!(
+            "SELECT position FROM (\
+             SELECT * FROM (SELECT position FROM {KEPT} WHERE {WITHIN} AND state = $6 ORDER BY position DESC LIMIT $5) \
+             AS kept \
+             UNION SELECT * FROM (SELECT position FROM webhook_attempt AS tried WHERE {WITHIN} \
+             AND outcome <> 'delivered' AND outcome <> 'erased' AND {LAST} ORDER BY position DESC LIMIT $5) AS given_up) \
+             AS either ORDER BY position DESC LIMIT $5"
+        ),
         Some(DeliveryStatus::Delivered | DeliveryStatus::Erased) => format!(
-            "SELECT DISTINCT position FROM webhook_attempt AS tried WHERE {WITHIN} AND outcome = $6 \
-             AND NOT EXISTS (SELECT 1 FROM {KEPT} WHERE kept.endpoint = tried.endpoint AND kept.position = tried.position) \
+            "SELECT position FROM webhook_attempt AS tried WHERE {WITHIN} AND outcome = $6 AND {LAST} \
              ORDER BY position DESC LIMIT $5"
         ),
     };
@@ -300,14 +352,18 @@ async fn kept(
     places: &[Position],
 ) -> Result<BTreeMap<Position, Kept>, DatabaseError> {
     let (names, params) = listed(endpoint, places);
-    let text =
-        format!("SELECT position, stream, state, due_at FROM {KEPT} WHERE endpoint = $1 AND position IN ({names})");
+    let text = format!(
+        "SELECT position, stream, state, due_at, (SELECT COUNT(*) FROM webhook_retry AS first \
+         WHERE first.endpoint = kept.endpoint AND first.stream = kept.stream AND first.state = 'waiting' \
+         AND first.position < kept.position) FROM {KEPT} WHERE endpoint = $1 AND position IN ({names})"
+    );
     let rows = store.read(Statement::sql(text, params)).await?;
     let read = |row: &Row| {
         let kept = Kept {
             stream: parsed(row, 1, "stream")?,
             failed: row.text(2)? == DeliveryStatus::Failed.as_str(),
             due_at: Timestamp::from_micros(row.int(3)?),
+            is_behind: row.int(4)? > 0,
         };
         Ok::<_, ColumnError>((place(row, 0)?, kept))
     };
@@ -341,27 +397,101 @@ async fn open_answers(
     Ok(())
 }
 
-/// Asks for the delivery of that event to be made again, whatever came of it; false: no attempt of it was ever made to this
-/// endpoint, or 30 days have passed since.
+/// Asks for the delivery of that event to be made again, whatever came of it: each that is listed can be.
 pub async fn resend(
+    writer: &Writer,
+    store: &dyn Database,
+    endpoint: &WebhookEndpointRow,
+    event_id: EventId,
+) -> anyhow::Result<Result<(), NotAgain>> {
+    let tried = tried(store, endpoint.endpoint_id, event_id)
+        .await
+        .context("look for its attempts")?;
+    let found = match tried {
+        Some(found) => Some(found),
+        None => untried(writer, store, endpoint.endpoint_id, event_id).await?,
+    };
+    let Some((position, stream, event)) = found else {
+        return Ok(Err(NotAgain::Unknown));
+    };
+    if let Some(event) = event.filter(|event| !endpoint.events.contains(event)) {
+        return Ok(Err(NotAgain::NotHeard(event)));
+    }
+    let resend = Statement::insert(
+        "webhook_resend (endpoint, position, stream, requested_at)",
+        "ON CONFLICT (endpoint, position) DO UPDATE SET requested_at = excluded.requested_at",
+        vec![
+            endpoint.endpoint_id.to_string().into(),
+            position.get().into(),
+            stream.as_str().into(),
+            writer.clock.now().micros().into(),
+        ],
+    );
+    store.write(vec![resend]).await.context("ask for it")?;
+    Ok(Ok(()))
+}
+
+/// An event's place, its stream, and which webhook it is, if that is known.
+type Found = (Position, StreamId, Option<WebhookEventType>);
+
+/// The event, if there is an attempt of it.
+async fn tried(
     store: &dyn Database,
     endpoint: WebhookEndpointId,
     event_id: EventId,
-    at: Timestamp,
-) -> Result<bool, DatabaseError> {
-    let resend = Statement::sql(
-        "INSERT INTO webhook_resend (endpoint, position, stream, requested_at) \
-         SELECT DISTINCT endpoint, position, stream, CAST($1 AS BIGINT) FROM webhook_attempt \
-         WHERE event_id = $2 AND endpoint = $3 AND stream IS NOT NULL \
-         ON CONFLICT (endpoint, position) DO UPDATE SET requested_at = excluded.requested_at",
-        vec![
-            at.micros().into(),
-            event_id.to_string().into(),
-            endpoint.to_string().into(),
-        ],
+) -> Result<Option<Found>, DatabaseError> {
+    let query = Statement::sql(
+        "SELECT position, stream, event FROM webhook_attempt WHERE event_id = $1 AND endpoint = $2 AND stream IS NOT NULL \
+         LIMIT 1",
+        vec![event_id.to_string().into(), endpoint.to_string().into()],
     );
-    let changed = store.write(vec![resend]).await?;
-    Ok(changed.first().is_some_and(|rows| *rows > 0))
+    let rows = store.read(query).await?;
+    let read = |row: &Row| {
+        let event = row.find_text(2)?.map(|_| parsed(row, 2, "webhook event type"));
+        Ok::<_, ColumnError>((place(row, 0)?, parsed(row, 1, "stream")?, event.transpose()?))
+    };
+    Ok(rows.first().map(read).transpose()?)
+}
+
+/// The event, if it waits or has failed for good and no attempt of it is kept: then only the log knows its id.
+async fn untried(
+    writer: &Writer,
+    store: &dyn Database,
+    endpoint: WebhookEndpointId,
+    event_id: EventId,
+) -> anyhow::Result<Option<Found>> {
+    const AT_ONCE: u32 = 200;
+    let mut before = Position::new(u64::MAX);
+    loop {
+        let query = Statement::sql(
+            "SELECT position, stream FROM webhook_retry AS kept WHERE endpoint = $1 AND position < $2 \
+             AND NOT EXISTS (SELECT 1 FROM webhook_attempt AS tried \
+             WHERE tried.endpoint = kept.endpoint AND tried.position = kept.position) ORDER BY position DESC LIMIT $3",
+            vec![endpoint.to_string().into(), before.get().into(), AT_ONCE.into()],
+        );
+        let rows = store.read(query).await.context("read the retries")?;
+        let Some(last) = rows.last() else { return Ok(None) };
+        before = place(last, 0).context("read the retries")?;
+        let mut streams: Vec<StreamId> = rows
+            .iter()
+            .map(|row| parsed(row, 1, "stream"))
+            .collect::<Result<_, _>>()
+            .context("read the retries")?;
+        streams.sort_unstable();
+        streams.dedup();
+        let histories = writer
+            .log
+            .read_streams(&streams)
+            .await
+            .context("read the leads' streams")?;
+        if let Some(found) = histories.into_iter().flatten().find(|recorded| recorded.id == event_id) {
+            let is_kept = rows
+                .iter()
+                .any(|row| place(row, 0).is_ok_and(|place| place == found.position));
+            let event = body::event_type(&found.event);
+            return Ok(is_kept.then_some((found.position, found.stream, event)));
+        }
+    }
 }
 
 fn place(row: &Row, index: usize) -> Result<Position, ColumnError> {

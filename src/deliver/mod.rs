@@ -2,11 +2,12 @@
 //!
 //! Read `dispatcher` (who runs), `worker` (one endpoint), `lane` (what may go next), `health` (what may go at all), then
 //! `attempt` (one turn).
-//! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`] and [`replay`] those who look at deliveries, [`probe`]
+//! [`guard`] and [`sign`] also serve those who add endpoints, [`journal`], [`replay`] and [`standing`] those who look at deliveries, [`probe`]
 //! those who try an endpoint. A rebuild of read models reaches nothing here.
 
 mod answer;
 mod attempt;
+mod behind;
 mod body;
 mod breaker;
 mod clerk;
@@ -28,12 +29,15 @@ mod schedule;
 pub mod secrets;
 pub mod sign;
 mod slots;
+pub mod standing;
 mod tail;
 mod tls;
 mod worker;
 
 pub use dispatcher::{Deliveries, run};
 
+#[cfg(test)]
+mod change_tests;
 #[cfg(test)]
 mod engine_tests;
 #[cfg(test)]

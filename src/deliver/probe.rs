@@ -1,4 +1,4 @@
-//! Tries an endpoint: one real request of `webhook.test`, now, past the cursor and whatever the endpoint's status is.
+//! Tries an endpoint: one real request of `webhook.test` or of a sample of another event, now, past the cursor and whatever the endpoint's status is.
 
 use std::time::Duration;
 
@@ -26,14 +26,19 @@ pub struct Tried {
     pub answer: String,
 }
 
-/// Makes the request. Errs only if the endpoint's secret does not open; whatever the receiver does is an outcome.
-pub async fn test(writer: &Writer, sender: &Sender, endpoint: &WebhookEndpointRow) -> anyhow::Result<Tried> {
+/// Makes the request, of that event. Errs only if the endpoint's secret does not open; whatever the receiver does is an outcome.
+pub async fn test(
+    writer: &Writer,
+    sender: &Sender,
+    endpoint: &WebhookEndpointRow,
+    event: WebhookEventType,
+) -> anyhow::Result<Tried> {
     let target = Target::open(writer, endpoint)?;
     let (id, at) = (EventId::new(writer.clock.ulid()), writer.clock.now());
-    let body = body::test(endpoint.endpoint_id, id, at).context("write the body")?;
+    let body = body::test(event, endpoint.endpoint_id, id, at).context("write the body")?;
     let attempt = Attempt {
         uri: target.uri().clone(),
-        event_type: WebhookEventType::WebhookTest,
+        event_type: event,
         event_id: id,
         sequence: None,
         delivery: writer.clock.ulid(),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use bytes::Bytes;
 use domain::{EventId, WebhookEventType};
-use event_log::Recorded;
+use event_log::{Position, Recorded};
 use http::Uri;
 use url::Url;
 
@@ -57,40 +57,55 @@ impl Relay {
         })
     }
 
-    /// Tells of the event; none: it is no webhook, or its person was erased.
-    pub async fn tell(&self, recorded: &Recorded) -> anyhow::Result<Option<Told>> {
-        let Some(event) = body::event_type(&recorded.event) else {
-            return Ok(None);
+    /// Tells of the event, and of what was to wait for it; of nothing, if it is no webhook or its person was erased.
+    pub async fn tell(&self, recorded: &Recorded) -> anyhow::Result<Vec<Told>> {
+        if body::told_as(&recorded.event).is_none() {
+            return Ok(Vec::new());
+        }
+        let owner = Owner::of(&self.writer.vault, &recorded.stream).await?;
+        let history = match &owner {
+            Owner::Account(_) => vec![recorded.clone()],
+            Owner::Person(..) => {
+                let streams = self.writer.log.read_streams(slice::from_ref(&recorded.stream)).await;
+                streams.context("read the lead's stream")?.pop().unwrap_or_default()
+            }
         };
-        let Some(body) = self.body(recorded).await? else {
-            return Ok(None);
-        };
+        let mut places = vec![recorded.position];
+        places.extend(body::released(&history, recorded.position));
+        let mut told = Vec::new();
+        for place in places {
+            let found = history.iter().find(|event| event.position == place);
+            let Some((id, event)) = found.and_then(|event| Some((event.id, body::event_type(&event.event)?))) else {
+                continue;
+            };
+            let body = match &owner {
+                Owner::Account(_) => Some(body::render_source(recorded)?),
+                Owner::Person(person, keys) => body::render(&history, place, *person, keys)?,
+            };
+            let Some(body) = body else { continue };
+            told.push(self.post((id, event), recorded.position, body).await);
+        }
+        Ok(told)
+    }
+
+    async fn post(&self, (id, event): (EventId, WebhookEventType), sequence: Position, body: Bytes) -> Told {
         let attempt = Attempt {
             uri: self.uri.clone(),
             event_type: event,
-            event_id: recorded.id,
-            sequence: Some(recorded.position),
+            event_id: id,
+            sequence: Some(sequence),
             delivery: self.writer.clock.ulid(),
             number: 1,
             at: self.writer.clock.now(),
             body,
         };
         let outcome = self.sender.send(attempt, &self.secrets).await;
-        Ok(Some(Told {
-            id: recorded.id,
+        Told {
+            id,
             event,
             answer: answer(&outcome),
             millis: outcome.took.as_millis(),
-        }))
-    }
-
-    async fn body(&self, recorded: &Recorded) -> anyhow::Result<Option<Bytes>> {
-        let Owner::Person(person, keys) = Owner::of(&self.writer.vault, &recorded.stream).await? else {
-            return Ok(Some(body::render_source(recorded)?));
-        };
-        let streams = self.writer.log.read_streams(slice::from_ref(&recorded.stream)).await;
-        let history = streams.context("read the lead's stream")?.pop().unwrap_or_default();
-        Ok(body::render(&history, recorded.position, person, &keys)?)
+        }
     }
 }
 
@@ -103,18 +118,18 @@ fn answer(outcome: &Outcome) -> String {
 
 #[cfg(test)]
 mod tests {
-    use event_log::{Position, Scope};
+    use event_log::Scope;
 
     use super::*;
     use crate::commands::Allowance;
     use crate::deliver::receiver::{Receiver, status};
     use crate::deliver::sandbox::Sandbox;
 
-    async fn tell_all(sandbox: &Sandbox, relay: &Relay) -> Vec<Option<Told>> {
+    async fn tell_all(sandbox: &Sandbox, relay: &Relay) -> Vec<Told> {
         let page = sandbox.writer.log.read(Scope::All, Position::START, 100).await.unwrap();
         let mut told = Vec::new();
         for recorded in &page.events {
-            told.push(relay.tell(recorded).await.unwrap());
+            told.extend(relay.tell(recorded).await.unwrap());
         }
         told
     }
@@ -126,11 +141,7 @@ mod tests {
         let relay = Relay::new(sandbox.writer.clone(), receiver.url(), Sandbox::secret()).unwrap();
         sandbox.star(7).await;
         sandbox.star_within(8, Allowance::Room { left: 0, cap: 50 }).await;
-        let told = tell_all(&sandbox, &relay)
-            .await
-            .into_iter()
-            .flatten()
-            .collect::<Vec<_>>();
+        let told = tell_all(&sandbox, &relay).await;
         let [told] = told.as_slice() else {
             panic!("{}", told.len())
         };
@@ -160,7 +171,7 @@ mod tests {
         drop(closed);
         sandbox.star(7).await;
         let relay = Relay::new(sandbox.writer.clone(), &url, Sandbox::secret()).unwrap();
-        let told = tell_all(&sandbox, &relay).await.into_iter().flatten().next().unwrap();
+        let told = tell_all(&sandbox, &relay).await.remove(0);
         assert_eq!(told.answer, "connect");
         assert!(Relay::new(sandbox.writer.clone(), "localhost:3000", Sandbox::secret()).is_err());
     }

@@ -182,7 +182,9 @@ fn request(attempt: Attempt, secrets: &Secrets) -> Result<Request<Full<Bytes>>, 
     let id = attempt.event_id.to_string();
     let timestamp = attempt.at.secs();
     let signatures = secrets.sign(&id, attempt.at, &attempt.body);
-    let mut request = Request::post(attempt.uri);
+    // Before all others: some receivers read no further for it.
+    let host = attempt.uri.authority().map(|authority| authority.as_str().to_owned());
+    let mut request = Request::post(attempt.uri).header("host", host.unwrap_or_default());
     if let Some(next) = signatures.gitleads_next {
         request = request.header("x-gitleads-signature-next", next);
     }

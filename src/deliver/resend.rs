@@ -28,7 +28,12 @@ pub async fn asked(store: &dyn Database) -> Result<Vec<WebhookEndpointId>, Datab
 /// What waits for the endpoint, as events that are due at `now`.
 pub async fn of(store: &dyn Database, endpoint: WebhookEndpointId, now: Timestamp) -> Result<Vec<Item>, DatabaseError> {
     let query = Statement::sql(
-        "SELECT position, stream FROM webhook_resend WHERE endpoint = $1 ORDER BY position LIMIT $2",
+        "SELECT position, stream, \
+         COALESCE((SELECT MAX(attempt) FROM webhook_attempt AS tried \
+         WHERE tried.endpoint = again.endpoint AND tried.position = again.position), 0), \
+         COALESCE((SELECT attempts FROM webhook_retry AS kept \
+         WHERE kept.endpoint = again.endpoint AND kept.position = again.position), 0) \
+         FROM webhook_resend AS again WHERE endpoint = $1 ORDER BY position LIMIT $2",
         vec![endpoint.to_string().into(), AT_ONCE.into()],
     );
     let rows = store.read(query).await?;
@@ -43,7 +48,8 @@ fn item(row: &Row, now: Timestamp) -> Result<Item, ColumnError> {
     Ok(Item {
         position: cursor::position(row, 0)?,
         stream,
-        attempts: 0,
+        // Attempts are counted on, also where those before are no longer kept.
+        attempts: cursor::count(row, 2)?.max(cursor::count(row, 3)?),
         due_at: now,
         // In the transaction that takes the wish.
         stored: true,

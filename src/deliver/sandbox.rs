@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use ulid::Ulid;
 use vault::{RootKey, Vault};
 
+use super::behind::Place;
 use super::clerk::Clerk;
 use super::connector::Connector;
 use super::guard::Policy;
@@ -66,6 +67,8 @@ pub struct Sandbox {
     pub clock: Arc<HandClock>,
     pub sender: Sender,
     pub nudge: Arc<Notify>,
+    /// Where a worker under test is.
+    pub place: Place,
     folder: TempDir,
 }
 
@@ -120,6 +123,7 @@ impl Sandbox {
             clock,
             sender: Sender::new(Connector::system(lax).unwrap()).unwrap(),
             nudge: Arc::new(Notify::new()),
+            place: Place::default(),
             folder,
         }
     }
@@ -185,17 +189,26 @@ impl Sandbox {
     }
 
     pub async fn star_within(&self, user_id: u64, allowance: Allowance) {
+        self.sight_within(user_id, None, allowance).await;
+    }
+
+    /// An issue with the keyword by the person, or else a star.
+    pub async fn sight_within(&self, user_id: u64, keyword: Option<&str>, allowance: Allowance) {
+        let kind = match keyword {
+            Some(_) => SignalKind::KeywordIssue,
+            None => SignalKind::Stargazer,
+        };
         let sighting = Sighting {
-            kind: SignalKind::Stargazer,
-            keyword: None,
+            kind,
+            keyword: keyword.map(|keyword| keyword.parse().unwrap()),
             occurred_at: "2026-04-24T09:00:00Z".parse().unwrap(),
             collector: Collector::Archive,
             person: SignalPerson {
                 user_id,
                 login: format!("ada-example-{user_id}"),
                 repo: "acme-corp/rival-sdk".parse().unwrap(),
-                url: None,
-                snippet: None,
+                url: keyword.map(|_| format!("https://github.com/acme-corp/rival-sdk/issues/{user_id}")),
+                snippet: keyword.map(str::to_owned),
             },
         };
         commands::record_signals(&self.writer, account(), vec![sighting], allowance)
@@ -243,11 +256,12 @@ impl Sandbox {
         let worker = Worker::open(&means, endpoint.clone(), lease).await.unwrap();
         let (nudge, resend) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
         let (stop, shutdown) = Shutdown::channel();
-        let (nudged, asked) = (nudge.clone(), resend.clone());
+        let (nudged, asked, place) = (nudge.clone(), resend.clone(), self.place.clone());
         let task = tokio::spawn(async move {
             let told = Told {
                 nudge: &nudged,
                 resend: &asked,
+                place: &place,
                 stop: &shutdown,
                 end: &shutdown,
             };

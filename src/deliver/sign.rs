@@ -22,7 +22,7 @@ pub struct Secret(String);
 
 /// A text that cannot be a signing secret.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have 16 to 128 printable ASCII characters")]
+#[error("must have 16 to 128 printable characters")]
 pub struct InvalidSecret;
 
 /// An endpoint's signing secret, and the one before for as long as it is valid too.
@@ -103,10 +103,10 @@ impl Secret {
         Self::generate(bytes)
     }
 
-    /// A secret that the subscriber chose: 16 to 128 printable ASCII characters.
+    /// A secret that the subscriber chose: 16 to 128 printable characters, of white space the space alone.
     pub fn try_new(text: &str) -> Result<Self, InvalidSecret> {
-        let printable = text.bytes().all(|byte| (b' '..=b'~').contains(&byte));
-        if printable && (16..=128).contains(&text.len()) {
+        let is_printable = |letter: char| letter == ' ' || !(letter.is_control() || letter.is_whitespace());
+        if text.chars().all(is_printable) && (16..=128).contains(&text.chars().count()) {
             Ok(Self(text.to_owned()))
         } else {
             Err(InvalidSecret)
@@ -250,10 +250,13 @@ mod tests {
     fn a_chosen_secret_has_16_to_128_printable_characters() {
         assert!(Secret::try_new(&"x".repeat(16)).is_ok());
         assert!(Secret::try_new(&"~".repeat(128)).is_ok());
+        assert!(Secret::try_new(&"é".repeat(128)).is_ok());
+        assert!(Secret::try_new("пароль 合言葉 of Ada").is_ok());
         for wrong in [
             "x".repeat(15),
             "x".repeat(129),
-            "é".repeat(20),
+            "é".repeat(15),
+            "a line\u{2028}of its own".into(),
             "tab\tinside-a-secret".into(),
             String::new(),
         ] {

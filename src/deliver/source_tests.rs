@@ -116,8 +116,7 @@ async fn what_the_receiver_answered_is_shown_and_stands_nowhere_in_clear() {
         status: None,
         limit: 9,
     };
-    let of = (account(), endpoint.endpoint_id);
-    let page = journal::page(&sandbox.writer, &*sandbox.store, of, wanted).await;
+    let page = journal::page(&sandbox.writer, &*sandbox.store, &endpoint, wanted).await;
     let delivery = page.unwrap().deliveries.remove(0);
     assert_eq!(delivery.event, Some(WebhookEventType::SourceDegraded));
     assert_eq!(delivery.attempts[0].answer.as_deref(), Some("noted"));

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 use tower::Service;
 
-use super::connector::Connector;
+use super::connector::{ConnectError, Connector};
 
 /// The time that look-up, connecting and the handshake have together.
 const HANDSHAKE: Duration = Duration::from_secs(12);
@@ -24,7 +24,10 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
 /// Connects and encrypts.
 #[derive(Clone)]
-pub struct Tls(HttpsConnector<Connector>);
+pub struct Tls {
+    inner: HttpsConnector<Connector>,
+    allow_http: bool,
+}
 
 impl Tls {
     /// TLS that trusts Mozilla's roots; plain http only where the connector's policy allows it.
@@ -50,12 +53,14 @@ impl Tls {
     }
 
     fn on(builder: HttpsConnectorBuilder<WantsSchemes>, connector: Connector) -> Self {
-        let builder = if connector.policy().allow_http {
+        let allow_http = connector.policy().allow_http;
+        let builder = if allow_http {
             builder.https_or_http()
         } else {
             builder.https_only()
         };
-        Self(builder.enable_http1().enable_http2().wrap_connector(connector))
+        let inner = builder.enable_http1().enable_http2().wrap_connector(connector);
+        Self { inner, allow_http }
     }
 }
 
@@ -65,11 +70,15 @@ impl Service<Uri> for Tls {
     type Future = Pin<Box<dyn Future<Output = Result<Self::Response, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.0.poll_ready(context)
+        self.inner.poll_ready(context)
     }
 
     fn call(&mut self, uri: Uri) -> Self::Future {
-        let connecting = self.0.call(uri);
+        // The connector would call it a failure of TLS.
+        if uri.scheme_str() == Some("http") && !self.allow_http {
+            return Box::pin(async { Err(ConnectError::Forbidden.into()) });
+        }
+        let connecting = self.inner.call(uri);
         Box::pin(async move {
             let late = |_| io::Error::from(io::ErrorKind::TimedOut);
             timeout(HANDSHAKE, connecting).await.map_err(late)?

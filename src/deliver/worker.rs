@@ -29,11 +29,12 @@ use projections::webhook_endpoints::WebhookEndpointRow;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};
 
-use super::attempt::{Target, Turn, Way};
+use super::attempt::{Over, Target, Way};
+use super::behind::Place;
 use super::clerk::Clerk;
 use super::cursor::{self, Cursor};
 use super::health::Health;
-use super::lane::{Item, Lanes};
+use super::lane::{Lanes, Track};
 use super::replay::{self, Replay};
 use super::request::{Failure, Sender};
 use super::slots::{AccountSlots, Slot, Slots};
@@ -49,7 +50,7 @@ use reading::{Looking, Reading, Unlooked};
 /// How long requests under way may go on once the process is to end.
 const WIND_DOWN: Duration = Duration::from_secs(5);
 
-type Sending = FuturesUnordered<BoxFuture<'static, anyhow::Result<Vec<(Item, Turn)>>>>;
+type Sending = FuturesUnordered<BoxFuture<'static, anyhow::Result<Vec<Over>>>>;
 type Taking = BoxFuture<'static, Option<Slot>>;
 type Flush = BoxFuture<'static, Result<(), DatabaseError>>;
 
@@ -87,6 +88,8 @@ pub struct Told<'a> {
     pub nudge: &'a Notify,
     /// Something is to be sent again.
     pub resend: &'a Notify,
+    /// Where it says how far it is.
+    pub place: &'a Place,
     /// The endpoint is to be left.
     pub stop: &'a Shutdown,
     /// The process is to end.
@@ -154,9 +157,10 @@ impl Worker {
             Some(cursor) => cursor,
             None => first_cursor(&*writer.log, &endpoint).await?,
         };
-        // What failed before somebody resumed it is forgiven.
-        if cursor.failing_since.is_some_and(|since| since < endpoint.status_since) {
+        // What failed before somebody changed or resumed it is forgiven: it may be another receiver by now.
+        if cursor.changed_at < endpoint.changed_at {
             cursor.forgive();
+            cursor.changed_at = endpoint.changed_at;
             moved = true;
         }
         cursor.added_at = endpoint.added_at;
@@ -226,6 +230,10 @@ impl Worker {
                 looking = self.look();
             }
             self.start_due(&mut sending, &mut taking, spare.take());
+            told.place.set(
+                self.is_behind()
+                    .then(|| self.lanes.settled_up_to(Track::Live, self.read_to)),
+            );
             if flushing.is_none() && self.next_flush <= Instant::now() {
                 *flushing = self.flush();
             }
@@ -298,6 +306,11 @@ impl Worker {
         Ok(position)
     }
 
+    /// Whether there is something that the endpoint was not told of at all.
+    fn is_behind(&self) -> bool {
+        self.more || self.lanes.unstored(Track::Live) > 0
+    }
+
     fn scope(&self) -> Scope {
         Scope::Account(self.endpoint.account)
     }
@@ -308,7 +321,7 @@ impl Worker {
 }
 
 /// The cursor of an endpoint that has heard nothing yet.
-async fn first_cursor(log: &dyn EventLog, endpoint: &WebhookEndpointRow) -> anyhow::Result<Cursor> {
+pub(super) async fn first_cursor(log: &dyn EventLog, endpoint: &WebhookEndpointRow) -> anyhow::Result<Cursor> {
     let position = match endpoint.start_from {
         StartFrom::Now => endpoint.added_at,
         StartFrom::Beginning => Position::START,

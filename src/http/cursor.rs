@@ -1,4 +1,6 @@
-//! The page cursor of `GET /v1/leads`: opaque, and good only for the account and the filters that it was issued for.
+//! Page cursors: opaque, and good only for the account, the list and the filters that they were issued for.
+
+use std::str::FromStr;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -69,6 +71,26 @@ impl Cursors {
         ))
     }
 
+    /// The cursor to the rows after `place` of a list; `about` names the list and what it was asked for.
+    pub fn issue_text(&self, account: AccountId, about: &str, place: &str) -> String {
+        let mut bytes = self
+            .tag_of(&format!("text 1\n{account}\n{about}\n"), place.as_bytes())
+            .to_vec();
+        bytes.extend(place.as_bytes());
+        format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(bytes))
+    }
+
+    /// The place that a cursor of [`Cursors::issue_text`] stands for; none if it was tampered with or issued for something else.
+    pub fn open_text<T: FromStr>(&self, account: AccountId, about: &str, text: &str) -> Option<T> {
+        let bytes = URL_SAFE_NO_PAD.decode(text.strip_prefix(PREFIX)?).ok()?;
+        let (tag, place) = bytes.split_at_checked(TAG)?;
+        let expected = self.tag_of(&format!("text 1\n{account}\n{about}\n"), place);
+        if !bool::from(expected.as_slice().ct_eq(tag)) {
+            return None;
+        }
+        std::str::from_utf8(place).ok()?.parse().ok()
+    }
+
     fn tag(&self, account: AccountId, filters: &Filters, place: &[u8]) -> [u8; TAG] {
         let micros = |time: Option<Timestamp>| time.map(|time| time.micros().to_string()).unwrap_or_default();
         // A kind, a repository's key and a number hold no line break, so the parts cannot run into each other.
@@ -79,6 +101,10 @@ impl Cursors {
             micros(filters.since),
             micros(filters.as_of),
         );
+        self.tag_of(&about, place)
+    }
+
+    fn tag_of(&self, about: &str, place: &[u8]) -> [u8; TAG] {
         let mut mac = self.0.clone();
         mac.update(about.as_bytes());
         mac.update(place);
@@ -105,6 +131,28 @@ mod tests {
             repo: Some("Acme/SDK".parse().unwrap()),
             since: Some(Timestamp::from_secs(5)),
             as_of: None,
+        }
+    }
+
+    #[test]
+    fn a_cursor_of_another_list_opens_for_what_it_was_issued_for_only() {
+        let cursors = Cursors::new(&KEY);
+        let account = AccountId::new(ulid::Ulid::from(1_u128));
+        let cursor = cursors.issue_text(account, "webhooks", "7");
+        assert_eq!(cursors.open_text(account, "webhooks", &cursor), Some(7));
+        assert_eq!(cursors.open_text::<u32>(account, "deliveries", &cursor), None);
+        assert_eq!(
+            cursors.open_text::<u32>(AccountId::new(ulid::Ulid::from(2_u128)), "webhooks", &cursor),
+            None
+        );
+        let forged = [0; TAG + 1];
+        for wrong in [
+            "7",
+            "",
+            "cursor_",
+            &format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(forged)),
+        ] {
+            assert_eq!(cursors.open_text::<u32>(account, "webhooks", wrong), None, "{wrong}");
         }
     }
 

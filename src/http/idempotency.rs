@@ -3,7 +3,7 @@
 //! A request claims its key before it is worked on, in the store that all nodes share, and leaves its answer there. Once
 //! claimed it is worked on to its end, even if its client goes away. The claim of a process that died runs out; what was
 //! asked for then is worked on once more. An answer of 500 or above is not kept, since the same request may succeed later, nor
-//! is one to a question that wrote nothing: asked again it is answered anew, and of people who are erased by then it tells
+//! is one to a question that did nothing: asked again it is answered anew, and of people who are erased by then it tells
 //! nothing.
 
 use std::sync::Arc;
@@ -38,6 +38,17 @@ const LONGEST: usize = 255;
 const KEPT_FOR: Duration = Duration::from_hours(24);
 /// How long a claim without an answer stands: longer than any answer takes.
 const CLAIMED_FOR: Duration = Duration::from_mins(2);
+
+/// Says of an answer that something was done which no position in the log stands for.
+#[derive(Clone, Copy)]
+struct Done;
+
+/// The answer of a handler that has done something without a write to the log: it is kept like one with a position.
+pub fn done(answer: impl IntoResponse) -> Response {
+    let mut response = answer.into_response();
+    response.extensions_mut().insert(Done);
+    response
+}
 
 /// A request that was reached without its caller being known; a fault of the routes.
 #[derive(Debug, thiserror::Error)]
@@ -204,8 +215,8 @@ fn again(room: &Room, asked: &Asked, found: &Found) -> Result<Response, ApiError
 
 /// Leaves the answer under the claimed key, or gives the key back.
 async fn keep(room: &Room, asked: &Asked, response: Response) -> Result<Response, ApiError> {
-    let wrote = response.headers().contains_key(POSITION);
-    if !wrote && !response.status().is_client_error() {
+    let did = response.headers().contains_key(POSITION) || response.extensions().get::<Done>().is_some();
+    if !did && !response.status().is_client_error() {
         release(room, asked).await?;
         return Ok(response);
     }

@@ -7,8 +7,8 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http_body::Body as _;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::error::ApiError;
@@ -41,17 +41,25 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
 #[derive(Debug)]
 pub struct JsonIfAny<T>(pub T);
 
+/// What a route takes that needs nothing said: no body, or an object without fields.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for JsonIfAny<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let is_empty = request.body().size_hint().exact() == Some(0);
-        if is_empty && !request.headers().contains_key(CONTENT_TYPE) {
+    async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
+        let (parts, body) = request.into_parts();
+        let bytes = whole(&parts.headers, body).await?;
+        // Some clients send a type with every request, whether there is a body or not.
+        if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
-        JsonBody::from_request(request, state)
-            .await
-            .map(|JsonBody(body)| Self(body))
+        if !is_json(&parts.headers) {
+            return Err(ApiError::UnsupportedMediaType);
+        }
+        parse(&bytes).map(Self)
     }
 }
 

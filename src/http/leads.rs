@@ -64,7 +64,7 @@ pub(super) struct Stretch {
         ("signal_type" = Option<words::SignalType>, Query, description = "Only leads with a signal of this kind"),
         ("repo" = Option<words::RepoName>, Query, description = "Only leads with a signal in this repository"),
         ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
-        ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be to come"),
+        ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be in the future"),
     ),
     responses((status = 200, description = "A page", body = Page)),
 )]
@@ -108,7 +108,7 @@ async fn page(room: &Room, account: AccountId, query: &Query) -> Result<Json<Pag
     summary = "Get a lead",
     params(
         ("id" = words::LeadId, Path, description = "The lead"),
-        ("as_of" = Option<words::Time>, Query, description = "The lead as it was at this moment, which must not be to come"),
+        ("as_of" = Option<words::Time>, Query, description = "The lead as it was at this moment, which must not be in the future"),
     ),
     responses((status = 200, description = "The lead", body = Detail)),
 )]

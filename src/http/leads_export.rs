@@ -91,7 +91,7 @@ impl Form {
         ("signal_type" = Option<words::SignalType>, Query, description = "Only leads with a signal of this kind"),
         ("repo" = Option<words::RepoName>, Query, description = "Only leads with a signal in this repository"),
         ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
-        ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be to come"),
+        ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be in the future"),
     ),
     responses((
         status = 200,

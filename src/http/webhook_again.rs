@@ -13,15 +13,16 @@ use utoipa::ToSchema;
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
-use super::json_body::JsonBody;
+use super::idempotency::done;
+use super::json_body::{JsonBody, JsonIfAny, Nothing};
 use super::openapi::words;
 use super::path_id::{PathId, PathIds};
 use super::query::{NoQuery, Query};
 use super::settle::{failed, settled};
-use super::webhook_body::{WHAT, find};
+use super::webhook_body::{WHAT, after, find};
 use super::webhooks::refused;
 use crate::commands::request_webhook_replay;
-use crate::deliver::journal;
+use crate::deliver::journal::{self, NotAgain};
 use crate::deliver::replay::{self, Progress};
 
 const PARAMETERS: &[&str] = &["limit", "cursor"];
@@ -76,8 +77,8 @@ pub(super) struct Replay {
 pub(super) struct Replays {
     data: Vec<Replay>,
     /// What to pass as `cursor` to get the next page; null when there is none.
-    #[schema(required, value_type = Option<words::WebhookReplayId>)]
-    next_cursor: Option<WebhookReplayId>,
+    #[schema(required)]
+    next_cursor: Option<String>,
     has_more: bool,
 }
 
@@ -100,7 +101,8 @@ impl From<Progress> for Replay {
     tag = "webhooks",
     operation_id = "resendWebhookDelivery",
     summary = "Send a delivery again",
-    description = "Whatever came of it, as long as one of its attempts is kept: 30 days.",
+    description = "Whatever came of it, as long as it is listed. It is sent in its turn: after earlier events of its lead, and \
+        once the endpoint gets deliveries. Its attempts are counted on, so that one which has had its twelve gets one more.",
     params(
         ("id" = words::WebhookEndpointId, Path, description = "The endpoint"),
         ("delivery_id" = words::EventId, Path, description = "The delivery"),
@@ -112,18 +114,23 @@ pub(super) async fn resend(
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
     PathIds(id, delivery): PathIds,
-) -> Result<(StatusCode, Json<Resend>), ApiError> {
-    let endpoint = find(&room, account, &id).await?.endpoint_id;
+    JsonIfAny(Nothing {}): JsonIfAny<Nothing>,
+) -> Result<Response, ApiError> {
+    let endpoint = find(&room, account, &id).await?;
     let event: EventId = delivery.of(DELIVERY)?;
-    let now = room.api.writer.clock.now();
-    if !journal::resend(&*room.api.store, endpoint, event, now).await? {
-        return Err(ApiError::NotFound(DELIVERY));
+    match journal::resend(&room.api.writer, &*room.api.store, &endpoint, event).await? {
+        Ok(()) => {}
+        Err(NotAgain::Unknown) => return Err(ApiError::NotFound(DELIVERY)),
+        Err(NotAgain::NotHeard(event)) => {
+            let fault = format!("The endpoint does not hear of {event}: its events do not name it");
+            return Err(ApiError::Conflict(fault));
+        }
     }
     let waits = Resend {
         id: event,
         status: DeliveryStatus::Waiting,
     };
-    Ok((StatusCode::ACCEPTED, Json(waits)))
+    Ok(done((StatusCode::ACCEPTED, Json(waits))))
 }
 
 /// `POST /v1/webhooks/{id}/replay`
@@ -147,9 +154,12 @@ pub(super) async fn replay(
     JsonBody(span): JsonBody<Span>,
 ) -> Result<Response, ApiError> {
     let now = room.api.writer.clock.now();
+    if span.since > now {
+        return Err(ApiError::field("since", "must not be in the future"));
+    }
     let (since, until) = (span.since, span.until.unwrap_or(now));
     if until > now {
-        return Err(ApiError::field("until", "must not be to come"));
+        return Err(ApiError::field("until", "must not be in the future"));
     }
     let requested = request_webhook_replay(&room.api.writer, account, id.of(WHAT)?, since, until)
         .await
@@ -174,7 +184,7 @@ pub(super) async fn replay(
     params(
         ("id" = words::WebhookEndpointId, Path, description = "The endpoint"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
-        ("cursor" = Option<words::WebhookReplayId>, Query, description = "`next_cursor` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
     ),
     responses((status = 200, description = "A page", body = Replays)),
 )]
@@ -186,19 +196,17 @@ pub(super) async fn replays(
 ) -> Result<Json<Replays>, ApiError> {
     let query = Query::read(raw.as_deref(), PARAMETERS)?;
     let limit = query.limit()?;
-    let after = query.text("cursor").map(|text| {
-        let fault = "must be the next_cursor of a page";
-        text.parse().map_err(|_| ApiError::field("cursor", fault))
-    });
-    let after: Option<WebhookReplayId> = after.transpose()?;
     let endpoint = find(&room, account, &id).await?.endpoint_id;
+    let about = format!("replays\n{endpoint}");
+    let after: Option<WebhookReplayId> = after(&room, account, &about, &query)?;
     let all = replay::all(&*room.api.writer.log, &*room.api.store, account, endpoint).await?;
     let mut rest = all
         .into_iter()
         .skip_while(|progress| after.is_some_and(|after| progress.replay_id >= after));
     let data: Vec<Replay> = rest.by_ref().take(limit as usize).map(Replay::from).collect();
     let has_more = rest.next().is_some();
-    let next_cursor = data.last().map(|last| last.id).filter(|_| has_more);
+    let next_cursor = data.last().filter(|_| has_more);
+    let next_cursor = next_cursor.map(|last| room.cursors.issue_text(account, &about, &last.id.to_string()));
     Ok(Json(Replays {
         data,
         next_cursor,

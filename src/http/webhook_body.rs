@@ -1,8 +1,10 @@
 //! What `/v1/webhooks` shows and takes: the record of an endpoint without its secret, and the checks of each field.
 
+use std::str::FromStr;
+
 use domain::{
     AccountId, DisabledReason, Keyword, RepoName, SignalKind, StartFrom, Timestamp, WebhookEndpointId,
-    WebhookEventType, WebhookFilters, WebhookKind, WebhookStatus,
+    WebhookEventType, WebhookFilters, WebhookKind, WebhookStatus, webhook,
 };
 use projections::webhook_endpoints::{self, EndpointStatus, WebhookEndpointRow};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -12,17 +14,57 @@ use super::Room;
 use super::error::ApiError;
 use super::openapi::words;
 use super::path_id::PathId;
+use super::query::Query;
 use crate::deliver::sign::Secret;
+use crate::deliver::standing;
 
 /// What a 404 says is not there.
 pub(super) const WHAT: &str = "webhook endpoint";
 
-/// Enough for a sentence that tells endpoints apart.
-const DESCRIPTION: usize = 512;
+/// The record with what it says of the moment.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WebhookEndpoint)]
+pub(super) struct Shown {
+    #[serde(flatten)]
+    record: Record,
+    /// HTTP status of the last attempt of an endpoint that was disabled; null: no answer came, or it is not disabled.
+    #[schema(required, example = 500)]
+    last_status: Option<u16>,
+    /// Events that are to be told; filters may leave out some. Of those that the endpoint has not come to, the ones among the
+    /// next 1,000 of the account's log are counted.
+    waiting: u64,
+    /// When the oldest of them was recorded.
+    #[schema(value_type = Option<words::Time>, required)]
+    waiting_since: Option<Timestamp>,
+}
+
+impl Shown {
+    /// These endpoints as they are to be shown now.
+    pub(super) async fn of(room: &Room, rows: Vec<WebhookEndpointRow>) -> Result<Vec<Self>, ApiError> {
+        let standings = standing::of(&room.api.writer, &*room.api.store, &rows).await?;
+        let now = room.api.writer.clock.now();
+        let shown = rows.into_iter().zip(standings).map(|(row, standing)| {
+            let is_disabled = row.status.word() == WebhookStatus::Disabled;
+            Self {
+                record: Record::of(row, now),
+                last_status: standing.last_status.filter(|_| is_disabled),
+                waiting: standing.waiting,
+                waiting_since: standing.waiting_since,
+            }
+        });
+        Ok(shown.collect())
+    }
+
+    /// The endpoint as it is to be shown now.
+    pub(super) async fn one(room: &Room, row: WebhookEndpointRow) -> Result<Self, ApiError> {
+        let shown = Self::of(room, vec![row]).await?.pop();
+        shown.ok_or(ApiError::NotFound(WHAT))
+    }
+}
 
 /// The record that clients read; no secret in it.
 #[derive(Debug, Serialize, ToSchema)]
-#[schema(as = WebhookEndpoint)]
+#[schema(as = WebhookEndpointRecord)]
 pub(super) struct Record {
     #[schema(value_type = words::WebhookEndpointId)]
     pub(super) id: WebhookEndpointId,
@@ -69,7 +111,7 @@ pub(super) struct Filters {
 
 impl Record {
     /// The record as it is to be shown at `now`.
-    pub(super) fn of(row: WebhookEndpointRow, now: Timestamp) -> Self {
+    fn of(row: WebhookEndpointRow, now: Timestamp) -> Self {
         let disabled_reason = match row.status {
             EndpointStatus::Active | EndpointStatus::Paused => None,
             EndpointStatus::Disabled(reason) => Some(reason),
@@ -117,6 +159,25 @@ pub(super) async fn find(room: &Room, account: AccountId, id: &PathId) -> Result
     row.ok_or(ApiError::NotFound(WHAT))
 }
 
+/// Where the page goes on that a query asks for: after what its `cursor` says, which was issued for `about`.
+pub(super) fn after<T: FromStr>(
+    room: &Room,
+    account: AccountId,
+    about: &str,
+    query: &Query,
+) -> Result<Option<T>, ApiError> {
+    let Some(text) = query.text("cursor") else {
+        return Ok(None);
+    };
+    let fault = || {
+        ApiError::field(
+            "cursor",
+            "must be the next_cursor of a page of this list with these filters",
+        )
+    };
+    room.cursors.open_text(account, about, text).ok_or_else(fault).map(Some)
+}
+
 /// The URL, if deliveries may go there.
 pub(super) fn checked_url(room: &Room, url: &str) -> Result<String, ApiError> {
     let checked = room.api.endpoint_policy.check_url(url);
@@ -126,9 +187,8 @@ pub(super) fn checked_url(room: &Room, url: &str) -> Result<String, ApiError> {
 }
 
 /// The event types, each once and at least one.
-pub(super) fn checked_events(mut events: Vec<WebhookEventType>) -> Result<Vec<WebhookEventType>, ApiError> {
-    events.sort_unstable();
-    events.dedup();
+pub(super) fn checked_events(events: Vec<WebhookEventType>) -> Result<Vec<WebhookEventType>, ApiError> {
+    let events = WebhookEventType::distinct(events);
     if events.is_empty() {
         let names = WebhookEventType::ALL.iter().map(|event| event.as_str());
         let names = names.collect::<Vec<_>>().join(", ");
@@ -140,12 +200,7 @@ pub(super) fn checked_events(mut events: Vec<WebhookEventType>) -> Result<Vec<We
 
 /// The description; one without a word is none.
 pub(super) fn checked_description(text: Option<String>) -> Result<Option<String>, ApiError> {
-    let text = text.filter(|text| !text.trim().is_empty());
-    if text.as_ref().is_some_and(|text| text.chars().count() > DESCRIPTION) {
-        let fault = format_args!("must have {DESCRIPTION} characters at most");
-        return Err(ApiError::field("description", fault));
-    }
-    Ok(text)
+    webhook::description(text).map_err(|fault| ApiError::field("description", fault))
 }
 
 /// The secret that was given, or a new one.

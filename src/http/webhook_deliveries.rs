@@ -15,7 +15,7 @@ use super::error::ApiError;
 use super::openapi::words;
 use super::path_id::PathId;
 use super::query::Query;
-use super::webhook_body::find;
+use super::webhook_body::{after, find};
 use crate::deliver::journal::{self, Wanted};
 
 const PARAMETERS: &[&str] = &["limit", "cursor", "status", "since", "until"];
@@ -26,7 +26,7 @@ const PARAMETERS: &[&str] = &["limit", "cursor", "status", "since", "until"];
 pub(super) struct Page {
     data: Vec<Record>,
     /// What to pass as `cursor` to get the next page; null when there is none.
-    #[schema(required, example = "40213")]
+    #[schema(required)]
     next_cursor: Option<String>,
     has_more: bool,
 }
@@ -43,7 +43,8 @@ struct Record {
     event: Option<WebhookEventType>,
     #[schema(value_type = words::DeliveryStatus)]
     status: DeliveryStatus,
-    /// When it is tried next; null: not again.
+    /// When it is tried next, or shortly after; null: not again, or not before an earlier event of its lead is done with or the
+    /// endpoint is resumed.
     #[schema(value_type = Option<words::Time>, required)]
     next_attempt_at: Option<Timestamp>,
     /// Those of the last 30 days, in the order they were made.
@@ -126,22 +127,29 @@ pub(super) async fn list(
 ) -> Result<Json<Page>, ApiError> {
     let query = Query::read(raw.as_deref(), PARAMETERS)?;
     let limit = query.limit()?;
+    let endpoint = find(&room, account, &id).await?;
+    let asked = |name| query.text(name).unwrap_or_default();
+    let about = format!(
+        "deliveries\n{}\n{}\n{}\n{}",
+        endpoint.endpoint_id,
+        asked("status"),
+        asked("since"),
+        asked("until")
+    );
+    let before: Option<u64> = after(&room, account, &about, &query)?;
     let wanted = Wanted {
         since: query.time("since")?,
         until: query.time("until")?,
-        before: query.text("cursor").map(place).transpose()?,
+        before: before.map(Position::new),
         status: query.parse("status")?,
         limit,
     };
-    let endpoint = find(&room, account, &id).await?.endpoint_id;
-    let page = journal::page(&room.api.writer, &*room.api.store, (account, endpoint), wanted).await?;
+    let page = journal::page(&room.api.writer, &*room.api.store, &endpoint, wanted).await?;
     Ok(Json(Page {
         data: page.deliveries.into_iter().map(Record::from).collect(),
-        next_cursor: page.next.map(|next| next.to_string()),
+        next_cursor: page
+            .next
+            .map(|next| room.cursors.issue_text(account, &about, &next.to_string())),
         has_more: page.next.is_some(),
     }))
-}
-
-fn place(text: &str) -> Result<Position, ApiError> {
-    super::query::position("cursor", text).map_err(|_| ApiError::field("cursor", "must be the next_cursor of a page"))
 }

@@ -30,7 +30,7 @@ use crate::deliver::sign::Secret;
 #[schema(as = WebhookSecretRotation)]
 pub(super) struct Rotation {
     /// 16 to 128 printable characters; generated if not given.
-    #[schema(min_length = 16, max_length = 128, pattern = "^[ -~]+$")]
+    #[schema(min_length = 16, max_length = 128)]
     secret: Option<String>,
 }
 
@@ -129,6 +129,11 @@ pub(super) async fn rotate(
     JsonIfAny(rotation): JsonIfAny<Rotation>,
 ) -> Result<Response, ApiError> {
     let secret = checked_secret(&room, rotation.secret.as_deref())?;
+    let row = find(&room, account, &id).await?;
+    if secrets(&room.api.writer, &row)?.current() == &secret {
+        let fault = "secret: is the endpoint's secret already";
+        return Err(ApiError::Conflict(fault.to_owned()));
+    }
     let rotated = rotate_webhook_secret(&room.api.writer, account, id.of(WHAT)?, secret.as_str())
         .await
         .map_err(|error| failed(error, refused))?;

@@ -9,11 +9,12 @@ use axum::response::Response;
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
+use super::json_body::{JsonIfAny, Nothing};
 use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::failed;
-use super::webhook_body::{Record, WHAT};
+use super::webhook_body::{Shown, WHAT};
 use super::webhooks::{changed, refused};
 use crate::commands::{pause_webhook_endpoint, resume_webhook_endpoint};
 
@@ -26,13 +27,14 @@ use crate::commands::{pause_webhook_endpoint, resume_webhook_endpoint};
     summary = "Pause a webhook endpoint",
     description = "Nothing more is sent, and nothing is lost: the log keeps it. A disabled endpoint stays disabled.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
-    responses((status = 200, description = "The endpoint as it is now", body = Record)),
+    responses((status = 200, description = "The endpoint as it is now", body = Shown)),
 )]
 pub(super) async fn pause(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
     id: PathId,
+    JsonIfAny(Nothing {}): JsonIfAny<Nothing>,
 ) -> Result<Response, ApiError> {
     let position = pause_webhook_endpoint(&room.api.writer, account, id.of(WHAT)?)
         .await
@@ -49,13 +51,14 @@ pub(super) async fn pause(
     summary = "Resume a webhook endpoint",
     description = "It goes on from where it stopped, whether it was paused or disabled.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
-    responses((status = 200, description = "The endpoint as it is now", body = Record)),
+    responses((status = 200, description = "The endpoint as it is now", body = Shown)),
 )]
 pub(super) async fn resume(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
     id: PathId,
+    JsonIfAny(Nothing {}): JsonIfAny<Nothing>,
 ) -> Result<Response, ApiError> {
     let position = resume_webhook_endpoint(&room.api.writer, account, id.of(WHAT)?)
         .await

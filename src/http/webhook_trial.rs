@@ -3,14 +3,17 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::Response;
 use axum::{Extension, Json};
-use domain::EventId;
-use serde::Serialize;
+use domain::{EventId, WebhookEventType};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::Room;
 use super::auth::Caller;
 use super::error::ApiError;
+use super::idempotency::done;
+use super::json_body::JsonIfAny;
 use super::openapi::words;
 use super::path_id::PathId;
 use super::query::NoQuery;
@@ -38,6 +41,16 @@ pub(super) struct Outcome {
     answer: String,
 }
 
+/// What `POST …/test` takes; it may be left out.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields, default)]
+#[schema(as = NewWebhookTest)]
+pub(super) struct Trial {
+    /// Which event it is to be like, with an invented person; `webhook.test` if not given.
+    #[schema(value_type = Option<words::WebhookEvent>)]
+    event: Option<WebhookEventType>,
+}
+
 /// `POST /v1/webhooks/{id}/test`
 #[utoipa::path(
     post,
@@ -45,9 +58,10 @@ pub(super) struct Outcome {
     tag = "webhooks",
     operation_id = "testWebhookEndpoint",
     summary = "Send a test to a webhook endpoint",
-    description = "One signed request of `webhook.test`, whatever the endpoint hears of and whatever its status. Nothing is \
-        tried again, and no delivery waits behind it.",
+    description = "One signed request of `webhook.test`, or of the `event` with an invented person, whatever the endpoint hears \
+        of and whatever its status. Nothing is tried again, and no delivery waits behind it.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
+    request_body = Option<Trial>,
     responses((status = 200, description = "What came of it", body = Outcome)),
 )]
 pub(super) async fn test(
@@ -55,15 +69,21 @@ pub(super) async fn test(
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
     id: PathId,
-) -> Result<Json<Outcome>, ApiError> {
+    JsonIfAny(trial): JsonIfAny<Trial>,
+) -> Result<Response, ApiError> {
+    let event = trial.event.unwrap_or(WebhookEventType::WebhookTest);
+    if event == WebhookEventType::SourceDegraded {
+        return Err(ApiError::field("event", "there is no sample of source.degraded"));
+    }
     let endpoint = find(&room, account, &id).await?;
-    let tried = probe::test(&room.api.writer, &room.api.sender, &endpoint).await?;
-    Ok(Json(Outcome {
+    let tried = probe::test(&room.api.writer, &room.api.sender, &endpoint, event).await?;
+    let outcome = Outcome {
         delivered: tried.failure.is_none(),
         webhook_id: tried.id,
         status: tried.status,
         failure: tried.failure,
         duration_ms: u64::try_from(tried.took.as_millis()).unwrap_or(u64::MAX),
         answer: tried.answer,
-    }))
+    };
+    Ok(done(Json(outcome)))
 }

@@ -22,7 +22,7 @@ use super::path_id::PathId;
 use super::query::{NoQuery, Query};
 use super::settle::{failed, settled, shown};
 use super::webhook_body::{
-    Filters, Record, WHAT, checked_description, checked_events, checked_secret, checked_url, find, given,
+    Filters, Record, Shown, WHAT, after, checked_description, checked_events, checked_secret, checked_url, find, given,
 };
 use crate::commands::{NewEndpoint, add_webhook_endpoint, change_webhook_endpoint, remove_webhook_endpoint};
 
@@ -32,10 +32,10 @@ const PARAMETERS: &[&str] = &["limit", "cursor", "status"];
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(as = WebhookEndpoints)]
 pub(super) struct Page {
-    data: Vec<Record>,
+    data: Vec<Shown>,
     /// What to pass as `cursor` to get the next page; null when there is none.
-    #[schema(required, value_type = Option<words::WebhookEndpointId>)]
-    next_cursor: Option<WebhookEndpointId>,
+    #[schema(required)]
+    next_cursor: Option<String>,
     has_more: bool,
 }
 
@@ -58,7 +58,7 @@ pub(super) struct NewRecord {
     #[schema(value_type = Option<words::StartFrom>)]
     start_from: Option<StartFrom>,
     /// 16 to 128 printable characters; generated if not given.
-    #[schema(min_length = 16, max_length = 128, pattern = "^[ -~]+$")]
+    #[schema(min_length = 16, max_length = 128)]
     secret: Option<String>,
     #[schema(max_length = 512)]
     description: Option<String>,
@@ -113,7 +113,7 @@ fn described<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option
     summary = "List webhook endpoints, oldest first",
     params(
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Rows of a page; 20 if not given"),
-        ("cursor" = Option<words::WebhookEndpointId>, Query, description = "`next_cursor` of the page before"),
+        ("cursor" = Option<String>, Query, description = "`next_cursor` of the page before"),
         ("status" = Option<words::EndpointStatus>, Query, description = "Only endpoints of this status"),
     ),
     responses((status = 200, description = "A page", body = Page)),
@@ -126,20 +126,19 @@ pub(super) async fn list(
     let query = Query::read(raw.as_deref(), PARAMETERS)?;
     let limit = query.limit()?;
     let status: Option<WebhookStatus> = query.parse("status")?;
-    let after = query.text("cursor").map(|text| {
-        let fault = "must be the next_cursor of a page";
-        text.parse().map_err(|_| ApiError::field("cursor", fault))
-    });
+    let about = format!("webhooks\n{}", status.map_or("", WebhookStatus::as_str));
+    let after: Option<WebhookEndpointId> = after(&room, account, &about, &query)?;
     // One more than is shown, to know whether there is more.
     let views = room.api.views.as_ref();
-    let mut rows = webhook_endpoints::page(views, account, status, after.transpose()?, limit + 1).await?;
+    let mut rows = webhook_endpoints::page(views, account, status, after, limit + 1).await?;
     let has_more = rows.len() > limit as usize;
     rows.truncate(limit as usize);
     let last = rows.last().map(|row| row.endpoint_id);
-    let now = room.api.writer.clock.now();
     Ok(Json(Page {
-        data: rows.into_iter().map(|row| Record::of(row, now)).collect(),
-        next_cursor: last.filter(|_| has_more),
+        data: Shown::of(&room, rows).await?,
+        next_cursor: last
+            .filter(|_| has_more)
+            .map(|last| room.cursors.issue_text(account, &about, &last.to_string())),
         has_more,
     }))
 }
@@ -152,16 +151,16 @@ pub(super) async fn list(
     operation_id = "getWebhookEndpoint",
     summary = "Get a webhook endpoint",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
-    responses((status = 200, description = "The endpoint", body = Record)),
+    responses((status = 200, description = "The endpoint", body = Shown)),
 )]
 pub(super) async fn show(
     State(room): State<Arc<Room>>,
     Extension(Caller(account)): Extension<Caller>,
     NoQuery: NoQuery,
     id: PathId,
-) -> Result<Json<Record>, ApiError> {
+) -> Result<Json<Shown>, ApiError> {
     let row = find(&room, account, &id).await?;
-    Ok(Json(Record::of(row, room.api.writer.clock.now())))
+    Ok(Json(Shown::one(&room, row).await?))
 }
 
 /// `POST /v1/webhooks`
@@ -185,7 +184,7 @@ pub(super) async fn add(
     let secret = checked_secret(&room, new.secret.as_deref())?;
     let start_from = new.start_from.unwrap_or_default();
     if matches!(start_from, StartFrom::Time(time) if time > room.api.writer.clock.now()) {
-        return Err(ApiError::field("start_from", "must not be to come"));
+        return Err(ApiError::field("start_from", "must not be in the future"));
     }
     let endpoint = NewEndpoint {
         kind: new.kind.unwrap_or(WebhookKind::Webhook),
@@ -229,10 +228,12 @@ pub(super) async fn add(
     tag = "webhooks",
     operation_id = "changeWebhookEndpoint",
     summary = "Change a webhook endpoint",
-    description = "What is under way goes where the endpoint was. An endpoint that hears of more hears of it from now on.",
+    description = "What is under way goes where the endpoint was. Whether \
+        the endpoint hears of an event is decided when its turn comes: of what waits, or was recorded while the endpoint was \
+        paused, it hears what it is to hear of by then. Whatever failed before is forgiven.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
     request_body = Edit,
-    responses((status = 200, description = "The endpoint as it is now", body = Record)),
+    responses((status = 200, description = "The endpoint as it is now", body = Shown)),
 )]
 pub(super) async fn change(
     State(room): State<Arc<Room>>,
@@ -271,8 +272,8 @@ pub(super) async fn changed(
 ) -> Result<Response, ApiError> {
     shown(room, position).await?;
     let row = find(room, account, id).await?;
-    let record = Record::of(row, room.api.writer.clock.now());
-    Ok(settled(room, position, Json(record)).await)
+    let shown = Shown::one(room, row).await?;
+    Ok(settled(room, position, Json(shown)).await)
 }
 
 /// `DELETE /v1/webhooks/{id}`: 204, then 404.

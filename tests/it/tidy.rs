@@ -47,6 +47,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "deliver::request",
             "deliver::secrets",
             "deliver::sign",
+            "deliver::standing",
             "lease",
             "metrics",
             "serve",

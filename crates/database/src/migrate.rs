@@ -82,6 +82,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "unfinished_erasures",
         sql: include_str!("../../../migrations/0015_unfinished_erasures.sql"),
     },
+    Migration {
+        number: 16,
+        name: "webhook_records",
+        sql: include_str!("../../../migrations/0016_webhook_records.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

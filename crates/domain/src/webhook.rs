@@ -33,6 +33,30 @@ words!(
 impl WebhookEventType {
     /// What an endpoint hears of that asks for nothing in particular.
     pub const USUAL: &[Self] = &[Self::LeadCreated, Self::LeadEnriched, Self::LeadUpdated];
+
+    /// Each of them once, in the order of [`WebhookEventType::ALL`].
+    pub fn distinct(mut events: Vec<Self>) -> Vec<Self> {
+        events.sort_unstable();
+        events.dedup();
+        events
+    }
+}
+
+/// Characters of an endpoint's description at most: enough for a sentence that tells endpoints apart.
+pub const DESCRIPTION: usize = 512;
+
+/// A description that is too long.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("must have {DESCRIPTION} characters at most")]
+pub struct TooLong;
+
+/// An endpoint's description; one without a word is none.
+pub fn description(text: Option<String>) -> Result<Option<String>, TooLong> {
+    let text = text.filter(|text| !text.trim().is_empty());
+    match &text {
+        Some(words) if words.chars().count() > DESCRIPTION => Err(TooLong),
+        _ => Ok(text),
+    }
 }
 
 words!(
@@ -242,6 +266,20 @@ mod tests {
         assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), Some(&other)));
         assert!(!filters.fit(SignalKind::KeywordPr, &repo("acme/sdk"), None));
         assert!(!filters.is_empty());
+    }
+
+    #[test]
+    fn events_are_kept_once_and_a_description_has_words_and_an_end() {
+        let twice = vec![
+            WebhookEventType::LeadErased,
+            WebhookEventType::LeadCreated,
+            WebhookEventType::LeadErased,
+        ];
+        let once = [WebhookEventType::LeadCreated, WebhookEventType::LeadErased];
+        assert_eq!(WebhookEventType::distinct(twice), once);
+        assert_eq!(description(Some(" \t".into())), Ok(None));
+        assert_eq!(description(Some("é".repeat(512))), Ok(Some("é".repeat(512))));
+        assert_eq!(description(Some("é".repeat(513))), Err(TooLong));
     }
 
     #[test]

@@ -67,33 +67,37 @@ struct TrackedKeyword {
     keyword: String,
 }
 
-/// How a channel writes.
-struct Style {
-    /// Writes a character so that it is no mark-up.
-    escape: fn(char, &mut String),
-    /// What begins a quoted line.
-    quote: &'static str,
+/// Writes a character so that it is no mark-up, knowing the one that follows it.
+type Escape = fn(char, Option<char>, &mut String);
+
+/// Where nothing is read as mark-up.
+const PLAIN: Escape = |character, _, to| to.push(character);
+
+/// The text of a notification. Slack has no escape for what makes letters bold and names emoji: nothing may touch such a sign.
+const SLACK: Escape = |character, next, to| match character {
+    '&' => to.push_str("&amp;"),
+    '<' => to.push_str("&lt;"),
+    '>' => to.push_str("&gt;"),
+    '*' | '_' | '~' | '`' => to.extend(['\u{200b}', character, '\u{200b}']),
+    ':' if names_emoji(next) => to.extend([':', '\u{200b}']),
+    other => to.push(other),
+};
+
+const DISCORD: Escape = |character, next, to| match character {
+    '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' => to.extend(['\\', character]),
+    // An at sign that no name follows is none.
+    '@' => to.extend(['@', '\u{200b}']),
+    ':' if names_emoji(next) => to.extend([':', '\u{200b}']),
+    other => to.push(other),
+};
+
+/// Whether a name of an emoji can begin so, after its colon.
+fn names_emoji(next: Option<char>) -> bool {
+    next.is_some_and(|next| next.is_alphanumeric() || matches!(next, '_' | '+' | '-'))
 }
 
-const SLACK: Style = Style {
-    escape: |character, to| match character {
-        '&' => to.push_str("&amp;"),
-        '<' => to.push_str("&lt;"),
-        '>' => to.push_str("&gt;"),
-        other => to.push(other),
-    },
-    quote: "> ",
-};
-
-const DISCORD: Style = Style {
-    escape: |character, to| match character {
-        '\\' | '*' | '_' | '~' | '`' | '|' | '<' | '>' | '[' | ']' | '(' | ')' | '#' => to.extend(['\\', character]),
-        // An at sign that no name follows is none.
-        '@' => to.push_str("@\u{200b}"),
-        other => to.push(other),
-    },
-    quote: "> ",
-};
+/// What begins a quoted line of Discord's.
+const QUOTED: &str = "> ";
 
 /// The bodies, rendered for programs, as the endpoint's kind takes them: a program gets the one there is, a channel one message
 /// of all. At most [`MOST`] bodies of a message are told; the others are counted.
@@ -112,25 +116,31 @@ pub fn shaped(kind: WebhookKind, bodies: &[Bytes]) -> Result<Bytes, Unrenderable
 
 fn slack(briefs: &[Brief]) -> Value {
     let (told, others) = briefs.split_at(briefs.len().min(MOST));
-    let section = |text: String| json!({"type": "section", "text": {"type": "mrkdwn", "text": text, "verbatim": true}});
-    let mut blocks: Vec<Value> = told
-        .iter()
-        .map(|brief| {
-            let title = within(&title(brief), FACT * 3, &SLACK);
-            let headline = match link(&brief.data) {
-                Some(url) => format!("*<{}|{title}>*", escaped_url(url)),
-                None => format!("*{title}*"),
-            };
-            let room = SLACK_TEXT.saturating_sub(headline.chars().count());
-            section(format!("{headline}{}", details(brief, room, &SLACK)))
-        })
-        .collect();
+    let mut blocks: Vec<Value> = told.iter().map(slack_block).collect();
     if !others.is_empty() {
-        blocks.push(section(format!("… and {} more", others.len())));
+        let text = format!("… and {} more", others.len());
+        blocks.push(json!({"type": "rich_text", "elements": [slack_line("rich_text_section", &text)]}));
     }
     // What a notification shows.
-    let text = within(&summary(briefs), SLACK_TEXT, &SLACK);
+    let text = within(&summary(briefs), SLACK_TEXT, SLACK);
     json!({"text": text, "blocks": blocks, "unfurl_links": false, "unfurl_media": false})
+}
+
+/// One event as rich text: its texts are shown as they are, whatever stands in them (Block Kit reference, "rich text").
+fn slack_block(brief: &Brief) -> Value {
+    let title = within(&title(brief), FACT * 3, PLAIN);
+    let headline = match link(&brief.data) {
+        Some(url) => json!({"type": "link", "url": url, "text": title, "style": {"bold": true}}),
+        None => json!({"type": "text", "text": title, "style": {"bold": true}}),
+    };
+    let mut elements = vec![json!({"type": "rich_text_section", "elements": [headline]})];
+    elements.extend(quote(&brief.data).map(|line| slack_line("rich_text_quote", &line)));
+    elements.extend(facts(&brief.data).map(|line| slack_line("rich_text_section", &line)));
+    json!({"type": "rich_text", "elements": elements})
+}
+
+fn slack_line(kind: &str, text: &str) -> Value {
+    json!({"type": kind, "elements": [{"type": "text", "text": within(text, SLACK_TEXT, PLAIN)}]})
 }
 
 fn discord(briefs: &[Brief]) -> Value {
@@ -139,9 +149,9 @@ fn discord(briefs: &[Brief]) -> Value {
     let embeds: Vec<Value> = told
         .iter()
         .map(|brief| {
-            let title = within(&title(brief), DISCORD_TITLE.min(share / 2), &DISCORD);
+            let title = within(&title(brief), DISCORD_TITLE.min(share / 2), DISCORD);
             let room = share.saturating_sub(title.chars().count());
-            let details = details(brief, room, &DISCORD);
+            let details = details(&brief.data, room);
             let description = details.trim_start();
             match link(&brief.data) {
                 Some(url) => json!({"title": title, "url": url, "description": description}),
@@ -178,7 +188,8 @@ fn title(brief: &Brief) -> String {
         WebhookEventType::LeadSignalAdded => format!("Again: {who} {}", act(data)),
         WebhookEventType::LeadEnriched => format!("More is known of {who}"),
         WebhookEventType::LeadUpdated => match data.status {
-            Some(status) => format!("{who} is now {status}"),
+            // An edit does not say which part of the lead it was about.
+            Some(status) => format!("{who} was edited: {status}"),
             None => format!("{who} was edited"),
         },
         WebhookEventType::LeadErased => format!("The person of {} was erased", data.id.as_deref().unwrap_or("a lead")),
@@ -209,22 +220,35 @@ fn act(data: &Data) -> String {
     format!("wrote “{}” in {place} of {}", keyword(), data.signal_source)
 }
 
-/// What stands below the line: what the person wrote and who they are, in `room` characters at most.
-fn details(brief: &Brief, room: usize, style: &Style) -> String {
-    let data = &brief.data;
-    let mut text = String::new();
-    if let Some(snippet) = data.snippet.as_deref().filter(|snippet| !snippet.trim().is_empty()) {
-        // A quote is one line: a line break would end it.
-        let line = snippet.split_whitespace().collect::<Vec<_>>().join(" ");
-        let room = room.saturating_sub(style.quote.len() + 1) / 2;
-        let _ = write!(text, "\n{}{}", style.quote, within(&cut(&line, QUOTE), room, style));
-    }
+/// What the person wrote, as one line: a line break would end a quote.
+fn quote(data: &Data) -> Option<String> {
+    let line = data
+        .snippet
+        .as_deref()?
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    Some(cut(&line, QUOTE)).filter(|line| !line.is_empty())
+}
+
+/// Who the person is.
+fn facts(data: &Data) -> Option<String> {
     let followers = data.followers.map(|followers| format!("{followers} followers"));
     let facts = [data.company.clone(), data.location.clone(), followers];
     let facts: Vec<String> = facts.into_iter().flatten().map(|fact| cut(&fact, FACT)).collect();
-    if !facts.is_empty() {
+    Some(facts.join(" · ")).filter(|facts| !facts.is_empty())
+}
+
+/// What stands below the line of an embed, in `room` characters at most.
+fn details(data: &Data, room: usize) -> String {
+    let mut text = String::new();
+    if let Some(line) = quote(data) {
+        let room = room.saturating_sub(QUOTED.len() + 1) / 2;
+        let _ = write!(text, "\n{QUOTED}{}", within(&line, room, DISCORD));
+    }
+    if let Some(facts) = facts(data) {
         let room = room.saturating_sub(text.chars().count() + 1);
-        let _ = write!(text, "\n{}", within(&facts.join(" · "), room, style));
+        let _ = write!(text, "\n{}", within(&facts, room, DISCORD));
     }
     text
 }
@@ -242,10 +266,6 @@ fn link(data: &Data) -> Option<&str> {
     urls.into_iter().flatten().find(is_safe)
 }
 
-fn escaped_url(url: &str) -> String {
-    url.replace('&', "&amp;")
-}
-
 /// The text's first characters, with an ellipsis where more were.
 fn cut(text: &str, characters: usize) -> String {
     if text.chars().count() <= characters {
@@ -257,21 +277,22 @@ fn cut(text: &str, characters: usize) -> String {
 }
 
 /// The text, escaped, in at most so many characters; no escape is cut in two.
-fn within(text: &str, characters: usize, style: &Style) -> String {
+fn within(text: &str, characters: usize, escape: Escape) -> String {
     let (mut written, mut length) = (String::new(), 0);
-    for character in text.chars() {
-        let mut next = String::new();
+    let mut rest = text.chars().peekable();
+    while let Some(character) = rest.next() {
+        let mut escaped = String::new();
         if character.is_control() {
-            next.push(' ');
+            escaped.push(' ');
         } else {
-            (style.escape)(character, &mut next);
+            escape(character, rest.peek().copied(), &mut escaped);
         }
-        length += next.chars().count();
+        length += escaped.chars().count();
         if length >= characters {
             written.push('…');
             break;
         }
-        written.push_str(&next);
+        written.push_str(&escaped);
     }
     written
 }
@@ -319,17 +340,21 @@ mod tests {
     fn slack_reads_a_line_with_a_link_and_the_facts_below() {
         let message = message(WebhookKind::Slack, &[body("lead.created", &star("Ada Example"))]);
         assert_eq!(message["text"], "Ada Example (ada) starred acme/sdk");
-        let block = &message["blocks"][0]["text"];
-        assert_eq!(
-            block["text"],
-            "*<https://github.com/ada|Ada Example (ada) starred acme/sdk>*\nExample &amp; Sons · 12 followers"
-        );
-        assert_eq!((&block["type"], &block["verbatim"]), (&json!("mrkdwn"), &json!(true)));
+        let headline = json!({
+            "type": "link", "url": "https://github.com/ada", "text": "Ada Example (ada) starred acme/sdk",
+            "style": {"bold": true},
+        });
+        let facts = json!({"type": "text", "text": "Example & Sons · 12 followers"});
+        let expected = json!({"type": "rich_text", "elements": [
+            {"type": "rich_text_section", "elements": [headline]},
+            {"type": "rich_text_section", "elements": [facts]},
+        ]});
+        assert_eq!(message["blocks"], json!([expected]));
     }
 
     #[test]
     fn discord_reads_an_embed_and_pings_nobody() {
-        let told = comment("see @everyone *now*", "https://github.com/acme/sdk/issues/1");
+        let told = comment("see @everyone *now* :wave:", "https://github.com/acme/sdk/issues/1");
         let message = message(WebhookKind::Discord, &[body("lead.signal_added", &told)]);
         assert_eq!(message["allowed_mentions"], json!({"parse": []}));
         assert_eq!(
@@ -337,18 +362,31 @@ mod tests {
             json!([{
                 "title": "Again: ada wrote “event sourcing” in an issue of acme/sdk",
                 "url": "https://github.com/acme/sdk/issues/1",
-                "description": "> see @\u{200b}everyone \\*now\\*",
+                "description": "> see @\u{200b}everyone \\*now\\* :\u{200b}wave:",
             }])
         );
     }
 
     #[test]
     fn what_people_wrote_is_no_mark_up_and_no_mention() {
-        let told = comment("<!channel> <@U1> a\nb", "https://github.com/x|y>z");
+        let told = comment("<!channel> *bold* :wave: a\nb", "https://github.com/x|y>z");
         let message = message(WebhookKind::Slack, &[body("lead.created", &told)]);
-        let text = message["blocks"][0]["text"]["text"].as_str().unwrap();
-        assert!(text.ends_with("\n> &lt;!channel&gt; &lt;@U1&gt; a b"), "{text}");
-        assert!(text.starts_with("*<https://github.com/ada|"), "{text}");
+        let elements = &message["blocks"][0]["elements"];
+        assert_eq!(elements[0]["elements"][0]["url"], "https://github.com/ada");
+        // Rich text is shown as it is.
+        let quoted = json!({"type": "text", "text": "<!channel> *bold* :wave: a b"});
+        assert_eq!(elements[1], json!({"type": "rich_text_quote", "elements": [quoted]}));
+    }
+
+    #[test]
+    fn a_notification_of_slack_s_has_no_mark_up_in_it() {
+        let message = message(
+            WebhookKind::Slack,
+            &[body("lead.created", &star("*Ada* :wave: <!here> & co"))],
+        );
+        let star = "\u{200b}*\u{200b}";
+        let name = format!("{star}Ada{star} :\u{200b}wave: &lt;!here&gt; &amp; co");
+        assert_eq!(message["text"], format!("{name} (ada) starred acme/sdk"));
     }
 
     #[test]
@@ -358,7 +396,7 @@ mod tests {
             (
                 "lead.updated",
                 json!({"github_username": "ada", "status": "contacted"}),
-                "ada is now contacted",
+                "ada was edited: contacted",
             ),
             (
                 "lead.erased",
@@ -388,7 +426,9 @@ mod tests {
             ),
         ];
         for (event, data, line) in lines {
-            assert_eq!(message(WebhookKind::Slack, &[body(event, &data)])["text"], line);
+            let message = message(WebhookKind::Slack, &[body(event, &data)]);
+            let headline = &message["blocks"][0]["elements"][0]["elements"][0];
+            assert_eq!(headline["text"], line);
         }
     }
 
@@ -405,9 +445,15 @@ mod tests {
             let slack = message(WebhookKind::Slack, &bodies);
             let blocks = slack["blocks"].as_array().unwrap();
             assert_eq!(blocks.len(), MOST + 1);
-            assert_eq!(blocks[MOST]["text"]["text"], "… and 50 more");
+            assert_eq!(blocks[MOST]["elements"][0]["elements"][0]["text"], "… and 50 more");
             let count = |value: &Value| value.as_str().unwrap_or_default().chars().count();
-            assert!(blocks.iter().all(|block| count(&block["text"]["text"]) <= 3_000));
+            assert!(count(&slack["text"]) <= 3_000);
+            let texts = blocks.iter().flat_map(|block| block["elements"].as_array().unwrap());
+            assert!(
+                texts
+                    .map(|part| count(&part["elements"][0]["text"]))
+                    .all(|length| (1..=500).contains(&length))
+            );
             let discord = message(WebhookKind::Discord, &bodies);
             let embeds = discord["embeds"].as_array().unwrap();
             assert_eq!(embeds.len(), MOST);

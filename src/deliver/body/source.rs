@@ -57,7 +57,7 @@ pub fn render_source(recorded: &Recorded) -> Result<Bytes, Unrenderable> {
         reason: changed.reason,
         since: changed.since,
     };
-    body(recorded, data)
+    body(recorded, recorded.recorded_at, data)
 }
 
 /// Whether an endpoint with these filters hears of it.

@@ -14,11 +14,7 @@ use crate::deliver::sandbox::{Sandbox, account};
 async fn bodies(sandbox: &Sandbox) -> Vec<Option<Value>> {
     let page = sandbox.writer.log.read(Scope::All, Position::START, 100).await.unwrap();
     let mut bodies = Vec::new();
-    for recorded in page
-        .events
-        .iter()
-        .filter(|recorded| event_type(&recorded.event).is_some())
-    {
+    for recorded in page.events.iter().filter(|recorded| told_as(&recorded.event).is_some()) {
         let person = recorded.stream.person().unwrap();
         let history = sandbox
             .writer
@@ -176,7 +172,13 @@ async fn a_filter_looks_at_the_signal_that_the_event_is_about_and_lets_every_era
 #[tokio::test]
 async fn a_test_names_the_endpoint_and_nobody() {
     let at = "2026-04-24T10:31:00Z".parse().unwrap();
-    let told = test(WebhookEndpointId::default(), EventId::default(), at).unwrap();
+    let told = test(
+        WebhookEventType::WebhookTest,
+        WebhookEndpointId::default(),
+        EventId::default(),
+        at,
+    )
+    .unwrap();
     let told: Value = serde_json::from_slice(&told).unwrap();
     let expected = json!({
         "event": "webhook.test", "type": "webhook.test", "id": EventId::default().to_string(),

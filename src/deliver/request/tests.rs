@@ -96,6 +96,48 @@ async fn after_a_rotation_a_delivery_verifies_with_the_old_secret_and_the_new_on
 }
 
 #[tokio::test]
+async fn the_host_comes_first_and_names_begin_with_capitals() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let reading = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.windows(4).any(|window| window == b"\r\n\r\n") {
+            assert!(stream.read_buf(&mut read).await.unwrap() > 0);
+        }
+        stream.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").await.unwrap();
+        String::from_utf8_lossy(&read).into_owned()
+    });
+    assert_eq!(send(&format!("http://{address}/hook")).await.failure, None);
+    let head = reading.await.unwrap();
+    let lines: Vec<&str> = head.lines().collect();
+    assert_eq!(&lines[..2], ["POST /hook HTTP/1.1", &format!("Host: {address}")]);
+    assert_eq!(
+        lines
+            .iter()
+            .filter(|line| line.to_lowercase().starts_with("host:"))
+            .count(),
+        1
+    );
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.starts_with("X-Gitleads-Signature: sha256=")),
+        "{head}"
+    );
+}
+
+#[tokio::test]
+async fn http_that_is_not_allowed_is_no_failure_of_tls() {
+    let strict = Policy {
+        allow_private: true,
+        allow_http: false,
+    };
+    let outcome = sender(strict).send(attempt("http://127.0.0.1:9/"), &secrets()).await;
+    assert_eq!(outcome.failure, Some(Failure::AddressNotAllowed));
+}
+
+#[tokio::test]
 async fn a_redirect_is_a_failure_and_nobody_follows_it() {
     let receiver = Receiver::start(|_| {
         let redirect = Answer::builder().status(307).header("location", "/elsewhere");

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::mark::Mark;
 use super::{Flush, Worker};
-use crate::deliver::attempt::Turn;
+use crate::deliver::attempt::{Over, Turn};
 use crate::deliver::breaker::Change;
 use crate::deliver::clerk::Entry;
 use crate::deliver::cursor::{self, Cursor, Made};
@@ -66,9 +66,9 @@ impl Pending {
 
 impl Worker {
     /// Notes what came of a request, and of each event that it was to tell.
-    pub(super) fn note_all(&mut self, turns: Vec<(Item, Turn)>) {
+    pub(super) fn note_all(&mut self, turns: Vec<Over>) {
         self.moved = true;
-        let made = turns.iter().find_map(|(_, turn)| match turn {
+        let made = turns.iter().find_map(|over| match &over.turn {
             Turn::Made(made) => Some(made),
             _ => None,
         });
@@ -76,8 +76,29 @@ impl Worker {
             Some(made) => self.note_request(made),
             None => self.health.unsent(),
         }
-        for (item, turn) in turns {
-            self.note(item, turn);
+        for Over { item, turn, next } in turns {
+            let (stream, track) = (item.stream.clone(), item.track);
+            if self.note(item, turn) {
+                for position in next {
+                    self.tell_too(&stream, position, track);
+                }
+            }
+        }
+    }
+
+    /// Puts an event beside those that the cursor brings into its lane, to be written with what brought it.
+    fn tell_too(&mut self, stream: &StreamId, position: Position, track: Track) {
+        let item = Item {
+            position,
+            stream: stream.clone(),
+            attempts: 0,
+            due_at: self.now(),
+            stored: true,
+            track,
+            recorded: None,
+        };
+        if self.lanes.push(item.clone(), Position::START) {
+            self.put(&item, None);
         }
     }
 
@@ -104,6 +125,7 @@ impl Worker {
         };
         let since = *self.cursor.failing_since.get_or_insert(made.of.at);
         self.cursor.failures = self.cursor.failures.saturating_add(1);
+        self.cursor.last_status = made.outcome.status;
         if is_gone(&made.outcome) {
             self.verdict = Some((DisabledReason::Gone, failure));
         } else if schedule::is_given_up(since, self.cursor.failures, now) {
@@ -111,10 +133,10 @@ impl Worker {
         }
     }
 
-    /// Notes what came of an event's turn.
-    fn note(&mut self, item: Item, turn: Turn) {
+    /// Notes what came of an event's turn; whether it is done with.
+    fn note(&mut self, item: Item, turn: Turn) -> bool {
         match turn {
-            Turn::NotOurs => {}
+            Turn::NotOurs => return false,
             Turn::Filtered => self.settle(&item.stream),
             Turn::Erased(skipped) => {
                 self.pending.attempts.push(skipped.erased(self.endpoint.endpoint_id));
@@ -133,17 +155,21 @@ impl Worker {
                 self.pending.attempts.push(made.row(self.endpoint.endpoint_id));
                 match made.outcome.failure {
                     None => self.settle(&item.stream),
-                    Some(failure) => self.note_failure(item, &made, failure),
+                    Some(failure) => return self.note_failure(item, &made, failure),
                 }
             }
         }
+        true
     }
 
-    fn note_failure(&mut self, mut item: Item, made: &Made, failure: Failure) {
+    fn note_failure(&mut self, mut item: Item, made: &Made, failure: Failure) -> bool {
         let now = self.now();
         match schedule::next_attempt(made.of.number, now, made.outcome.asked_to_wait, self.entropy()) {
             // An endpoint that is gone is disabled, and its events stay: they are its to take once it is enabled again.
-            None if !is_gone(&made.outcome) => self.park(&item.stream, failure),
+            None if !is_gone(&made.outcome) => {
+                self.park(&item.stream, failure);
+                true
+            }
             next => {
                 let due_at = next.unwrap_or(now);
                 self.lanes.put_off(&item.stream, due_at);
@@ -151,6 +177,7 @@ impl Worker {
                 item.due_at = due_at;
                 self.put(&item, Some(failure));
                 self.store_lane(&item.stream, Some(item.position));
+                false
             }
         }
     }

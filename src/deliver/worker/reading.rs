@@ -101,8 +101,7 @@ impl Worker {
             StartFrom::Time(time) => time,
             StartFrom::Now | StartFrom::Beginning => Timestamp::from_micros(i64::MIN),
         };
-        let kind = body::event_type(&recorded.event);
-        kind.is_some_and(|kind| self.endpoint.events.contains(&kind)) && recorded.recorded_at >= begins
+        body::is_heard(&self.endpoint.events, &recorded.event) && recorded.recorded_at >= begins
     }
 
     fn enqueue(&mut self, recorded: Arc<Recorded>, track: Track, before: Position, now: Timestamp) {
@@ -185,8 +184,7 @@ impl Worker {
             .filter(|recorded| recorded.position <= replay.up_to)
         {
             let position = recorded.position;
-            let kind = body::event_type(&recorded.event);
-            if kind.is_some_and(|kind| self.endpoint.events.contains(&kind)) {
+            if body::is_heard(&self.endpoint.events, &recorded.event) {
                 self.enqueue(Arc::new(recorded), Track::Replay, before, now);
             }
             before = position;

@@ -8,7 +8,7 @@ use domain::{Timestamp, WebhookKind};
 use tokio::time::{Instant, sleep};
 
 use super::{Sending, Taking, Worker};
-use crate::deliver::attempt::{Turn, Way, take_turns};
+use crate::deliver::attempt::{Over, Way, take_turns};
 use crate::deliver::body;
 use crate::deliver::health::Gate;
 use crate::deliver::lane::Item;
@@ -90,7 +90,7 @@ impl Worker {
 }
 
 /// Makes the request in its slot, which it leaves to others once it takes long.
-async fn under_way(way: Arc<Way>, mut slot: Slot, items: Vec<Item>) -> anyhow::Result<Vec<(Item, Turn)>> {
+async fn under_way(way: Arc<Way>, mut slot: Slot, items: Vec<Item>) -> anyhow::Result<Vec<Over>> {
     let mut turns = pin!(take_turns(way, items));
     tokio::select! {
         turns = &mut turns => return turns,

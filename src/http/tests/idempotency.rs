@@ -20,6 +20,7 @@ on_both_engines!(
     after_a_day_a_key_may_be_used_anew,
     a_request_that_is_being_worked_on_is_not_worked_on_twice_and_one_of_a_dead_process_is,
     an_answer_that_says_the_server_failed_or_nothing_was_written_is_not_kept,
+    a_resend_is_done_once_and_its_key_is_used_up,
     what_is_kept_is_sealed,
     a_client_that_goes_away_leaves_its_answer_behind,
 );
@@ -182,6 +183,31 @@ async fn an_answer_that_says_the_server_failed_or_nothing_was_written_is_not_kep
         answers,
         expected.map(|(status, replayed)| (status, replayed.to_owned()))
     );
+}
+
+async fn a_resend_is_done_once_and_its_key_is_used_up(store: Store) {
+    let house = house_over(store.clone()).await;
+    let made = house.post("k", "/v1/webhooks", &hook()).await.json();
+    let id = made["id"].as_str().unwrap().to_owned();
+    let event = domain::EventId::default();
+    let attempt = format!(
+        "INSERT INTO webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, outcome, stream, event) \
+         VALUES ('dlv_1', '{id}', 7, '{event}', 1, 5, 5, 'delivered', '{}', 'lead.created')",
+        domain::StreamId::lead(house.account, house.writer.vault.person_ref(house.account, 7)).as_str()
+    );
+    store.write(vec![Statement::sql(attempt, Vec::new())]).await.unwrap();
+    let resend = format!("/v1/webhooks/{id}/deliveries/{event}/resend");
+    let first = house.post("again", &resend, &json!({})).await;
+    assert_eq!((first.status.as_u16(), first.header("idempotent-replayed")), (202, ""));
+    write(&store, "DELETE FROM webhook_resend").await;
+    let again = house.post("again", &resend, &json!({})).await;
+    assert_eq!(
+        (again.status.as_u16(), again.header("idempotent-replayed"), &again.body),
+        (202, "true", &first.body)
+    );
+    assert_eq!(number(&store, "SELECT COUNT(*) FROM webhook_resend").await, 0);
+    let test = format!("/v1/webhooks/{id}/test");
+    house.post("again", &test, &json!({})).await.is(409, "conflict", OTHER);
 }
 
 async fn what_is_kept_is_sealed(store: Store) {

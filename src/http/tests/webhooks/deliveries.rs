@@ -169,7 +169,10 @@ async fn deliveries_are_found_by_status_and_time_and_paged(
     for _ in 0..4 {
         let page = listed(&query).await;
         seen.extend(ids(&page));
-        query = format!("limit=1&cursor={}", page["next_cursor"].as_str().unwrap_or_default());
+        query = match page["next_cursor"].as_str() {
+            Some(cursor) => format!("limit=1&cursor={cursor}"),
+            None => "limit=1".to_owned(),
+        };
     }
     assert_eq!(seen, named(&[3, 2, 1, 0]));
     let cases = [
@@ -177,7 +180,14 @@ async fn deliveries_are_found_by_status_and_time_and_paged(
             "status=lost",
             "status: must be one of waiting, delivered, failed, erased",
         ),
-        ("cursor=x", "cursor: must be the next_cursor of a page"),
+        (
+            "cursor=x",
+            "cursor: must be the next_cursor of a page of this list with these filters",
+        ),
+        (
+            "cursor=7",
+            "cursor: must be the next_cursor of a page of this list with these filters",
+        ),
         (
             "page=2",
             "page: unknown query parameter; known are limit, cursor, status, since, until",
@@ -262,6 +272,165 @@ async fn a_delivery_is_asked_for_again_by_its_id((house, id, path, leads): (Hous
 }
 
 #[tokio::test]
+async fn whatever_is_listed_can_be_asked_for_again_on_files() {
+    whatever_is_listed_can_be_asked_for_again(four().await).await;
+}
+
+#[tokio::test]
+async fn whatever_is_listed_can_be_asked_for_again_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    whatever_is_listed_can_be_asked_for_again(four).await;
+}
+
+async fn whatever_is_listed_can_be_asked_for_again((house, id, path, leads): (House, String, String, Vec<Captured>)) {
+    // As if thirty days had passed since the attempts of what failed for good.
+    let position = leads[2].position;
+    write(
+        &house,
+        format!("DELETE FROM webhook_attempt WHERE position = {position}"),
+    )
+    .await;
+    house.call("POST", &format!("{path}/pause"), None).await;
+    let listed = house.get(&format!("{path}/deliveries")).await.json();
+    assert_eq!(ids(&listed).len(), 4);
+    for event in ids(&listed) {
+        let answer = house
+            .call("POST", &format!("{path}/deliveries/{event}/resend"), None)
+            .await;
+        assert_eq!(answer.status, 202, "{}", answer.body);
+    }
+    let waiting = house.get(&format!("{path}/deliveries?status=waiting")).await.json();
+    assert_eq!(ids(&waiting), ids(&listed));
+    let again = house.get(&format!("{path}/deliveries")).await.json();
+    for row in again["data"].as_array().unwrap() {
+        // Nothing is sent to an endpoint that is paused.
+        let shown = (&row["status"], &row["next_attempt_at"]);
+        assert_eq!(shown, (&json!("waiting"), &Value::Null));
+    }
+    let edit = json!({ "events": ["lead.erased"] });
+    house.call("PATCH", &path, Some(edit)).await;
+    let answer = house
+        .call("POST", &format!("{path}/deliveries/{}/resend", leads[2].id), None)
+        .await;
+    answer.is(
+        409,
+        "conflict",
+        "The endpoint does not hear of lead.created: its events do not name it",
+    );
+    let shown = house.get(&path).await.json();
+    assert_eq!(shown["waiting"], 4, "{id}");
+}
+
+#[tokio::test]
+async fn a_delivery_waits_until_its_turn_can_come_on_files() {
+    a_delivery_waits_until_its_turn_can_come(four().await).await;
+}
+
+#[tokio::test]
+async fn a_delivery_waits_until_its_turn_can_come_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    a_delivery_waits_until_its_turn_can_come(four).await;
+}
+
+async fn a_delivery_waits_until_its_turn_can_come((house, id, path, leads): (House, String, String, Vec<Captured>)) {
+    let next = async || {
+        let page = house.get(&format!("{path}/deliveries?status=waiting")).await.json();
+        let rows = page["data"].as_array().unwrap().iter();
+        rows.map(|row| row["next_attempt_at"].clone()).collect::<Vec<_>>()
+    };
+    let due = json!("2026-04-24T10:31:40Z");
+    assert_eq!(next().await, [due.clone(), due.clone()]);
+    // As if both were events of one lead.
+    let (earlier, later) = (&leads[1], &leads[3]);
+    attempt(&house, &id, later, 1, 503, "status").await;
+    write(
+        &house,
+        format!(
+            "UPDATE webhook_retry SET stream = '{}' WHERE position = {}",
+            earlier.stream.as_str(),
+            later.position
+        ),
+    )
+    .await;
+    assert_eq!(next().await, [Value::Null, due]);
+    let cursor = format!(
+        "INSERT INTO webhook_cursor (endpoint, account, position, seen, unsettled, failures, open_until, openings, \
+         changed_at) VALUES ('{id}', '{}', {seen}, {seen}, '', 10, 1777026900000000, 1, {seen})",
+        house.account,
+        seen = later.position
+    );
+    write(&house, cursor).await;
+    assert_eq!(next().await, [Value::Null, json!("2026-04-24T10:35:00Z")]);
+    house.call("POST", &format!("{path}/pause"), None).await;
+    assert_eq!(next().await, [Value::Null, Value::Null]);
+}
+
+#[tokio::test]
+async fn a_filter_finds_what_is_shown_so_on_files() {
+    a_filter_finds_what_is_shown_so(four().await).await;
+}
+
+#[tokio::test]
+async fn a_filter_finds_what_is_shown_so_on_a_server() {
+    let (ground, _keep) = server().await;
+    let four = four_in(house_above(ground, "agency").await).await;
+    a_filter_finds_what_is_shown_so(four).await;
+}
+
+async fn a_filter_finds_what_is_shown_so((house, id, path, leads): (House, String, String, Vec<Captured>)) {
+    // Sent again and not told, since the person was erased; and no longer tried, since filters leave it out.
+    attempt(&house, &id, &leads[0], 3, 200, "erased").await;
+    write(
+        &house,
+        format!("DELETE FROM webhook_retry WHERE position = {}", leads[1].position),
+    )
+    .await;
+    let all = house.get(&format!("{path}/deliveries")).await.json();
+    for status in ["waiting", "delivered", "failed", "erased"] {
+        let shown = all["data"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|row| row["status"] == status);
+        let shown: Vec<&str> = shown.map(|row| row["id"].as_str().unwrap()).collect();
+        let found = house.get(&format!("{path}/deliveries?status={status}")).await.json();
+        assert_eq!(ids(&found), shown, "{status}");
+    }
+    let statuses: Vec<&str> = all["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| row["status"].as_str().unwrap())
+        .collect();
+    assert_eq!(statuses, ["waiting", "failed", "failed", "erased"]);
+}
+
+#[tokio::test]
+async fn an_endpoint_shows_what_waits_for_it_and_since_when() {
+    let house = house().await;
+    let (_, path) = endpoint(&house, json!({ "events": ["lead.created"] })).await;
+    house.call("POST", &format!("{path}/pause"), None).await;
+    captured(&house, 3).await;
+    let shown = house.get(&path).await.json();
+    assert_eq!(
+        (&shown["waiting"], &shown["waiting_since"]),
+        (&json!(3), &json!("2026-04-24T10:31:01Z"))
+    );
+    let (_, other) = endpoint(&house, json!({ "events": ["lead.created"] })).await;
+    let page = house.get("/v1/webhooks").await.json();
+    let waiting: Vec<&Value> = page["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|row| &row["waiting"])
+        .collect();
+    assert_eq!(waiting, [&json!(3), &json!(0)]);
+    assert_eq!(house.get(&other).await.json()["waiting_since"], Value::Null);
+}
+
+#[tokio::test]
 async fn a_replay_is_a_fact_of_the_log() {
     let (house, id, path, _) = four().await;
     let replay = async |body: Value| house.call("POST", &format!("{path}/replay"), Some(body)).await;
@@ -289,7 +458,11 @@ async fn a_replay_is_a_fact_of_the_log() {
         ),
         (
             json!({ "since": span["since"], "until": "2026-04-24T10:31:05Z" }),
-            "until: must not be to come",
+            "until: must not be in the future",
+        ),
+        (
+            json!({ "since": "2026-04-24T10:31:05Z" }),
+            "since: must not be in the future",
         ),
     ];
     for (body, message) in cases {
@@ -369,7 +542,11 @@ async fn replays_tell_how_far_they_are((house, id, path, leads): (House, String,
         (vec![asked[0].0.clone()], &json!(false), &Value::Null)
     );
     let refused = house.get(&format!("{path}/replays?cursor=x")).await;
-    refused.is(400, "bad_request", "cursor: must be the next_cursor of a page");
+    refused.is(
+        400,
+        "bad_request",
+        "cursor: must be the next_cursor of a page of this list with these filters",
+    );
     let (_, other) = endpoint(&house, json!({})).await;
     assert_eq!(house.get(&format!("{other}/replays")).await.json()["data"], json!([]));
 }

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 
 use axum::Router;
-use http::{HeaderMap, StatusCode};
+use axum::body::Body;
+use http::{HeaderMap, Request, StatusCode};
 use serde_json::{Value, json};
 use standardwebhooks::Webhook;
 use tokio::net::TcpListener;
@@ -73,6 +74,44 @@ async fn a_test_is_signed_and_tells_what_the_receiver_answered() {
         (&body["event"], &body["data"]),
         (&json!("webhook.test"), &json!({ "endpoint_id": record["id"] }))
     );
+}
+
+#[tokio::test]
+async fn a_test_can_be_like_any_event_and_is_made_once_for_a_key() {
+    let house = lax_house().await;
+    let (url, heard) = subscriber(200, String::new()).await;
+    let (_, path) = endpoint(&house, json!({ "url": url })).await;
+    for event in [
+        "lead.created",
+        "lead.enriched",
+        "lead.updated",
+        "lead.signal_added",
+        "lead.erased",
+    ] {
+        let trial = json!({ "event": event });
+        assert_eq!(
+            house.call("POST", &format!("{path}/test"), Some(trial)).await.status,
+            200
+        );
+        let (headers, body) = heard.lock().unwrap().pop().unwrap();
+        let body: Value = serde_json::from_str(&body).unwrap();
+        assert_eq!(
+            (headers["x-gitleads-event"].to_str().unwrap(), &body["event"]),
+            (event, &json!(event))
+        );
+        let login = body["data"].get("github_username").cloned();
+        assert_eq!(login, (event != "lead.erased").then(|| json!("ada-example")));
+    }
+    let test = || {
+        Request::post(format!("{path}/test"))
+            .header("authorization", format!("Bearer {}", house.key))
+            .header("idempotency-key", "once")
+            .body(Body::empty())
+            .unwrap()
+    };
+    let (first, again) = (house.send(test()).await, house.send(test()).await);
+    assert_eq!(again.body, first.body);
+    assert_eq!(heard.lock().unwrap().len(), 1);
 }
 
 #[tokio::test]
