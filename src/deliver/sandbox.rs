@@ -196,6 +196,7 @@ impl Sandbox {
                 repo: "acme-corp/rival-sdk".parse().unwrap(),
                 url: None,
                 snippet: None,
+                attribution: None,
             },
         };
         commands::record_signals(&self.writer, account(), vec![sighting], allowance)

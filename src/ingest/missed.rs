@@ -20,12 +20,12 @@ use super::activity::Activity;
 use super::counts::spread;
 use super::github_webhook::{activity_of, remembering, were_taken};
 use super::poll_repos::Tracked;
+use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_repo};
 use super::standing::{Look, Standings};
 use crate::github::activity::EventKind;
 use crate::github::hooks::{self, Attempt};
 use crate::github::{Answer, Client};
-use crate::lease::Lease;
 
 /// The record is looked at so often; while nothing was delivered that costs nothing.
 const PACE: Duration = Duration::from_mins(15);
@@ -98,26 +98,26 @@ type Not = (Look, Option<Timestamp>);
 pub struct Missed {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     standings: Standings,
     cursors: HashMap<String, SourceCursor>,
 }
 
 impl Missed {
     /// Goes on where the cursors stand.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let cursors = source_cursor::all(&*ingest.store)
             .await
             .context("reading how far records of deliveries were walked")?;
         let own = cursors
             .into_iter()
-            .filter(|cursor| cursor.collector == Collector::WebhookDeliveries);
+            .filter(|cursor| cursor.collector == Collector::WebhookDeliveries && part.has(&cursor.subject));
         Ok(Self {
-            standings: Standings::open(ingest.clone(), lease.clone()).await?,
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
+            standings: Standings::open(ingest.clone(), part.clone()).await?,
             ingest,
             client,
-            lease,
+            part,
         })
     }
 
@@ -170,8 +170,8 @@ impl Missed {
                 ),
                 Statement::sql("DELETE FROM missed_delivery WHERE repo = $1", vec![repo.into()]),
             ];
-            self.lease
-                .write(&*self.ingest.store, deletes)
+            self.part
+                .write(&*self.ingest.store, [subject.as_str()], deletes)
                 .await
                 .context("dropping how far a record of deliveries was walked")?;
             self.standings.forget(&subject).await?;
@@ -217,8 +217,8 @@ impl Missed {
             put_off(&mut cursor, look, wait, now);
         }
         cursor.reached = Some(serde_json::to_string(&reached).context("writing how far a record was walked")?);
-        self.lease
-            .write(&*self.ingest.store, vec![cursor.save()])
+        self.part
+            .write(&*self.ingest.store, [subject.as_str()], vec![cursor.save()])
             .await
             .context("keeping how far a record of deliveries was walked")?;
         self.cursors.insert(subject.clone(), cursor);
@@ -366,8 +366,8 @@ impl Missed {
             on_conflict: "ON CONFLICT DO NOTHING",
             rows,
         };
-        self.lease
-            .write(&*self.ingest.store, vec![insert])
+        self.part
+            .write(&*self.ingest.store, [of_repo(repo).as_str()], vec![insert])
             .await
             .context("noting what did not arrive")
     }
@@ -390,7 +390,7 @@ impl Missed {
             }
             settled.push(noted.guid.as_str());
         }
-        self.ingest.accept(activities).await?;
+        self.ingest.accept_for(self.part.account(), activities).await?;
         let mut statements = remembering(&settled, now)?;
         statements.extend(settled.iter().map(|guid| {
             Statement::sql(
@@ -399,8 +399,8 @@ impl Missed {
             )
         }));
         if !settled.is_empty() {
-            self.lease
-                .write(&*self.ingest.store, statements)
+            self.part
+                .write(&*self.ingest.store, [of_repo(repo).as_str()], statements)
                 .await
                 .context("taking deliveries off the list")?;
         }
