@@ -69,6 +69,8 @@ struct Item {
 struct Repository {
     full_name: RepoName,
     owner: User,
+    #[serde(default)]
+    private: bool,
 }
 
 #[derive(Deserialize)]
@@ -112,7 +114,7 @@ pub fn path(quoted: &str, page: u32) -> String {
     format!("/search/code?q={query}&sort=indexed&order=desc&per_page={PER_PAGE}&page={page}")
 }
 
-/// Reads a page; a file that cannot be read is passed over.
+/// Reads a page; a file that cannot be read is passed over, and so is one that is not public, even where the token is shown it.
 ///
 /// # Errors
 /// If the body is no answer of a search. The reason quotes nothing of it.
@@ -120,11 +122,9 @@ pub fn read(body: &[u8]) -> Result<Page, String> {
     let found: Found = serde_json::from_slice(body)
         .map_err(|error| format!("no result of a search, line {} column {}", error.line(), error.column()))?;
     let items = found.items.into_iter();
+    let items = items.filter_map(|item| serde_json::from_value::<Item>(item).ok());
     Ok(Page {
-        hits: items
-            .filter_map(|item| serde_json::from_value(item).ok())
-            .map(hit)
-            .collect(),
+        hits: items.filter(|item| !item.repository.private).map(hit).collect(),
         is_incomplete: found.incomplete_results,
     })
 }

@@ -190,8 +190,8 @@ impl Collectors {
         let lists = self.lists.due(tracked).map(|due| (list, Class::Fresh, due));
         let record: fn(usize) -> Work = Work::Record;
         let records = self.missed.due(tracked).map(|due| (record, Class::Sweep, due));
-        let shown = |(_, _, (repo, _)): &(_, _, (&str, _))| !self.counts.is_hidden(repo);
-        for (work, class, (repo, at)) in lists.chain(records).filter(shown) {
+        let public = |(_, _, (repo, _)): &(_, _, (&str, _))| self.counts.is_public(repo);
+        for (work, class, (repo, at)) in lists.chain(records).filter(public) {
             let trackers = tracked.get(repo).map(|tracked| tracked.trackers.as_slice());
             let accounts = trackers.unwrap_or_default().iter().map(|tracker| tracker.account);
             let Some(account) = turns.first(accounts) else {

@@ -109,6 +109,11 @@ impl Counts {
         self.hidden.contains(repo)
     }
 
+    /// Whether it was looked at and is not private: unlike feeds, what only a token with rights is shown does not say so.
+    pub fn is_public(&self, repo: &str) -> bool {
+        self.known.contains_key(repo) && !self.is_hidden(repo)
+    }
+
     /// The repository's number of stars, if it was counted.
     pub fn stars(&self, repo: &str) -> Option<u64> {
         self.known.get(repo).map(|known| known.stars)

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use fake_github::{FakeGithub, Repo, Token, User};
 
+use super::ladder::post;
 use super::*;
 use crate::commands::open_account;
 use crate::github::Installation;
@@ -39,6 +40,7 @@ impl Town {
                 private: true,
                 ..Repo::new(3, "own/secret")
             });
+            world.put_repo(Repo::new(4, "own/tool"));
         });
         let other = open_account(&room.writer, "other".into(), "agency".parse().unwrap())
             .await
@@ -134,7 +136,7 @@ async fn an_accounts_own_token_works_for_that_account_alone() {
     town.room.track("acme/kit").await;
     town.room.track("own/sdk").await;
     town.room.track("own/secret").await;
-    for repo in ["own/sdk", "own/secret"] {
+    for repo in ["own/sdk", "own/secret", "own/tool"] {
         let relation = Some(domain::RepoRelation::Own);
         commands::track_repo(&town.room.writer, other, repo.parse().unwrap(), relation)
             .await
@@ -144,17 +146,15 @@ async fn an_accounts_own_token_works_for_that_account_alone() {
     town.star("acme/kit", 1..=3);
     town.star("own/sdk", 4..=6);
     town.star("own/secret", 7..=9);
+    town.star("own/tool", 10..=12);
     town.work(Duration::from_hours(1)).await;
 
-    assert_eq!(
-        town.leads(first).await,
-        BTreeSet::from_iter(1..=6),
-        "nothing of what only the other is shown"
-    );
-    assert_eq!(town.leads(other).await, BTreeSet::from_iter(4..=6), "a private one is nobody's");
+    assert_eq!(town.leads(first).await, BTreeSet::from_iter(1..=6));
+    let of_other: BTreeSet<u64> = (4..=6).chain(10..=12).collect();
+    assert_eq!(town.leads(other).await, of_other, "a private one is nobody's");
     let (host, own) = (town.asked_with(HOST), town.asked_with(OWN));
     assert!(host.contains("/repos/acme/kit/events") && host.contains("/repos/own/sdk/events"));
-    assert!(own.contains("/repos/own/sdk/stargazers") && own.contains("/repos/own/secret/events"));
+    assert!(own.contains("/repos/own/sdk/stargazers") && own.contains("/repos/own/tool/events"));
     assert!(!own.contains("/repos/acme/kit/events"), "{own:?}");
     assert!(!host.contains("/repos/own/sdk/stargazers"), "{host:?}");
     assert_eq!(town.github.exceeded(), []);
@@ -163,13 +163,50 @@ async fn an_accounts_own_token_works_for_that_account_alone() {
     let queries = |token: &str| {
         town.github.ledger(|all| {
             let with = all.iter().filter(|request| request.token.as_deref() == Some(token));
-            with.filter(|request| request.body.contains("fan-8")).count()
+            with.filter(|request| request.body.contains("fan-11")).count()
         })
     };
     assert_eq!((queries(HOST), queries(OWN)), (0, 1));
     let budgets = budgets::all(town.room.store()).await.unwrap();
     let tokens: BTreeSet<String> = budgets.into_iter().map(|row| row.token).collect();
     assert_eq!(tokens, BTreeSet::from(["host".to_owned(), other.to_string()]));
+}
+
+#[tokio::test]
+async fn what_is_private_is_nobodys_signal_whoever_the_token_shows_it() {
+    let mut town = Town::new().await.with_tokens();
+    let other = town.other;
+    let relation = Some(domain::RepoRelation::Own);
+    let secret = "own/secret".parse().unwrap();
+    commands::track_repo(&town.room.writer, other, secret, relation)
+        .await
+        .unwrap();
+    let targets = Some("issues,prs,discussions,code".parse().unwrap());
+    commands::track_keyword(&town.room.writer, other, "docker".parse().unwrap(), targets)
+        .await
+        .unwrap();
+    town.room.settle().await;
+    town.star("own/secret", 7..=9);
+    let at = town.room.clock.now().to_string();
+    town.github.change(|world| {
+        for (number, repo) in ["own/secret", "own/sdk"].into_iter().enumerate() {
+            let number = u64::try_from(number).unwrap();
+            let post = |id| post(id, 100 * id + number, "docker is slow");
+            world.open_issue(repo, &post(1), &at);
+            world.open_pull(repo, &post(2), &at);
+            world.open_discussion(repo, &post(3), &at);
+            let author = User::new(400 + number, &format!("writer-{number}"));
+            world.put_file(repo, "Makefile", "docker build", &author, &at);
+        }
+    });
+    town.work(Duration::from_hours(2)).await;
+    assert_eq!(town.leads(other).await, BTreeSet::from([101, 201, 301, 401]));
+    let told = town.room.events().await.into_iter();
+    let told = told.filter_map(|recorded| match recorded.event {
+        Event::SourceStateChanged(changed) => Some(changed.reason),
+        _ => None,
+    });
+    assert!(told.into_iter().any(|reason| reason == domain::SourceReason::Private));
 }
 
 #[tokio::test]
