@@ -101,9 +101,9 @@ impl Installation {
         let head = text(json!({ "alg": "RS256", "typ": "JWT" }));
         let claims = text(json!({ "iat": issued, "exp": ends, "iss": self.app.to_string() }));
         let signed = format!("{head}.{claims}");
-        let signer = self.key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]);
-        let signer = signer.context("no RSA key")?;
-        let signature = signer.sign(signed.as_bytes()).context("signing for the GitHub App")?;
+        let key = self.key.choose_scheme(&[SignatureScheme::RSA_PKCS1_SHA256]);
+        let key = key.context("no RSA key")?;
+        let signature = key.sign(signed.as_bytes()).context("signing for the GitHub App")?;
         let mut proof = HeaderValue::try_from(format!("Bearer {signed}.{}", URL_SAFE_NO_PAD.encode(signature)))?;
         proof.set_sensitive(true);
         Ok(proof)

@@ -25,8 +25,8 @@ pub fn is_signed(signed: &[u8], signature: &[u8]) -> bool {
         .iter()
         .find(|(scheme, _)| *scheme == SignatureScheme::RSA_PKCS1_SHA256)
         .unwrap();
-    let verifies = |one: &&dyn SignatureVerificationAlgorithm| one.verify_signature(public, signed, signature).is_ok();
-    verifiers.iter().any(verifies)
+    let fits = |one: &&dyn SignatureVerificationAlgorithm| one.verify_signature(public, signed, signature).is_ok();
+    verifiers.iter().any(fits)
 }
 
 #[test]

@@ -342,7 +342,7 @@ impl Missed {
             .filter(|attempt| attempt.is_of_use && !arrived.contains(attempt.guid.as_str()));
         let missed: Vec<&Attempt> = missed.collect();
         let guids: Vec<&str> = missed.iter().map(|attempt| attempt.guid.as_str()).collect();
-        let taken = were_taken(&self.ingest, &guids).await?;
+        let taken = self.taken(&guids).await?;
         let row = |attempt: &&Attempt| {
             vec![
                 repo.into(),
@@ -376,7 +376,7 @@ impl Missed {
     async fn take(&self, repo: &str, name: &RepoName, now: Timestamp) -> anyhow::Result<Result<bool, Not>> {
         let noted = self.noted(repo).await?;
         let guids: Vec<&str> = noted.iter().map(|noted| noted.guid.as_str()).collect();
-        let taken = were_taken(&self.ingest, &guids).await?;
+        let taken = self.taken(&guids).await?;
         let (mut activities, mut settled, mut stopped) = (Vec::new(), Vec::new(), None);
         for noted in &noted {
             if !taken.contains(&noted.guid) {
@@ -391,7 +391,9 @@ impl Missed {
             settled.push(noted.guid.as_str());
         }
         self.ingest.accept_for(self.part.account(), activities).await?;
-        let mut statements = remembering(&settled, now)?;
+        let keys: Vec<String> = settled.iter().map(|guid| self.part.key(guid)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut statements = remembering(&keys, now)?;
         statements.extend(settled.iter().map(|guid| {
             Statement::sql(
                 "DELETE FROM missed_delivery WHERE repo = $1 AND guid = $2",
@@ -408,6 +410,19 @@ impl Missed {
             Some(not) => Err(not),
             None => Ok(noted.len() as u64 == PAYLOADS_IN_ONE_GO),
         })
+    }
+
+    /// Those of the deliveries that came another way or were brought before. What an account's own token brought was for that
+    /// account alone.
+    async fn taken(&self, guids: &[&str]) -> anyhow::Result<HashSet<String>> {
+        let keys: Vec<String> = guids.iter().map(|guid| self.part.key(guid)).collect();
+        let names: Vec<&str> = guids.iter().copied().chain(keys.iter().map(String::as_str)).collect();
+        let known = were_taken(&self.ingest, &names).await?;
+        let taken = guids
+            .iter()
+            .zip(&keys)
+            .filter(|(guid, key)| known.contains(**guid) || known.contains(*key));
+        Ok(taken.map(|(guid, _)| (*guid).to_owned()).collect())
     }
 
     /// What a delivery told; nothing if that is of no use after all, or GitHub has forgotten it.

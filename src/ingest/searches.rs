@@ -317,7 +317,10 @@ impl Searches {
     async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), (Look, Option<Timestamp>)> {
         let path = code::path(quoted, number);
         match self.client.get_as(&path, None, Some(code::ACCEPT)).await {
-            Answer::Fresh(fresh) => Ok((code::read(&fresh.body).map_err(silent)?, fresh.has_next)),
+            Answer::Fresh(fresh) => Ok((
+                code::read(&fresh.body).map_err(|reason| silent(&reason))?,
+                fresh.has_next,
+            )),
             other => Err(not_fresh(other)),
         }
     }
@@ -403,14 +406,14 @@ impl Searches {
             let variables = search::discussions(packed, since, after);
             return match self.client.graphql(search::DISCUSSIONS, &variables).await {
                 github::Told::Data { data, .. } => {
-                    let page = search::read_discussions(data).map_err(silent)?;
+                    let page = search::read_discussions(data).map_err(|reason| silent(&reason))?;
                     let has_next = page.next.is_some();
                     Ok((page, has_next))
                 }
                 github::Told::Limited(until) => Err((Look::LIMITED, Some(until))),
                 github::Told::Denied(status) => Err((Look::refused(status.as_u16()), None)),
-                github::Told::TooMuch => Err(silent("too much for GraphQL".to_owned())),
-                github::Told::Failed(reason) => Err(silent(reason)),
+                github::Told::TooMuch => Err(silent("too much for GraphQL")),
+                github::Told::Failed(reason) => Err(silent(&reason)),
             };
         }
         match self
@@ -419,7 +422,7 @@ impl Searches {
             .await
         {
             Answer::Fresh(fresh) => {
-                let page = search::read_issues(&fresh.body).map_err(silent)?;
+                let page = search::read_issues(&fresh.body).map_err(|reason| silent(&reason))?;
                 Ok((page, fresh.has_next))
             }
             other => Err(not_fresh(other)),
@@ -476,7 +479,7 @@ impl Searches {
     }
 }
 
-fn silent(reason: String) -> (Look, Option<Timestamp>) {
+fn silent(reason: &str) -> (Look, Option<Timestamp>) {
     tracing::warn!(reason, "a search on GitHub has no usable answer");
     (Look::SILENT, None)
 }
@@ -486,8 +489,8 @@ fn not_fresh(answer: Answer) -> (Look, Option<Timestamp>) {
         Answer::Limited { until } => (Look::LIMITED, Some(until)),
         Answer::Denied(status) => (Look::refused(status.as_u16()), None),
         Answer::NotFound => (Look::ABSENT, None),
-        Answer::Failed(reason) => silent(reason),
-        Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search".to_owned()),
+        Answer::Failed(reason) => silent(&reason),
+        Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
 }
 

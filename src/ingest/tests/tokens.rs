@@ -129,6 +129,10 @@ impl Town {
     }
 }
 
+fn ids(ids: std::ops::RangeInclusive<u64>) -> BTreeSet<u64> {
+    ids.collect()
+}
+
 #[tokio::test]
 async fn an_accounts_own_token_works_for_that_account_alone() {
     let mut town = Town::new().await.with_tokens();
@@ -149,7 +153,7 @@ async fn an_accounts_own_token_works_for_that_account_alone() {
     town.star("own/tool", 10..=12);
     town.work(Duration::from_hours(1)).await;
 
-    assert_eq!(town.leads(first).await, BTreeSet::from_iter(1..=6));
+    assert_eq!(town.leads(first).await, ids(1..=6));
     let of_other: BTreeSet<u64> = (4..=6).chain(10..=12).collect();
     assert_eq!(town.leads(other).await, of_other, "a private one is nobody's");
     let (host, own) = (town.asked_with(HOST), town.asked_with(OWN));
@@ -210,6 +214,45 @@ async fn what_is_private_is_nobodys_signal_whoever_the_token_shows_it() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_an_accounts_own_token_brought_is_left_for_the_others() {
+    let mut town = Town::new().await.with_tokens();
+    let (first, other) = (town.room.account, town.other);
+    for account in [first, other] {
+        let relation = Some(domain::RepoRelation::Own);
+        commands::track_repo(&town.room.writer, account, "own/sdk".parse().unwrap(), relation)
+            .await
+            .unwrap();
+    }
+    town.room.settle().await;
+    let at = town.room.clock.now().to_string();
+    town.github.change(|world| {
+        world.put_token(HOST, Token::new(900));
+        let hook = world.put_hook("own/sdk", "https://leads.example.com/github/webhooks", &["star"]);
+        let payload = world.star_payload("own/sdk", &User::new(1, "ada-example"), "created", &at);
+        world.deliver(hook, "star", &payload, 0).unwrap();
+    });
+    // The account's token is the first to find it.
+    let own = town.schedulers.pop().unwrap();
+    let host = std::mem::replace(&mut town.schedulers, vec![own]);
+    town.work(Duration::from_hours(1)).await;
+    assert_eq!(
+        (town.leads(first).await, town.leads(other).await),
+        (BTreeSet::new(), ids(1..=1))
+    );
+    town.schedulers.extend(host);
+    town.work(Duration::from_hours(1)).await;
+    assert_eq!(
+        (town.leads(first).await, town.leads(other).await),
+        (ids(1..=1), ids(1..=1))
+    );
+    let payloads = town.github.ledger(|all| {
+        let is_one = |request: &&fake_github::Request| request.path.contains("/deliveries/");
+        all.iter().filter(is_one).count()
+    });
+    assert_eq!(payloads, 2, "each token's once");
+}
+
+#[tokio::test]
 async fn an_app_gets_tokens_for_its_installation_before_they_end_and_goes_on_within_its_limits() {
     let mut town = Town::new().await;
     town.github.change(|world| {
@@ -227,7 +270,7 @@ async fn an_app_gets_tokens_for_its_installation_before_they_end_and_goes_on_wit
     town.room.settle().await;
     town.star("own/sdk", 1..=3);
     town.work(Duration::from_hours(5)).await;
-    assert_eq!(town.leads(town.other).await, BTreeSet::from_iter(1..=3));
+    assert_eq!(town.leads(town.other).await, ids(1..=3));
     let tokens = town.github.requests_to("/app/installations/5/access_tokens");
     assert!(
         (5..=6).contains(&tokens.len()),
@@ -248,5 +291,5 @@ async fn an_app_gets_tokens_for_its_installation_before_they_end_and_goes_on_wit
     town.github.change(|world| world.install_app(77, 5, Token::new(900)));
     town.star("own/sdk", 4..=4);
     town.work(Duration::from_hours(8)).await;
-    assert_eq!(town.leads(town.other).await, BTreeSet::from_iter(1..=4));
+    assert_eq!(town.leads(town.other).await, ids(1..=4));
 }
