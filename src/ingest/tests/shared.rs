@@ -20,6 +20,26 @@ const SECRET: &str = "token";
 const TTL: Duration = Duration::from_secs(10);
 const BEAT: Duration = Duration::from_secs(2);
 
+/// The room's time, and the name of a node: who shares what follows from the names.
+struct Named {
+    clock: Arc<TestClock>,
+    name: u128,
+}
+
+impl Clock for Named {
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    fn entropy(&self) -> u128 {
+        self.clock.entropy()
+    }
+
+    fn ulid(&self) -> ulid::Ulid {
+        ulid::Ulid(self.name)
+    }
+}
+
 /// A node.
 struct Engine {
     leases: Leases,
@@ -60,7 +80,11 @@ impl Town {
 
     async fn join(&mut self) {
         let store = self.room.ingest.store.clone();
-        let leases = Leases::join(store, self.room.clock.clone(), &Roles::default()).await;
+        let clock = Arc::new(Named {
+            clock: self.room.clock.clone(),
+            name: u128::try_from(self.engines.len()).unwrap(),
+        });
+        let leases = Leases::join(store, clock, &Roles::default()).await;
         let leases = leases.unwrap();
         let client = self.room.client(self.github.url(), Some(SECRET));
         self.engines.push(Engine {
