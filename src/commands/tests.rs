@@ -64,6 +64,7 @@ fn star(user_id: u64, repo: &str) -> Sighting {
             repo: repo.parse().unwrap(),
             url: None,
             snippet: None,
+            attribution: None,
         },
     }
 }

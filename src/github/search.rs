@@ -63,10 +63,11 @@ struct User {
     kind: Option<String>,
 }
 
-/// What is looked for: the packed phrases, in such a place, written since then.
+/// What is looked for: the packed phrases, in such a place, written since then. What is not public is nobody's signal, even
+/// where the token is shown it.
 fn terms(packed: &str, place: &str, since: Timestamp) -> String {
     let since = Timestamp::from_secs(since.secs());
-    format!("({packed}) in:title,body {place}created:>={since}")
+    format!("({packed}) in:title,body is:public {place}created:>={since}")
 }
 
 /// The path of a page of the search, from 1, the oldest items first.
@@ -267,13 +268,13 @@ mod tests {
         let path = issues_path(r#""docker" OR "c++""#, ScanTarget::Prs, since, 2);
         assert_eq!(
             path,
-            "/search/issues?q=%28%22docker%22+OR+%22c%2B%2B%22%29+in%3Atitle%2Cbody+is%3Apr+created%3A%3E%3D2026-04-10T12%3A00%3A00Z\
+            "/search/issues?q=%28%22docker%22+OR+%22c%2B%2B%22%29+in%3Atitle%2Cbody+is%3Apublic+is%3Apr+created%3A%3E%3D2026-04-10T12%3A00%3A00Z\
              &sort=created&order=asc&per_page=100&page=2"
         );
         let variables = discussions(r#""docker""#, since, Some("mark"));
         assert_eq!(
             variables["q"],
-            r#"("docker") in:title,body created:>=2026-04-10T12:00:00Z sort:created-asc"#
+            r#"("docker") in:title,body is:public created:>=2026-04-10T12:00:00Z sort:created-asc"#
         );
         assert_eq!(variables["after"], "mark");
     }

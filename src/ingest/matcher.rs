@@ -155,6 +155,7 @@ impl Watchlist {
                 tracked.into_iter().flatten().map(starred).collect()
             }
             Act::Wrote { target, text, .. } => self.keywords_in(text, *target),
+            Act::Holds { text, .. } => self.keywords_in(text, ScanTarget::Code),
         }
     }
 
