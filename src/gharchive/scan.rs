@@ -1,4 +1,5 @@
-//! The scan of an archive file: glances at each line, parses and copies only what somebody asked for. Used by the backfill and its benchmark.
+//! The scan of an archive file: glances at each line, parses what that leaves open, and copies only what somebody asked for.
+//! Used by the backfill and its benchmark.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -6,7 +7,7 @@ use std::ops::ControlFlow;
 
 use domain::Collector;
 
-use super::glance::{Glance, glance};
+use super::glance::{Glance, Outline, glance};
 use super::lines::{Line, Lines};
 use crate::github::activity::{self, EventKind, Seen, Skip};
 use crate::github::wire::Event;
@@ -129,17 +130,17 @@ where
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
-        // What a glance passes over is not parsed, so a line that was cut off is known by its end alone.
+        // What a glance is enough for is not parsed, so a line that was cut off is known by its end alone.
         if !line.ends_with(b"}") {
             return Err("it is no JSON object, or was cut off".to_owned());
         }
         match glance(line) {
             Some(Glance::NotUsed) => return Ok(()),
-            Some(Glance::Event(event)) if self.pass_over(&event) => return Ok(()),
+            Some(Glance::Event(outline)) if self.take(&outline) => return Ok(()),
             _ => {}
         }
         let event: Event<'_> = serde_json::from_slice(line).map_err(|error| place(&error))?;
-        self.count(&event);
+        self.count(EventKind::of_event(event.kind.as_str()));
         match activity::of_event(&event) {
             Ok(seen) if self.is_wanted(&seen) => {
                 self.tally.activities += 1;
@@ -153,15 +154,21 @@ where
         Ok(())
     }
 
-    /// Counts an event that a glance was enough for. False: it must be read as a whole.
-    fn pass_over(&mut self, event: &Event<'_>) -> bool {
-        match activity::of_event(event) {
-            Ok(seen) if self.is_wanted(&seen) => return false,
+    /// Takes an event that a glance was enough for. False: it must be read as a whole.
+    fn take(&mut self, outline: &Outline<'_>) -> bool {
+        match outline.read() {
+            Ok(seen) if self.is_wanted(&seen) => match seen.to_activity(Collector::Archive) {
+                Some(activity) => {
+                    self.tally.activities += 1;
+                    self.activities.push(activity);
+                }
+                None => return false,
+            },
             Ok(seen) => self.unwanted(&seen),
             Err(Skip::Incomplete(_)) => return false,
             Err(skip) => self.skipped(skip),
         }
-        self.count(event);
+        self.count(Some(outline.kind));
         true
     }
 
@@ -186,8 +193,7 @@ where
         }
     }
 
-    fn count(&mut self, event: &Event<'_>) {
-        let kind = EventKind::of_event(event.kind.as_str());
+    fn count(&mut self, kind: Option<EventKind>) {
         if let Some(count) = kind.and_then(|kind| self.counts.get_mut(kind as usize)) {
             *count += 1;
         }
@@ -323,6 +329,17 @@ mod tests {
     fn a_line_with_its_keys_in_another_order_is_read_all_the_same() {
         let line = r#"{"actor":{"type":"User","id":5,"login":"ada-example"},"payload":{"action":"started"},"repo":{"name":"acme/sdk"},"created_at":"2026-03-01T10:00:00Z", "type" : "WatchEvent"}"#;
         assert_eq!(scanned(line, true).0.len(), 1);
+    }
+
+    #[test]
+    fn a_text_without_a_time_of_its_own_has_that_of_its_event() {
+        let line = r#"{"id":"4","type":"IssuesEvent","actor":{},"repo":{"name":"acme/sdk"},"payload":{"action":"opened","issue":{"html_url":"https://github.com/acme/sdk/issues/1","title":"t","body":"b","user":{"login":"ada-example","id":5}}},"created_at":"2026-03-01T10:00:00Z"}"#;
+        let times: Vec<String> = scanned(line, true)
+            .0
+            .iter()
+            .map(|activity| activity.occurred_at.to_string())
+            .collect();
+        assert_eq!(times, ["2026-03-01T10:00:00Z"]);
     }
 
     #[test]
