@@ -42,6 +42,8 @@ fn scanned(file: File, list: &Watchlist) -> anyhow::Result<(u64, u64)> {
                 match activity.act {
                     Act::Starred => stars += 1,
                     Act::Wrote { .. } => texts += 1,
+                    // Told by webhook deliveries alone.
+                    Act::Unstarred => {}
                 }
             }
             broken = batch.tally.broken;

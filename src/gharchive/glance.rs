@@ -79,7 +79,10 @@ pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
     walk.eat(br#"{"id":"#)?;
     walk.string()?;
     walk.eat(br#","type":"#)?;
-    let Some(kind) = EventKind::of_event(walk.string()?) else {
+    let kind = EventKind::of_event(walk.string()?);
+    // Nothing else stands behind a kind that was not cut off.
+    walk.eat(b",")?;
+    let Some(kind) = kind else {
         return Some(Glance::NotUsed);
     };
     let mut outline = Outline {
@@ -93,7 +96,6 @@ pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
     };
     let is_star = kind == EventKind::Star;
     let mut is_done = false;
-    walk.eat(b",")?;
     let _ = walk.more_members(|walk, key| match key {
         b"actor" if is_star => {
             outline.actor = walk.user(&REPO)?;
@@ -119,6 +121,12 @@ pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
     })?;
     // A missing payload is the parser's to tell.
     is_done.then_some(Glance::Event(outline))
+}
+
+/// Whether a line is one value from its beginning to its end: neither cut off, nor run into another one.
+pub fn is_whole(line: &[u8]) -> bool {
+    let mut walk = Walk { rest: line };
+    walk.pass().is_some() && walk.rest.is_empty()
 }
 
 /// A place in a line.
@@ -297,7 +305,8 @@ impl<'a> Walk<'a> {
             let key = self.string()?;
             self.eat(b":")?;
             if member(self, key)?.is_break() {
-                return Some(Break(()));
+                // A string that was cut off ends at the first mark of the next line, with something else behind.
+                return matches!(self.peek()?, b',' | b'}').then_some(Break(()));
             }
             let (next, rest) = self.rest.split_first()?;
             self.rest = rest;
