@@ -42,8 +42,6 @@ struct Issue {
     #[serde(default)]
     html_url: Option<String>,
     #[serde(default)]
-    repository_url: Option<String>,
-    #[serde(default)]
     title: Option<String>,
     #[serde(default)]
     body: Option<String>,
@@ -105,7 +103,8 @@ pub fn read_issues(body: &[u8]) -> Result<Page, String> {
 }
 
 fn issue(item: Issue) -> Option<Activity> {
-    let (_, repo) = item.repository_url.as_deref()?.split_once("/repos/")?;
+    let url = item.html_url?;
+    let repo = repo_of(&url)?;
     let user = item.user?;
     let target = if item.pull_request.is_some() {
         ScanTarget::Prs
@@ -116,9 +115,9 @@ fn issue(item: Issue) -> Option<Activity> {
         act: Act::Wrote {
             target,
             text: text(item.title, item.body)?,
-            url: item.html_url?,
+            url,
         },
-        repo: repo.to_owned(),
+        repo,
         actor: Actor {
             id: user.id,
             kind: kind_of(&user.login, user.kind.as_deref()),
@@ -127,6 +126,13 @@ fn issue(item: Issue) -> Option<Activity> {
         occurred_at: item.created_at?,
         collector: Collector::IssueSearch,
     })
+}
+
+/// The repository of an issue's page, which is `…/owner/name/issues/7` on whichever host.
+fn repo_of(page: &str) -> Option<String> {
+    let mut parts = page.rsplit('/').skip(2);
+    let (name, owner) = (parts.next()?, parts.next()?);
+    Some(format!("{owner}/{name}"))
 }
 
 /// The title, a line break and the body, as far as there are any.
@@ -284,7 +290,6 @@ mod tests {
         let item = |extra: Value| {
             let mut item = json!({
                 "html_url": "https://github.com/acme/sdk/issues/1",
-                "repository_url": "https://api.github.com/repos/acme/sdk",
                 "title": "Docker", "body": "is slow",
                 "user": { "id": 7, "login": "ada-example", "type": "User" },
                 "created_at": "2026-04-10T12:00:00Z",
@@ -296,7 +301,7 @@ mod tests {
             "total_count": 4, "incomplete_results": true,
             "items": [
                 item(json!({})),
-                item(json!({ "pull_request": {}, "body": null, "created_at": "2026-04-10T13:00:00Z" })),
+                item(json!({ "html_url": "https://git.example.com/acme/loom/pull/2", "pull_request": {}, "body": null, "created_at": "2026-04-10T13:00:00Z" })),
                 item(json!({ "user": null })),
                 { "html_url": 5 },
                 item(json!({ "user": { "id": 8, "login": "ci[bot]", "type": "Bot" } })),
@@ -311,6 +316,7 @@ mod tests {
         assert_eq!((issue.repo.as_str(), issue.actor.id), ("acme/sdk", 7));
         assert!(matches!(&issue.act, Act::Wrote { target: ScanTarget::Issues, text, .. } if text == "Docker\nis slow"));
         assert!(matches!(&pull.act, Act::Wrote { target: ScanTarget::Prs, text, .. } if text == "Docker"));
+        assert_eq!(pull.repo, "acme/loom");
         assert_eq!(bot.actor.kind, ActorKind::Bot);
         assert!(read_issues(b"<html>").unwrap_err().contains("line 1"));
     }
