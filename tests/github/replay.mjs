@@ -1,8 +1,10 @@
-// A GitHub that answers as GitHub once did: each scenario below an address of its own. Used by recorded.mjs and its like.
+// A GitHub that answers as GitHub once did: each scenario below an address of its own. Used by recorded.mjs, and by itself:
+// node replay.mjs NAME replays a scenario of github3.py, prints its address, and ends with its input.
 
 import { createServer } from "node:http";
+import { fileURLToPath } from "node:url";
 import { isDeepStrictEqual } from "node:util";
-import { isPacked, parse } from "./packages.mjs";
+import { github3, isPacked, parse } from "./packages.mjs";
 
 /// The host whose recordings are replayed.
 export const API = "https://api.github.com";
@@ -34,7 +36,8 @@ function names(replies) {
   return same;
 }
 
-/// Starts it. `base(name, index)` is where the API of a scenario is, from the reply of that index on; `asked` what was asked for.
+/// Starts it. `base(name, index)` is where the API of a scenario is, from the reply of that index on; at `/asked` stands
+/// what was asked for.
 export async function replay(scenarios) {
   const byName = new Map(scenarios.map(({ name, replies }) => [name, { replies, same: names(replies) }]));
   const asked = [];
@@ -51,6 +54,7 @@ export async function replay(scenarios) {
   const server = createServer(async (request, response) => {
     const parts = [];
     for await (const part of request) parts.push(part);
+    if (request.url === "/asked") return response.end(JSON.stringify(asked));
     const [, kind, name, from, rest] = /^\/([^/]+)\/([^/]+)\/(\d+)(\/.*)$/.exec(request.url) ?? [];
     const scenario = byName.get(`${kind}/${decodeURIComponent(name ?? "")}`);
     const url = new URL(rest ?? "/", API);
@@ -64,7 +68,6 @@ export async function replay(scenarios) {
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
   const self = {
-    asked,
     base(name, index = 0) {
       const [kind, of] = name.split("/");
       return `http://127.0.0.1:${server.address().port}/${kind}/${encodeURIComponent(of)}/${index}`;
@@ -75,4 +78,11 @@ export async function replay(scenarios) {
     },
   };
   return self;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const name = `github3.py/${process.argv[2]}`;
+  const self = await replay(github3().filter((scenario) => scenario.name === name));
+  console.log(self.base(name));
+  process.stdin.on("end", () => self.close()).resume();
 }
