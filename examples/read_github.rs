@@ -14,7 +14,7 @@ use anyhow::Context as _;
 use domain::{RepoName, ScanTarget, Timestamp};
 use gitleads::clock::Clock;
 use gitleads::github::users::{Looked, look_up};
-use gitleads::github::{Answer, Client, Told, events_feed, hooks, repository, search, stargazers};
+use gitleads::github::{Answer, Authorization, Client, Told, events_feed, hooks, repository, search, stargazers};
 use gitleads::ingest::{Act, Activity};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -65,7 +65,8 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn answer(question: &Question) -> anyhow::Result<Value> {
-    let client = Client::new(question.base.parse()?, Some("recorded"), Arc::new(Still(question.at)))?;
+    let token = Authorization::token("recorded")?;
+    let client = Client::new(question.base.parse()?, token, Arc::new(Still(question.at)))?;
     Ok(match question.read.as_str() {
         "user" => user(look_up(&client, question.id, question.etag.as_deref(), question.at).await),
         "graphql" | "discussions" => {
@@ -170,6 +171,7 @@ fn activities(activities: &[Activity]) -> Vec<Value> {
             Act::Starred => json!("starred"),
             Act::Unstarred => json!("unstarred"),
             Act::Wrote { target, text, url } => json!([target.as_str(), text, url]),
+            Act::Holds { text, url, .. } => json!(["code", text, url]),
         };
         let actor = &activity.actor;
         json!([

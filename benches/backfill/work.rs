@@ -42,8 +42,8 @@ fn scanned(file: File, list: &Watchlist) -> anyhow::Result<(u64, u64)> {
                 match activity.act {
                     Act::Starred => stars += 1,
                     Act::Wrote { .. } => texts += 1,
-                    // Told by webhook deliveries alone.
-                    Act::Unstarred => {}
+                    // Told by webhook deliveries and the search for code alone.
+                    Act::Unstarred | Act::Holds { .. } => {}
                 }
             }
             broken = batch.tally.broken;
