@@ -148,7 +148,8 @@ pub fn router(api: Api) -> Router {
         .route("/llms.txt", get(|| async { include_str!("../../docs/llms.txt") }));
     #[cfg(feature = "docs-page")]
     let open = open.merge(docs_page::routes());
-    let routes = v1(&room).merge(bounded(&room, open));
+    let open = bounded(&room, open).layer(from_fn(etag::tagged_openly));
+    let routes = v1(&room).merge(open);
     supervised(room, routes)
 }
 
