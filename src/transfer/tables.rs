@@ -43,7 +43,7 @@ pub(super) const PROGRESS: [Table; 21] = [
         "webhook_cursor",
         1,
         "endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, \
-         added_at"
+         added_at, last_status, changed_at"
     ),
     table!(
         "webhook_retry",
