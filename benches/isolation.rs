@@ -61,6 +61,7 @@ fn star(user_id: u64) -> Sighting {
             repo: "victim-corp/sdk".parse().unwrap(),
             url: None,
             snippet: None,
+            attribution: None,
         },
     }
 }

@@ -64,13 +64,7 @@ impl Leases {
             let Some(epoch) = node.try_acquire(&name).await? else {
                 return Ok(None);
             };
-            let held = Arc::new(Held {
-                node: node.clone(),
-                name,
-                epoch,
-            });
-            node.remember(&held);
-            Ok(Some(Lease(Some(held))))
+            Ok(Some(Lease(Some(Arc::new(Held { node, name, epoch })))))
         });
         work.await.map_err(|error| DatabaseError::Engine(Box::new(error)))?
     }
@@ -100,33 +94,6 @@ impl Leases {
             lease.release().await;
             if let Some(outcome) = outcome {
                 return outcome;
-            }
-        }
-    }
-
-    /// Works whenever this process holds the lease for other work, which this is to be done beside.
-    pub async fn beside<F>(&self, name: &str, shutdown: &Shutdown, work: impl Fn(Lease) -> F) -> anyhow::Result<()>
-    where
-        F: Future<Output = anyhow::Result<()>>,
-    {
-        loop {
-            let lease = tokio::select! {
-                () = shutdown.requested() => return Ok(()),
-                lease = self.held_here(name) => lease,
-            };
-            if let Some(outcome) = under(&lease, shutdown, work(lease.clone())).await {
-                return outcome;
-            }
-        }
-    }
-
-    async fn held_here(&self, name: &str) -> Lease {
-        loop {
-            let held = self.0.as_ref().map(|node| node.own(name));
-            match held {
-                None => return Lease(None),
-                Some(Some(held)) => return Lease(Some(held)),
-                Some(None) => sleep(TRY_EVERY).await,
             }
         }
     }
@@ -289,6 +256,11 @@ impl Share {
     pub fn has(&self, name: &str) -> bool {
         let first = self.nodes.iter().max_by_key(|node| weight(node, name));
         first.is_some_and(|node| *node == self.me)
+    }
+
+    /// Whether there are others to share with.
+    pub const fn is_divided(&self) -> bool {
+        self.nodes.len() > 1
     }
 }
 

@@ -1,5 +1,5 @@
-# What tests/clients/run and tests/webhooks/run share: a live server of this tree in a throw-away directory. Sourced by them,
-# from the root of the tree.
+# What tests/clients/run, tests/github/recordings and tests/webhooks/run share: a live server of this tree in a throw-away
+# directory. Sourced by them, from the root of the tree.
 
 # Ends with a word on what to install if a tool is missing.
 need() {

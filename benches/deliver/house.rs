@@ -86,6 +86,7 @@ fn star(number: usize) -> Sighting {
             repo: "acme-corp/rival-sdk".parse().unwrap(),
             url: None,
             snippet: None,
+            attribution: None,
         },
     }
 }

@@ -22,8 +22,11 @@ pub(super) async fn doctor(app: &App, account: AccountId, output: &Output) -> an
     let views = &*app.storage.views;
     let now = app.writer.clock.now();
     let has_token = app.config.github.token.is_some();
+    let with_own = app.config.github.account_tokens.len();
     output
-        .line(if has_token {
+        .line(if has_token && with_own > 0 {
+            format!("Token: one, for all accounts but {with_own} that have their own.")
+        } else if has_token {
             "Token: one, for all accounts.".to_owned()
         } else {
             "Token: none. GitHub grants 60 requests an hour; set GITLEADS_GITHUB_TOKEN.".to_owned()

@@ -6,20 +6,23 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use futures_util::future::try_join_all;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 
 use crate::app::App;
-use crate::config::{Config, Role};
+use crate::config::{Access, Config, Role};
 use crate::control;
 use crate::deliver;
 use crate::deliver::connector::Connector;
 use crate::deliver::guard::Policy;
 use crate::deliver::request::Sender;
 use crate::erasures;
-use crate::github::client::Client;
+use crate::github::{Authorization, Client, Installation};
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
-use crate::ingest::{enrich, poll_repos, release, scheduler};
+use crate::ingest::scheduler::{self, Scheduler};
+use crate::ingest::shards::Whose;
+use crate::ingest::{enrich, release};
 use crate::metrics;
 use crate::project;
 use crate::serve::{TaskState, Tasks, stop_signal};
@@ -165,23 +168,21 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
 
 /// The tasks that ask GitHub, and the one that releases what waited for room.
 fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
-    let github = &app.config.github;
-    let token = github.token.as_ref().map(crate::config::Secret::expose);
-    let client = Arc::new(Client::new(github.api_url.clone(), token, app.writer.clock.clone())?);
-    let (here, polled) = (app.clone(), client.clone());
+    let tokens = tokens(app)?;
+    let here = app.clone();
     tasks.spawn("polls", move |shutdown| {
-        let (app, client) = (here.clone(), polled.clone());
-        async move {
-            let work = |lease| scheduler::run(app.ingest.clone(), client.clone(), lease);
-            app.leases.hold(poll_repos::LEASE, &shutdown, work).await
-        }
+        let scheduler = |(whose, client): &(Whose, Arc<Client>)| {
+            Scheduler::new(here.ingest.clone(), client.clone(), whose.clone(), here.leases.clone())
+        };
+        let all = try_join_all(tokens.iter().map(scheduler).map(scheduler::run));
+        async move { shutdown.cut_off(async move { all.await.map(drop) }).await }
     });
     let here = app.clone();
     tasks.spawn("enrichment", move |shutdown| {
-        let (app, client) = (here.clone(), client.clone());
+        let app = here.clone();
         async move {
-            let work = |lease| enrich::run(app.ingest.clone(), client.clone(), lease);
-            app.leases.beside(poll_repos::LEASE, &shutdown, work).await
+            let work = |lease| enrich::run(app.ingest.clone(), lease);
+            app.leases.hold(enrich::LEASE, &shutdown, work).await
         }
     });
     let here = app.clone();
@@ -193,6 +194,37 @@ fn ingestion(app: &Arc<App>, tasks: &mut Tasks) -> anyhow::Result<()> {
         }
     });
     Ok(())
+}
+
+/// Whose tokens ask GitHub: the host's, and those of accounts that have their own.
+fn tokens(app: &App) -> anyhow::Result<Vec<(Whose, Arc<Client>)>> {
+    let github = &app.config.github;
+    let client = |access: Option<&Access>| -> anyhow::Result<Arc<Client>> {
+        let clock = app.writer.clock.clone();
+        Ok(Arc::new(Client::new(
+            github.api_url.clone(),
+            authorization(access)?,
+            clock,
+        )?))
+    };
+    let with_own = github.account_tokens.keys().copied().collect();
+    let mut tokens = vec![(Whose::Host(Arc::new(with_own)), client(github.token.as_ref())?)];
+    for (account, access) in &github.account_tokens {
+        tokens.push((Whose::Account(*account), client(Some(access))?));
+    }
+    Ok(tokens)
+}
+
+/// What requests with that access carry.
+fn authorization(access: Option<&Access>) -> anyhow::Result<Authorization> {
+    Ok(match access {
+        None => Authorization::None,
+        Some(Access::Token(token)) => Authorization::token(token.expose())?,
+        Some(Access::Installation { app, installation }) => {
+            let installation = Installation::new(app.id, *installation, app.key.expose())?;
+            Authorization::Installation(Box::new(installation))
+        }
+    })
 }
 
 /// Where deliveries may go.

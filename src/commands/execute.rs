@@ -54,6 +54,9 @@ where
 
 /// Runs on `stream` the command that `command` makes of its events, so that what was decided on is what was looked at. The
 /// first event of the decision gets `first_id`, so that what the command carries can be sealed for it beforehand.
+///
+/// If an event of that id is in the stream, the command was carried out before and is not again: what comes back is the stream
+/// as that event left it. (A request that is worked on twice draws the same ids, and decides on one event at most.)
 pub(super) async fn execute_with<A>(
     writer: &Writer,
     stream: StreamId,
@@ -71,6 +74,10 @@ where
             .await?
             .pop()
             .unwrap_or_default();
+        if let Some(at) = events.iter().position(|event| event.id == first_id) {
+            events.truncate(at + 1);
+            return Ok(Executed { events, new: 1 });
+        }
         let decided = fold::<A>(&events)
             .decide(command(&events)?)
             .map_err(CommandError::Refused)?;
@@ -93,7 +100,8 @@ where
                 events.extend(appended.events);
                 return Ok(Executed { events, new });
             }
-            Some(Err(AppendError::Conflict { .. })) | None => {}
+            // An id that is used is this one: somebody carries out the same request, and was first.
+            Some(Err(AppendError::Conflict { .. } | AppendError::IdUsed(_))) | None => {}
             Some(Err(error)) => return Err(refused_append(error)),
         }
     }

@@ -64,6 +64,7 @@ fn star(user_id: u64, repo: &str) -> Sighting {
             repo: repo.parse().unwrap(),
             url: None,
             snippet: None,
+            attribution: None,
         },
     }
 }
@@ -379,4 +380,42 @@ async fn an_append_whose_answer_was_lost_is_repeated_and_recorded_once() {
         .unwrap();
     assert_eq!(came.captured, 1);
     assert_eq!(names(&writer).await, ["LeadCaptured"]);
+}
+
+#[tokio::test]
+async fn a_request_that_two_carry_out_at_once_is_carried_out_once() {
+    let (first, _folder) = writer().await;
+    let log = Arc::new(Unlucky {
+        log: MemoryLog::new(),
+        rival: Mutex::new(None),
+        lose_answer: Mutex::new(false),
+    });
+    let (second, _other_folder) = writer_over(log.clone()).await;
+    for writer in [&first, &second] {
+        open_first_account(writer, "Acme".into(), "agency".parse().unwrap())
+            .await
+            .unwrap();
+    }
+    let account = events(&second).await[0].account();
+    // Both draw the same from here on; the first is quicker, with another label, as if it were sealed anew.
+    let quicker = issue_key(&first, account, "first".into()).await.unwrap();
+    let recorded = events(&first).await.pop().unwrap();
+    *log.rival.lock().unwrap() = Some(StreamAppend {
+        stream: recorded.stream,
+        expected: 1,
+        recorded_at: recorded.recorded_at,
+        events: vec![event_log::NewEvent {
+            id: recorded.id,
+            event: recorded.event,
+        }],
+    });
+    let slower = issue_key(&second, account, "other".into()).await.unwrap();
+    assert_eq!(slower, quicker);
+    assert_eq!(names(&second).await, ["AccountOpened", "ApiKeyIssued"]);
+    // What others did to the stream since changes nothing.
+    revoke_key(&second, account, slower.value.key_id).await.unwrap();
+    let (third, _third_folder) = writer_over(log).await;
+    third.clock.entropy();
+    let again = issue_key(&third, account, "first".into()).await.unwrap();
+    assert_eq!(again, quicker);
 }

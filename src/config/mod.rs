@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use domain::Plans;
 
 pub use database::{Database, Engine};
-pub use github::GitHub;
+pub use github::{Access, GitHub};
 pub use logs::{LogFormat, Logs};
 pub use roles::{Role, Roles};
 pub use secret::Secret;

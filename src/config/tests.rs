@@ -192,11 +192,18 @@ fn secrets_show_neither_when_printed_nor_in_a_fault() {
         ("GITLEADS_GITHUB_WEBHOOK_SECRET", "planted-secret"),
     ];
     let config = load(&[], &variables, None).unwrap();
-    assert_eq!(config.github.token.as_ref().unwrap().expose(), "planted-token");
+    let planted = Access::Token(Secret::new("planted-token"));
+    assert_eq!(config.github.token, Some(planted));
     assert!(!format!("{config:?}").contains("planted"));
     for (name, value) in [
         ("GITLEADS_GITHUB_TOKEN", "planted token"),
         ("GITLEADS_ROOT_KEY", "planted"),
+        ("GITLEADS_GITHUB_ACCOUNT_TOKENS", "planted"),
+        ("GITLEADS_GITHUB_ACCOUNT_TOKENS", "planted=token"),
+        (
+            "GITLEADS_GITHUB_ACCOUNT_TOKENS",
+            "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1=plantedä",
+        ),
     ] {
         let error = load(&[], &[(name, value)], None).unwrap_err();
         assert!(error.contains(name) && !error.contains("planted"), "{error}");
@@ -213,5 +220,93 @@ fn an_api_url_ends_with_a_slash_and_holds_no_password() {
             error.starts_with("github_api_url") && !error.contains("planted"),
             "{error}"
         );
+    }
+}
+
+const ACCOUNTS: [&str; 2] = ["acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1", "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N2"];
+
+#[test]
+fn accounts_have_tokens_of_their_own_from_whichever_place() {
+    let [one, other] = ACCOUNTS;
+    let pairs = format!("{one}=planted-1, {other}=planted-2");
+    let file = format!("github_account_tokens = '''\n{one}=planted-1\n{other}=planted-2\n'''");
+    for config in [
+        load(&["--github-account-tokens", &pairs], &[], None),
+        load(&[], &[("GITLEADS_GITHUB_ACCOUNT_TOKENS", &pairs)], None),
+        load(&[], &[], Some(&file)),
+    ] {
+        let tokens = config.unwrap().github.account_tokens;
+        let told: Vec<(String, Access)> = tokens
+            .into_iter()
+            .map(|(account, token)| (account.to_string(), token))
+            .collect();
+        let token = |text: &str| Access::Token(Secret::new(text));
+        assert_eq!(
+            told,
+            [
+                (one.to_owned(), token("planted-1")),
+                (other.to_owned(), token("planted-2"))
+            ]
+        );
+    }
+    for (wrong, reason) in [
+        (format!("{one}=a {one}=b"), "has two tokens"),
+        (format!("{one}=a, x"), "entry 2 must be ACCOUNT=TOKEN"),
+        ("acct_1=a".to_owned(), "entry 1 must begin with an account"),
+        (format!("{one}="), "at least one"),
+    ] {
+        let error = load(&["--github-account-tokens", &wrong], &[], None).unwrap_err();
+        assert!(
+            error.starts_with("github_account_tokens, from the flag") && error.contains(reason),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn an_installation_stands_where_a_token_could_and_needs_its_app() {
+    let dir = tempfile::tempdir().unwrap();
+    let key = dir.path().join("app.pem");
+    std::fs::write(&key, "planted key").unwrap();
+    let key = key.to_str().unwrap();
+    let app = ["--github-app-id", "77", "--github-app-key-file", key];
+    let own = format!("{}=installation:6", ACCOUNTS[0]);
+    let flags = ["--github-token", "installation:5", "--github-account-tokens", &own];
+    let config = load(&[&app[..], &flags[..]].concat(), &[], None).unwrap();
+    let installed = |installation| Access::Installation {
+        app: github::App {
+            id: 77,
+            key: Secret::new("planted key"),
+        },
+        installation,
+    };
+    assert_eq!(config.github.token, Some(installed(5)));
+    assert_eq!(
+        config.github.account_tokens.into_values().collect::<Vec<_>>(),
+        [installed(6)]
+    );
+    let missing = format!("{key}.not");
+    for (flags, reason) in [
+        (
+            &flags[..2],
+            "github_token, from the flag --github-token: names an installation, which needs github_app_id",
+        ),
+        (&flags[2..], "which needs github_app_id and github_app_key_file"),
+        (
+            &app[..2],
+            "github_app_id, from the flag --github-app-id: needs github_app_key_file beside it",
+        ),
+        (
+            &["--github-app-id", "x", "--github-app-key-file", key][..],
+            "must be the number of a GitHub App",
+        ),
+        (&["--github-app-key-file", &missing][..], "cannot be read"),
+        (
+            &["--github-token", "installation:x"][..],
+            "must be followed by the number",
+        ),
+    ] {
+        let error = load(flags, &[], None).unwrap_err();
+        assert!(error.contains(reason) && !error.contains("planted"), "{error}");
     }
 }

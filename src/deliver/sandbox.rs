@@ -209,6 +209,7 @@ impl Sandbox {
                 repo: "acme-corp/rival-sdk".parse().unwrap(),
                 url: keyword.map(|_| format!("https://github.com/acme-corp/rival-sdk/issues/{user_id}")),
                 snippet: keyword.map(str::to_owned),
+                attribution: None,
             },
         };
         commands::record_signals(&self.writer, account(), vec![sighting], allowance)

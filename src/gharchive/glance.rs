@@ -1,20 +1,32 @@
-//! An archive line read only as far as it takes to know whether anybody asked for it. Used by the scan, which parses
-//! the few lines that somebody did ask for as a whole.
+//! An archive line read only as far as it takes to know who did what, when and where. Used by the scan, which parses as a
+//! whole only the few lines that a glance tells nothing of.
 //!
 //! The lines of an archive are compact JSON whose keys stand in the order in which GitHub writes them. Whatever looks
 //! otherwise is left to the parser: a glance answers `None` then, and never guesses.
 
 use std::borrow::Cow;
 use std::ops::ControlFlow::{self, Break, Continue};
+use std::sync::LazyLock;
 
-use memchr::memchr;
-use serde::de::IgnoredAny;
+use memchr::memmem::Finder;
+use memchr::{memchr, memchr2_iter};
 
-use crate::github::activity::EventKind;
-use crate::github::wire::{Event, Item, Payload, Repo, Text, User};
+use crate::github::activity::{EventKind, Reading, Seen, Skip};
+use crate::github::wire::{Item, Text, User};
 
 /// How many words of eight bytes are searched without setting out for a longer search.
 const SHORT: usize = 2;
+
+/// Keys of objects. In a text their quotation marks would be escaped, so they are found as keys only. GitHub writes them in no
+/// object that is a part of an issue.
+static COMMENT: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","comment":{"#));
+static PULL_REQUEST: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","pull_request":{"#));
+/// What stands behind the addresses of an author and of an actor.
+static TYPE: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#","type":""#));
+static REPO: LazyLock<Finder<'static>> = LazyLock::new(|| Finder::new(r#"},"repo":{"#));
+
+/// An account's addresses take fewer bytes.
+const ADDRESSES: usize = 4096;
 
 /// Whether the rest of an object is of interest; `None` if its JSON is not of the usual form.
 type Walked = Option<ControlFlow<()>>;
@@ -22,52 +34,99 @@ type Walked = Option<ControlFlow<()>>;
 /// A value that may be null; `None` outside if its JSON is not of the usual form.
 type Nullable<T> = Option<Option<T>>;
 
-/// The line's event with what tells its act, its author and its text, and without what stands behind that.
+/// What there is to see in a line.
 #[derive(Debug)]
+#[expect(clippy::large_enum_variant, reason = "looked at where it is made, and kept nowhere")]
 pub enum Glance<'a> {
     /// An event of a kind that is not read; four lines of five.
     NotUsed,
     /// One that is.
-    Event(Box<Event<'a>>),
+    Event(Outline<'a>),
+}
+
+/// What tells an event's act, its author and its text, without what stands behind that.
+#[derive(Debug)]
+pub struct Outline<'a> {
+    /// What kind of event it is.
+    pub kind: EventKind,
+    action: Option<Text<'a>>,
+    repo: Option<Text<'a>>,
+    actor: Option<User<'a>>,
+    item: Option<Item<'a>>,
+    on_pull_request: bool,
+    at: Option<Text<'a>>,
+}
+
+impl Outline<'_> {
+    /// The act, if it is one. Its time may be missing.
+    pub fn read(&self) -> Result<Seen<'_>, Skip> {
+        Reading {
+            kind: self.kind,
+            action: self.action.as_ref().map(Text::as_str),
+            item: self.item.as_ref(),
+            on_pull_request: self.on_pull_request,
+            actor: self.actor.as_ref(),
+            repo: self.repo.as_ref(),
+            at: self.at.as_ref(),
+        }
+        .read()
+    }
 }
 
 /// What there is to see in a line. `None` if it must be parsed to know.
 pub fn glance(line: &[u8]) -> Option<Glance<'_>> {
     let mut walk = Walk { rest: line };
-    let mut name = None;
-    let _ = walk.members(|walk, key| match key {
-        b"type" => {
-            name = walk.text()?;
-            Some(Break(()))
-        }
-        b"id" => walk.pass(),
-        _ => None,
-    })?;
-    let name = name?;
-    let Some(kind) = EventKind::of_event(name.as_str()) else {
+    walk.eat(br#"{"id":"#)?;
+    walk.string()?;
+    walk.eat(br#","type":"#)?;
+    let kind = EventKind::of_event(walk.string()?);
+    // Nothing else stands behind a kind that was not cut off.
+    walk.eat(b",")?;
+    let Some(kind) = kind else {
         return Some(Glance::NotUsed);
     };
-    let mut event = Box::new(Event::default());
-    event.kind = name;
-    walk.eat(b',')?;
-    let walked = walk.more_members(|walk, key| match key {
-        // Texts have an author of their own.
-        b"actor" if kind == EventKind::Star => {
-            event.actor = walk.user()?;
+    let mut outline = Outline {
+        kind,
+        action: None,
+        repo: None,
+        actor: None,
+        item: None,
+        on_pull_request: false,
+        at: None,
+    };
+    let is_star = kind == EventKind::Star;
+    let mut is_done = false;
+    let _ = walk.more_members(|walk, key| match key {
+        b"actor" if is_star => {
+            outline.actor = walk.user(&REPO)?;
             Some(Continue(()))
         }
+        // Texts have an author of their own.
+        b"actor" => walk.pass_actor(),
         b"repo" => {
-            event.repo = Some(walk.repo()?);
+            outline.repo = walk.repo()?;
             Some(Continue(()))
         }
         b"payload" => {
-            walk.payload(kind, event.payload.insert(Payload::default()))?;
+            walk.payload(&mut outline)?;
+            is_done = true;
+            // A text has a time of its own.
+            Some(if is_star { Continue(()) } else { Break(()) })
+        }
+        b"created_at" if is_done => {
+            outline.at = walk.text()?;
             Some(Break(()))
         }
         _ => walk.pass(),
-    });
-    // Without a break the payload was missing, which is the parser's to tell.
-    walked?.is_break().then_some(Glance::Event(event))
+    })?;
+    // A missing payload is the parser's to tell.
+    is_done.then_some(Glance::Event(outline))
+}
+
+/// Whether a line is one value from its beginning to its end: neither cut off, nor run into another one.
+pub fn is_whole(line: &[u8]) -> bool {
+    let mut walk = Walk { rest: line };
+    walk.pass().is_some() && walk.rest.is_empty()
 }
 
 /// A place in a line.
@@ -76,7 +135,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn repo(&mut self) -> Option<Repo<'a>> {
+    fn repo(&mut self) -> Nullable<Text<'a>> {
         let mut name = None;
         let _ = self.members(|walk, key| match key {
             b"name" => {
@@ -85,88 +144,115 @@ impl<'a> Walk<'a> {
             }
             _ => walk.pass(),
         })?;
-        Some(Repo { name })
+        Some(name)
     }
 
-    fn payload(&mut self, kind: EventKind, payload: &mut Payload<'a>) -> Option<()> {
+    fn payload(&mut self, outline: &mut Outline<'a>) -> Option<()> {
+        let kind = outline.kind;
         let place = kind.item_key().as_bytes();
-        let mut item = None;
+        // Whether a comment is on a pull request is known from what stands in front of it.
+        let mut is_placed = kind != EventKind::IssueComment;
         let _ = self.members(|walk, key| {
-            let complete = kind != EventKind::IssueComment || payload.issue.is_some();
-            let complete = complete && payload.action.is_some();
             match key {
                 b"action" => {
-                    payload.action = walk.text()?;
-                    let is_star = kind == EventKind::Star && payload.action.is_some();
-                    if is_star || !kind.brings_news(payload.action.as_ref().map(Text::as_str)) {
-                        return Some(Break(()));
-                    }
+                    outline.action = walk.text()?;
+                    let news = kind.brings_news(outline.action.as_ref().map(Text::as_str));
+                    // A star's payload is left whole, since its time stands behind.
+                    let is_over = !news && kind != EventKind::Star;
+                    return Some(if is_over { Break(()) } else { Continue(()) });
                 }
-                key if key == place => {
-                    item = None;
-                    if !walk.null()? {
-                        walk.item(item.insert(Item::default()), complete)?;
-                        if complete {
-                            return Some(Break(()));
-                        }
-                    }
+                key if key == place => {}
+                b"issue" | b"discussion" if place == b"comment" => {
+                    let leapt = match outline.action {
+                        Some(_) if outline.item.is_none() => walk.leap_to_comment(),
+                        _ => None,
+                    };
+                    is_placed = true;
+                    let Some(passed) = leapt else {
+                        outline.on_pull_request = walk.is_pull_request()?;
+                        return Some(Continue(()));
+                    };
+                    outline.on_pull_request = PULL_REQUEST.find(passed).is_some();
                 }
-                // Whether the comment is on a pull request.
-                b"issue" => payload.issue = walk.commented()?,
                 _ => return walk.pass(),
             }
-            Some(Continue(()))
+            let is_last = is_placed && outline.action.is_some();
+            outline.item = walk.item(kind, is_last)?;
+            let is_done = is_last && outline.item.is_some();
+            Some(if is_done { Break(()) } else { Continue(()) })
         })?;
-        match kind {
-            EventKind::Star => {}
-            EventKind::Issue => payload.issue = item,
-            EventKind::PullRequest => payload.pull_request = item,
-            EventKind::Review => payload.review = item,
-            EventKind::Discussion => payload.discussion = item,
-            EventKind::IssueComment
-            | EventKind::CommitComment
-            | EventKind::ReviewComment
-            | EventKind::DiscussionComment => payload.comment = item,
-        }
         Some(())
     }
 
-    /// What somebody wrote. Its time is not of interest yet. With `is_last` the place may be anywhere in it afterwards.
-    fn item(&mut self, item: &mut Item<'a>, is_last: bool) -> Option<()> {
+    /// Leaps over a value, and all that stands between, to that of the comment which follows; what it leapt over. `None`,
+    /// and still where it was, if there is no such key or more than one: of several it cannot tell which is the payload's.
+    fn leap_to_comment(&mut self) -> Option<&'a [u8]> {
+        let (passed, behind) = self.rest.split_at_checked(COMMENT.find(self.rest)?)?;
+        let value = behind.get(COMMENT.needle().len() - 1..)?;
+        if COMMENT.find(value).is_some() {
+            return None;
+        }
+        self.rest = value;
+        Some(passed)
+    }
+
+    /// What somebody wrote, if it is not null. With `is_last` the place may be anywhere in it afterwards.
+    fn item(&mut self, kind: EventKind, is_last: bool) -> Nullable<Item<'a>> {
+        if self.null()? {
+            return Some(None);
+        }
+        let is_titled = matches!(kind, EventKind::Issue | EventKind::PullRequest | EventKind::Discussion);
+        let mut item = Item::default();
         let _ = self.members(|walk, key| {
             match key {
                 b"html_url" => item.html_url = walk.text()?,
                 b"title" => item.title = walk.text()?,
                 b"body" => item.body = walk.text()?,
-                b"user" => item.user = walk.user()?,
+                b"user" => item.user = walk.user(&TYPE)?,
+                b"created_at" => item.created_at = walk.text()?,
+                b"submitted_at" => item.submitted_at = walk.text()?,
                 _ => return walk.pass(),
             }
+            let is_dated = item.created_at.is_some() || item.submitted_at.is_some();
             let enough = is_last
                 && item.html_url.is_some()
-                && item.title.is_some()
+                && (item.title.is_some() || !is_titled)
                 && item.body.is_some()
-                && item.user.is_some();
+                && item.user.is_some()
+                && is_dated;
             Some(if enough { Break(()) } else { Continue(()) })
-        })?;
-        Some(())
-    }
-
-    /// An issue of which only one thing matters.
-    fn commented(&mut self) -> Nullable<Item<'a>> {
-        if self.null()? {
-            return Some(None);
-        }
-        let mut item = Item::default();
-        let _ = self.members(|walk, key| {
-            if key == b"pull_request" && walk.peek()? != b'n' {
-                item.pull_request = Some(IgnoredAny);
-            }
-            walk.pass()
         })?;
         Some(Some(item))
     }
 
-    fn user(&mut self) -> Nullable<User<'a>> {
+    /// Passes over an issue; whether it is a pull request.
+    fn is_pull_request(&mut self) -> Option<bool> {
+        if self.null()? {
+            return Some(false);
+        }
+        let mut found = false;
+        let _ = self.members(|walk, key| {
+            if key == b"pull_request" {
+                found = walk.peek()? != b'n';
+            }
+            walk.pass()
+        })?;
+        Some(found)
+    }
+
+    fn pass_actor(&mut self) -> Walked {
+        let from = self.rest;
+        self.eat(b"{")?;
+        if self.leap(&REPO).is_none() {
+            self.rest = from;
+            return self.pass();
+        }
+        self.eat(b"}")?;
+        Some(Continue(()))
+    }
+
+    /// An account. Its addresses reach up to `behind`, unless it is of another form.
+    fn user(&mut self, behind: &Finder<'_>) -> Nullable<User<'a>> {
         if self.null()? {
             return Some(None);
         }
@@ -178,16 +264,36 @@ impl<'a> Walk<'a> {
                 b"type" => user.kind = walk.text()?,
                 _ => return walk.pass(),
             }
+            if user.id.is_some() && user.login.is_some() && user.kind.is_none() {
+                walk.leap(behind);
+            }
             Some(Continue(()))
         })?;
         Some(Some(user))
     }
 
+    /// Leaps over addresses to what stands behind them. `None`, and still where it was, if that is not near, or if an object
+    /// might begin or end on the way: then it might belong to another one. Braces are a part of some addresses.
+    fn leap(&mut self, behind: &Finder<'_>) -> Option<()> {
+        let near = self.rest.get(..ADDRESSES).unwrap_or(self.rest);
+        let at = behind.find(near)?;
+        let mut braces = memchr2_iter(b'{', b'}', near.get(..at)?);
+        let is_outer = braces.any(|place| match near.get(place) {
+            Some(b'{') => place == 0 || matches!(near.get(place - 1), Some(b':' | b',' | b'[')),
+            _ => matches!(near.get(place + 1), Some(b',' | b'}' | b']')),
+        });
+        if is_outer {
+            return None;
+        }
+        self.rest = self.rest.get(at..)?;
+        Some(())
+    }
+
     /// Goes through an object, up to its end or until `member` breaks; that gets each key, with the place at its value.
     fn members(&mut self, member: impl FnMut(&mut Self, &'a [u8]) -> Walked) -> Walked {
-        self.eat(b'{')?;
+        self.eat(b"{")?;
         if self.peek()? == b'}' {
-            self.eat(b'}')?;
+            self.eat(b"}")?;
             return Some(Continue(()));
         }
         self.more_members(member)
@@ -197,9 +303,10 @@ impl<'a> Walk<'a> {
     fn more_members(&mut self, mut member: impl FnMut(&mut Self, &'a [u8]) -> Walked) -> Walked {
         loop {
             let key = self.string()?;
-            self.eat(b':')?;
+            self.eat(b":")?;
             if member(self, key)?.is_break() {
-                return Some(Break(()));
+                // A string that was cut off ends at the first mark of the next line, with something else behind.
+                return matches!(self.peek()?, b',' | b'}').then_some(Break(()));
             }
             let (next, rest) = self.rest.split_first()?;
             self.rest = rest;
@@ -262,6 +369,8 @@ impl<'a> Walk<'a> {
         let raw = self.string()?;
         let text = if memchr(b'\\', raw).is_none() {
             Cow::Borrowed(std::str::from_utf8(raw).ok()?)
+        } else if let Some(text) = unescaped(raw) {
+            Cow::Owned(String::from_utf8(text).ok()?)
         } else {
             Cow::Owned(serde_json::from_slice(from.get(..raw.len() + 2)?).ok()?)
         };
@@ -289,14 +398,36 @@ impl<'a> Walk<'a> {
         text.get(..end)
     }
 
-    fn eat(&mut self, byte: u8) -> Option<()> {
-        self.rest = self.rest.strip_prefix(&[byte])?;
+    fn eat(&mut self, bytes: &[u8]) -> Option<()> {
+        self.rest = self.rest.strip_prefix(bytes)?;
         Some(())
     }
 
     fn peek(&self) -> Option<u8> {
         self.rest.first().copied()
     }
+}
+
+/// What a string means, if it holds no escapes but those of one letter.
+fn unescaped(raw: &[u8]) -> Option<Vec<u8>> {
+    let mut text = Vec::with_capacity(raw.len());
+    let mut rest = raw;
+    while let Some(at) = memchr(b'\\', rest) {
+        let (plain, escape) = rest.split_at_checked(at)?;
+        text.extend_from_slice(plain);
+        text.push(match escape.get(1)? {
+            b'n' => b'\n',
+            b'r' => b'\r',
+            b't' => b'\t',
+            b'b' => 8,
+            b'f' => 12,
+            itself @ (b'"' | b'\\' | b'/') => *itself,
+            _ => return None,
+        });
+        rest = escape.get(2..)?;
+    }
+    text.extend_from_slice(rest);
+    Some(text)
 }
 
 /// Where the next quotation mark is.

@@ -1,7 +1,10 @@
 //! A glance tells what the parser tells, or nothing.
 
+use domain::Collector;
+
 use super::*;
-use crate::github::activity;
+use crate::github::activity::of_event;
+use crate::github::wire::Event;
 
 fn line(kind: &str, payload: &str) -> String {
     format!(
@@ -13,33 +16,41 @@ const USER: &str = r#"{"login":"bob-example","id":12,"plan":{"seats":[1,-2.5e3,{
 
 fn item(extra: &str) -> String {
     format!(
-        r#"{{"url":"https://api.github.com/{{/x}}","html_url":"https://github.com/acme/sdk/x/1","user":{USER}{extra},"links":{{"self":{{"href":"\\"}}}}}}"#
+        r#"{{"url":"https://api.github.com/{{/x}}","html_url":"https://github.com/acme/sdk/x/1","user":{USER}{extra},"created_at":"2026-02-28T09:00:00Z","links":{{"self":{{"href":"\\"}}}}}}"#
     )
 }
 
-/// What both ways tell of a line: act, repository, author.
+/// What both ways tell of a line.
 fn told(line: &str) -> (Option<String>, String) {
-    let tell = |event: &Event<'_>| match activity::of_event(event) {
-        Ok(seen) => format!(
-            "{:?} {} {} {} {:?}",
-            seen.act, seen.repo, seen.user_id, seen.login, seen.kind
-        ),
+    let tell = |read: Result<Seen<'_>, Skip>| match read {
+        Ok(seen) => format!("{:?} {:?}", seen, seen.to_activity(Collector::Archive).unwrap()),
         Err(skip) => format!("{skip:?}"),
     };
     let parsed: Event<'_> = serde_json::from_str(line).unwrap();
     let glanced = glance(line.as_bytes()).map(|glance| match glance {
         Glance::NotUsed => "NotUsed".to_owned(),
-        Glance::Event(event) => tell(&event),
+        Glance::Event(outline) => tell(outline.read()),
     });
-    (glanced, tell(&parsed))
+    (glanced, tell(of_event(&parsed)))
 }
 
 #[test]
 fn a_glance_tells_what_the_parser_tells_of_every_kind() {
     let titled = item(r#","title":"Slow \"docker\"\n","body":"café \ud83d\ude00 \\""#);
-    let comment = item(r#","body":"looks\tgood""#);
+    let comment = item(r#","body":"\tlooks\r\ngood\/\b\f\\\"","reactions":{"+1":2}"#);
     let empty = item(r#","title":null,"body":null"#);
     let gone = titled.replace(USER, "null");
+    let addressed = titled.replace(
+        USER,
+        r#"{"login":"bob-example","id":12,"following_url":"f{/other}{/more}","gists_url":"g{/id}","type":"Bot","site_admin":false}"#,
+    );
+    let untyped = titled.replace(
+        USER,
+        r#"{"login":"bob-example","id":12},"app":{"name":"a","type":"Bot"}"#,
+    );
+    // A key in a text, and one in a smaller object.
+    let quoting = r#"{"title":",\"comment\":{\"body\":\"no\"}","pull_request":null}"#;
+    let nesting = format!(r#"{{"pinned":{{"by":1,"comment":{titled}}},"pull_request":{{"url":"x"}}}}"#);
     let on_pull = r#"{"title":"a","pull_request":{"url":"x"},"labels":[{"name":"}"}]}"#;
     let cases = [
         ("WatchEvent", r#"{"action":"started"}"#.to_owned()),
@@ -50,6 +61,8 @@ fn a_glance_tells_what_the_parser_tells_of_every_kind() {
         ("IssuesEvent", format!(r#"{{"action":"closed","issue":{titled}}}"#)),
         ("IssuesEvent", format!(r#"{{"issue":{titled},"action":"closed"}}"#)),
         ("IssuesEvent", format!(r#"{{"action":"opened","issue":{gone}}}"#)),
+        ("IssuesEvent", format!(r#"{{"action":"opened","issue":{addressed}}}"#)),
+        ("IssuesEvent", format!(r#"{{"action":"opened","issue":{untyped}}}"#)),
         (
             "IssueCommentEvent",
             format!(r#"{{"action":"created","issue":{{"pull_request":null}},"comment":{comment}}}"#),
@@ -57,6 +70,22 @@ fn a_glance_tells_what_the_parser_tells_of_every_kind() {
         (
             "IssueCommentEvent",
             format!(r#"{{"action":"created","issue":{on_pull},"comment":{comment}}}"#),
+        ),
+        (
+            "IssueCommentEvent",
+            format!(r#"{{"action":"created","issue":{quoting},"comment":{comment}}}"#),
+        ),
+        (
+            "IssueCommentEvent",
+            format!(r#"{{"action":"created","issue":{nesting},"comment":{comment}}}"#),
+        ),
+        (
+            "IssueCommentEvent",
+            format!(r#"{{"issue":{on_pull},"action":"created","comment":{comment}}}"#),
+        ),
+        (
+            "IssueCommentEvent",
+            format!(r#"{{"action":"created","issue":{on_pull},"changes":[{{}}],"comment":{comment}}}"#),
         ),
         (
             "IssueCommentEvent",
@@ -94,7 +123,33 @@ fn a_glance_tells_what_the_parser_tells_of_every_kind() {
         assert_eq!(glanced.as_deref(), Some(parsed.as_str()), "{kind} {payload}");
         acts += usize::from(parsed.contains("acme/sdk"));
     }
-    assert_eq!(acts, 12, "most of the cases are acts");
+    assert_eq!(acts, 18, "most of the cases are acts");
+}
+
+#[test]
+fn an_actor_of_another_form_is_passed_over_all_the_same() {
+    let issue = format!(
+        r#"{{"action":"opened","issue":{}}}"#,
+        item(r#","title":"t","body":"b""#)
+    );
+    let usual = r#"{"id":11,"login":"ada-example","url":"https://api.github.com/users/ada-example"}"#;
+    for actor in [
+        usual,
+        r#"{"id":11,"login":"ada-example","url":"https://api.github.com/users{/user}{/x}","avatar_url":"a?"}"#,
+        r#"{"id":11,"login":"ada-example","team":{"x":{"y":[{}]},"repo":{"name":"acme/other"}},"url":"a"}"#,
+        r#"{"id":11,"login":"ada-example","teams":[{"x":1},{"x":{},"repo":{"name":"acme/other"}}]}"#,
+    ] {
+        for (kind, payload) in [
+            ("WatchEvent", r#"{"action":"started"}"#),
+            ("IssuesEvent", issue.as_str()),
+        ] {
+            let line = line(kind, payload);
+            assert!(line.contains(usual));
+            let (glanced, parsed) = told(&line.replace(usual, actor));
+            assert!(parsed.contains("acme/sdk"), "{parsed}");
+            assert_eq!(glanced.as_deref(), Some(parsed.as_str()), "{kind} {actor}");
+        }
+    }
 }
 
 #[test]
@@ -131,7 +186,7 @@ fn no_place_at_which_a_line_is_cut_off_brings_a_glance_down() {
         let cut = whole.get(..end).unwrap();
         match glance(cut.as_bytes()) {
             None => {}
-            Some(Glance::Event(event)) => assert_eq!(activity::of_event(&event).unwrap().user_id, 12, "{cut}"),
+            Some(Glance::Event(outline)) => assert_eq!(outline.read().unwrap().user_id, 12, "{cut}"),
             Some(Glance::NotUsed) => panic!("{cut}"),
         }
     }

@@ -1,4 +1,5 @@
-//! The scan of an archive file: glances at each line, parses and copies only what somebody asked for. Used by the backfill and its benchmark.
+//! The scan of an archive file: glances at each line, parses what that leaves open, and copies only what somebody asked for.
+//! Used by the backfill and its benchmark.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read};
@@ -6,7 +7,7 @@ use std::ops::ControlFlow;
 
 use domain::Collector;
 
-use super::glance::{Glance, glance};
+use super::glance::{Glance, Outline, glance, is_whole};
 use super::lines::{Line, Lines};
 use crate::github::activity::{self, EventKind, Seen, Skip};
 use crate::github::wire::Event;
@@ -129,17 +130,17 @@ where
     }
 
     fn line(&mut self, line: &[u8]) -> Result<(), String> {
-        // What a glance passes over is not parsed, so a line that was cut off is known by its end alone.
+        // What a glance is enough for is not parsed, so a line that was cut off is known by its end alone.
         if !line.ends_with(b"}") {
             return Err("it is no JSON object, or was cut off".to_owned());
         }
         match glance(line) {
             Some(Glance::NotUsed) => return Ok(()),
-            Some(Glance::Event(event)) if self.pass_over(&event) => return Ok(()),
+            Some(Glance::Event(outline)) if self.take(line, &outline) => return Ok(()),
             _ => {}
         }
         let event: Event<'_> = serde_json::from_slice(line).map_err(|error| place(&error))?;
-        self.count(&event);
+        self.count(EventKind::of_event(event.kind.as_str()));
         match activity::of_event(&event) {
             Ok(seen) if self.is_wanted(&seen) => {
                 self.tally.activities += 1;
@@ -153,15 +154,23 @@ where
         Ok(())
     }
 
-    /// Counts an event that a glance was enough for. False: it must be read as a whole.
-    fn pass_over(&mut self, event: &Event<'_>) -> bool {
-        match activity::of_event(event) {
-            Ok(seen) if self.is_wanted(&seen) => return false,
+    /// Takes an event that a glance was enough for. False: its line must be read as a whole.
+    fn take(&mut self, line: &[u8], outline: &Outline<'_>) -> bool {
+        match outline.read() {
+            Ok(seen) if self.is_wanted(&seen) => {
+                // What the glance saw of a broken line may belong to two events.
+                let activity = seen.to_activity(Collector::Archive).filter(|_| is_whole(line));
+                let Some(activity) = activity else {
+                    return false;
+                };
+                self.tally.activities += 1;
+                self.activities.push(activity);
+            }
             Ok(seen) => self.unwanted(&seen),
             Err(Skip::Incomplete(_)) => return false,
             Err(skip) => self.skipped(skip),
         }
-        self.count(event);
+        self.count(Some(outline.kind));
         true
     }
 
@@ -186,8 +195,7 @@ where
         }
     }
 
-    fn count(&mut self, event: &Event<'_>) {
-        let kind = EventKind::of_event(event.kind.as_str());
+    fn count(&mut self, kind: Option<EventKind>) {
         if let Some(count) = kind.and_then(|kind| self.counts.get_mut(kind as usize)) {
             *count += 1;
         }
@@ -225,136 +233,5 @@ fn place(error: &serde_json::Error) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn star(login: &str) -> String {
-        format!(
-            r#"{{"id":"1","type":"WatchEvent","actor":{{"id":5,"login":"{login}"}},"repo":{{"name":"acme/sdk"}},"payload":{{"action":"started"}},"created_at":"2026-03-01T10:00:00Z"}}"#
-        )
-    }
-
-    fn scanned(text: &str, keep: bool) -> (Vec<Activity>, Tally) {
-        let mut found = (Vec::new(), Tally::default());
-        scan(
-            text.as_bytes(),
-            |_| keep,
-            |batch| {
-                found.0.extend(batch.activities);
-                found.1 = batch.tally;
-                ControlFlow::Continue(())
-            },
-        )
-        .unwrap();
-        found
-    }
-
-    #[test]
-    fn every_line_is_counted_once_under_what_became_of_it() {
-        let text = [
-            star("ada-example"),
-            star("helper[bot]"),
-            r#"{"id":"2","type":"PushEvent","actor":{}}"#.to_owned(),
-            String::new(),
-            r#"{"id":"3","type":"PullRequestEvent","actor":{"id":1,"login":"bob-example"},"repo":{"name":"acme/sdk"},"payload":{"action":"opened","pull_request":{"id":1}}}"#.to_owned(),
-        ]
-        .join("\n");
-        let (activities, tally) = scanned(&text, true);
-        assert_eq!(activities.len(), 1);
-        assert_eq!(
-            (
-                tally.lines,
-                tally.activities,
-                tally.bots,
-                tally.without_text,
-                tally.broken
-            ),
-            (4, 2, 1, 1, 0)
-        );
-        assert_eq!(
-            tally.events,
-            BTreeMap::from([("WatchEvent", 2), ("PullRequestEvent", 1)])
-        );
-        assert_eq!(
-            tally.bytes,
-            text.len() as u64 + 1 - 1,
-            "all bytes but the empty line's, and an end for the last"
-        );
-    }
-
-    #[test]
-    fn broken_lines_are_passed_over_and_told_of_by_their_number() {
-        let cut = star("ada-example");
-        let text = format!(
-            "{}\nnot json\n\n{}\n{{\"type\":\"WatchEvent\",\"payload\":{{\"action\":\"started\"}}}}\n{{]}}\n{}",
-            star("ada-example"),
-            &cut[..cut.len() / 2],
-            star("bob-example")
-        );
-        let (activities, tally) = scanned(&text, true);
-        assert_eq!(activities.len(), 2);
-        assert_eq!(tally.broken, 4);
-        let numbers: Vec<u64> = tally.broken_lines.iter().map(|(number, _)| *number).collect();
-        assert_eq!(numbers, [2, 4, 5, 6]);
-    }
-
-    #[test]
-    fn the_reason_of_a_broken_line_quotes_nothing_of_it() {
-        let text = [
-            r#"{"type":"WatchEvent","actor":"ada-example"}"#,
-            r#"{"type":"WatchEvent","actor":{"id":"ada-example"}}"#,
-            r#"{"type":"WatchEvent",ada-example}"#,
-            r#"{"type":"WatchEvent","created_at":"ada-example","actor":{"id":5,"login":"a"},"repo":{"name":"a/b"},"payload":{"action":"started"}}"#,
-        ];
-        let (_, tally) = scanned(&text.join("\n"), true);
-        let expected = [
-            (1, "a value is of another kind than GitHub's, column 42"),
-            (2, "a value is of another kind than GitHub's, column 48"),
-            (3, "it is no JSON, column 22"),
-            (4, "its time is none"),
-        ];
-        assert_eq!(
-            tally.broken_lines,
-            expected.map(|(number, reason)| (number, reason.to_owned()))
-        );
-    }
-
-    #[test]
-    fn a_line_with_its_keys_in_another_order_is_read_all_the_same() {
-        let line = r#"{"actor":{"type":"User","id":5,"login":"ada-example"},"payload":{"action":"started"},"repo":{"name":"acme/sdk"},"created_at":"2026-03-01T10:00:00Z", "type" : "WatchEvent"}"#;
-        assert_eq!(scanned(line, true).0.len(), 1);
-    }
-
-    #[test]
-    fn what_nobody_asked_for_is_counted_and_not_kept() {
-        let (activities, tally) = scanned(&star("ada-example"), false);
-        assert_eq!((activities.len(), tally.unmatched), (0, 1));
-    }
-
-    #[test]
-    fn batches_stay_small_and_the_receiver_can_break_off() {
-        let text = vec![star("ada-example"); 1_200].join("\n");
-        let mut sizes = Vec::new();
-        scan(
-            text.as_bytes(),
-            |_| true,
-            |batch| {
-                sizes.push(batch.activities.len());
-                ControlFlow::Continue(())
-            },
-        )
-        .unwrap();
-        assert_eq!(sizes, [500, 500, 200]);
-        let mut batches = 0;
-        scan(
-            text.as_bytes(),
-            |_| true,
-            |_| {
-                batches += 1;
-                ControlFlow::Break(())
-            },
-        )
-        .unwrap();
-        assert_eq!(batches, 1);
-    }
-}
+#[path = "scan_tests.rs"]
+mod tests;

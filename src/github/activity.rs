@@ -61,8 +61,9 @@ impl EventKind {
     }
 
     /// The kind of a timeline event.
-    pub fn of_event(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.event_name() == name)
+    pub fn of_event(name: impl AsRef<[u8]>) -> Option<Self> {
+        let name = name.as_ref();
+        Self::ALL.into_iter().find(|kind| kind.event_name().as_bytes() == name)
     }
 
     /// The kind of a webhook delivery, by its `X-GitHub-Event`.
@@ -217,13 +218,11 @@ impl Seen<'_> {
 pub fn of_event<'a>(event: &'a Event<'_>) -> Result<Seen<'a>, Skip> {
     let kind = EventKind::of_event(event.kind.as_str()).ok_or(Skip::NotUsed)?;
     let payload = event.payload.as_ref().ok_or(Skip::Incomplete("payload"))?;
-    let repo = event.repo.as_ref().and_then(|repo| repo.name.as_ref());
     Reading {
-        kind,
-        payload,
         actor: event.actor.as_ref(),
-        repo,
+        repo: event.repo.as_ref().and_then(|repo| repo.name.as_ref()),
         at: event.created_at.as_ref(),
+        ..Reading::of_payload(kind, payload)
     }
     .read()
 }
@@ -243,18 +242,14 @@ pub fn of_delivery<'a>(
     payload: &'a Payload<'_>,
     received_at: &'a str,
 ) -> Result<Seen<'a>, Skip> {
-    let repo = delivery
-        .repository
-        .as_ref()
-        .and_then(|repository| repository.full_name.as_ref());
+    let repository = delivery.repository.as_ref();
     let reading = Reading {
-        kind,
-        payload,
         actor: delivery.sender.as_ref(),
-        repo,
+        repo: repository.and_then(|repository| repository.full_name.as_ref()),
         at: delivery.starred_at.as_ref(),
+        ..Reading::of_payload(kind, payload)
     };
-    let mut seen = if kind.takes_a_star_back(payload.action.as_ref().map(Text::as_str)) {
+    let mut seen = if kind.takes_a_star_back(reading.action) {
         reading.star(SeenAct::Unstarred)?
     } else {
         reading.read()?
@@ -265,20 +260,53 @@ pub fn of_delivery<'a>(
     Ok(seen)
 }
 
-/// What both shapes have in common.
-struct Reading<'a, 'j> {
-    kind: EventKind,
-    payload: &'a Payload<'j>,
-    actor: Option<&'a User<'j>>,
-    repo: Option<&'a Text<'j>>,
-    at: Option<&'a Text<'j>>,
+/// What all shapes have in common.
+pub struct Reading<'a, 'j> {
+    /// What kind of event it is.
+    pub kind: EventKind,
+    /// What was done, in GitHub's word.
+    pub action: Option<&'a str>,
+    /// What was written, if anything.
+    pub item: Option<&'a Item<'j>>,
+    /// Whether the issue that was commented on is a pull request.
+    pub on_pull_request: bool,
+    /// Who did it.
+    pub actor: Option<&'a User<'j>>,
+    /// Where: `owner/name`.
+    pub repo: Option<&'a Text<'j>>,
+    /// When, unless the item knows better.
+    pub at: Option<&'a Text<'j>>,
 }
 
-impl<'a> Reading<'a, '_> {
-    fn read(self) -> Result<Seen<'a>, Skip> {
-        let action = self.payload.action.as_ref().map(Text::as_str);
+impl<'a, 'j> Reading<'a, 'j> {
+    fn of_payload(kind: EventKind, payload: &'a Payload<'j>) -> Self {
+        let item = match kind {
+            EventKind::Star => &None,
+            EventKind::Issue => &payload.issue,
+            EventKind::PullRequest => &payload.pull_request,
+            EventKind::Review => &payload.review,
+            EventKind::Discussion => &payload.discussion,
+            EventKind::IssueComment
+            | EventKind::CommitComment
+            | EventKind::ReviewComment
+            | EventKind::DiscussionComment => &payload.comment,
+        };
+        let issue = payload.issue.as_ref();
+        Self {
+            kind,
+            action: payload.action.as_ref().map(Text::as_str),
+            item: item.as_ref(),
+            on_pull_request: issue.is_some_and(|issue| issue.pull_request.is_some()),
+            actor: None,
+            repo: None,
+            at: None,
+        }
+    }
+
+    /// The act, if it is one.
+    pub fn read(self) -> Result<Seen<'a>, Skip> {
         match self.kind {
-            kind if !kind.brings_news(action) => Err(Skip::NotUsed),
+            kind if !kind.brings_news(self.action) => Err(Skip::NotUsed),
             EventKind::Star => self.star(SeenAct::Starred),
             _ => self.wrote(),
         }
@@ -290,21 +318,15 @@ impl<'a> Reading<'a, '_> {
     }
 
     fn wrote(self) -> Result<Seen<'a>, Skip> {
-        let payload = self.payload;
-        let is_pull_request = payload.issue.as_ref().is_some_and(|issue| issue.pull_request.is_some());
-        let (target, item) = match self.kind {
-            EventKind::Issue => (ScanTarget::Issues, &payload.issue),
-            EventKind::IssueComment if is_pull_request => (ScanTarget::Prs, &payload.comment),
-            EventKind::IssueComment => (ScanTarget::Issues, &payload.comment),
-            EventKind::PullRequest => (ScanTarget::Prs, &payload.pull_request),
-            EventKind::Review => (ScanTarget::Prs, &payload.review),
-            EventKind::ReviewComment => (ScanTarget::Prs, &payload.comment),
-            EventKind::Discussion => (ScanTarget::Discussions, &payload.discussion),
-            EventKind::DiscussionComment => (ScanTarget::Discussions, &payload.comment),
-            EventKind::CommitComment => (ScanTarget::Code, &payload.comment),
+        let target = match self.kind {
             EventKind::Star => return Err(Skip::NotUsed),
+            EventKind::IssueComment if self.on_pull_request => ScanTarget::Prs,
+            EventKind::Issue | EventKind::IssueComment => ScanTarget::Issues,
+            EventKind::PullRequest | EventKind::Review | EventKind::ReviewComment => ScanTarget::Prs,
+            EventKind::Discussion | EventKind::DiscussionComment => ScanTarget::Discussions,
+            EventKind::CommitComment => ScanTarget::Code,
         };
-        let item = item.as_ref().ok_or(Skip::Incomplete("item"))?;
+        let item = self.item.ok_or(Skip::Incomplete("item"))?;
         let (title, body) = (or_empty(item.title.as_ref()), or_empty(item.body.as_ref()));
         if title.is_empty() && body.is_empty() {
             return Err(Skip::WithoutText);

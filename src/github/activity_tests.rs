@@ -22,7 +22,7 @@ fn item(extra: &str) -> String {
 fn text_of(activity: &Activity) -> (ScanTarget, &str) {
     match &activity.act {
         Act::Wrote { target, text, .. } => (*target, text),
-        Act::Starred | Act::Unstarred => panic!("a star has no text"),
+        Act::Starred | Act::Unstarred | Act::Holds { .. } => panic!("nothing was written"),
     }
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::{Mutex, MutexGuard};
 use tracing::{Instrument as _, info_span};
 use url::Url;
 
+use super::app::{Carried, Installation};
 use super::ledger::{Ledger, Resource};
 use super::rate_budget::{Budget, Verdict, poll_interval};
 use crate::clock::Clock;
@@ -107,11 +108,34 @@ impl Raw<'_> {
     }
 }
 
-/// Access to one GitHub with one token, or none.
+/// What requests carry.
+pub enum Authorization {
+    /// Nothing.
+    None,
+    /// A token.
+    Token(HeaderValue),
+    /// The tokens of an installation of a GitHub App.
+    Installation(Box<Installation>),
+}
+
+impl Authorization {
+    /// A token.
+    ///
+    /// # Errors
+    /// If it cannot stand in a header.
+    pub fn token(token: &str) -> anyhow::Result<Self> {
+        let value = HeaderValue::try_from(format!("Bearer {token}"));
+        let mut value = value.context("the GitHub token holds characters that no token has")?;
+        value.set_sensitive(true);
+        Ok(Self::Token(value))
+    }
+}
+
+/// Access to one GitHub with the tokens of one owner, or none.
 pub struct Client {
     http: reqwest::Client,
     base: Url,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
     turn: Mutex<()>,
     ledger: StdMutex<Ledger>,
     clock: Arc<dyn Clock>,
@@ -121,15 +145,8 @@ impl Client {
     /// A client of the API at `base`, such as `https://api.github.com`.
     ///
     /// # Errors
-    /// If the token cannot stand in a header or TLS cannot be set up.
-    pub fn new(base: Url, token: Option<&str>, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
-        let authorization = token.map(|token| HeaderValue::try_from(format!("Bearer {token}")));
-        let mut authorization = authorization
-            .transpose()
-            .context("the GitHub token holds characters that no token has")?;
-        if let Some(value) = &mut authorization {
-            value.set_sensitive(true);
-        }
+    /// If TLS cannot be set up.
+    pub fn new(base: Url, authorization: Authorization, clock: Arc<dyn Clock>) -> anyhow::Result<Self> {
         let http = reqwest::Client::builder()
             .tls_backend_preconfigured(tls::client_config()?)
             .user_agent(concat!("gitleads/", env!("CARGO_PKG_VERSION")))
@@ -150,7 +167,7 @@ impl Client {
 
     /// Whether requests carry a token.
     pub const fn has_token(&self) -> bool {
-        self.authorization.is_some()
+        !matches!(self.authorization, Authorization::None)
     }
 
     /// What is known of the budgets.
@@ -201,9 +218,13 @@ impl Client {
             if let Some(until) = self.ledger().blocked(resource, self.clock.now()) {
                 return Err(NotAsked::Limited(until));
             }
-            let failed = |error: reqwest::Error| NotAsked::Failed(error.without_url().to_string());
-            let response = self.send(url.clone(), &request).await.map_err(failed)?;
+            let authorization = self.carried().await.map_err(NotAsked::Failed)?;
+            let response = self.send(url.clone(), &request, authorization).await.map_err(unsent)?;
             let (status, headers) = (response.status(), response.headers().clone());
+            if let (StatusCode::UNAUTHORIZED, Authorization::Installation(installation)) = (status, &self.authorization)
+            {
+                installation.revoked();
+            }
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 let body = body(response).await.map_err(NotAsked::Failed)?;
                 return Ok(Raw {
@@ -232,7 +253,48 @@ impl Client {
         Err(NotAsked::Failed("redirected in a circle".to_owned()))
     }
 
-    async fn send(&self, url: Url, request: &Request<'_>) -> reqwest::Result<reqwest::Response> {
+    /// What the next request carries; a token of an installation is asked for if there is none that is good for a while.
+    async fn carried(&self) -> Result<Option<HeaderValue>, String> {
+        let installation = match &self.authorization {
+            Authorization::None => return Ok(None),
+            Authorization::Token(token) => return Ok(Some(token.clone())),
+            Authorization::Installation(installation) => installation,
+        };
+        if let Carried::Ask = installation.carried(self.clock.now())
+            && let Err(reason) = self.ask_for_token(installation).await
+        {
+            installation.refused(&reason, self.clock.now());
+        }
+        match installation.carried(self.clock.now()) {
+            Carried::Token(token) => Ok(Some(token)),
+            Carried::None(reason) => Err(format!("no token of the installation: {reason}")),
+            // One that ends at once.
+            Carried::Ask => Err("no token of the installation: it is over already".to_owned()),
+        }
+    }
+
+    async fn ask_for_token(&self, installation: &Installation) -> Result<(), String> {
+        let proof = installation.proof(self.clock.now());
+        let proof = proof.map_err(|error| format!("{error:#}"))?;
+        let url: Url = self
+            .address(&installation.path())
+            .parse()
+            .map_err(|error| format!("no address: {error}"))?;
+        let asked = self.http.post(url).header(AUTHORIZATION, proof).send().await;
+        let answer = asked.map_err(|error| error.without_url().to_string())?;
+        counter!(metrics::GITHUB_REQUESTS, "answer" => class(answer.status())).increment(1);
+        if answer.status() != StatusCode::CREATED {
+            return Err(format!("answered {}", answer.status().as_u16()));
+        }
+        installation.given(&body(answer).await?)
+    }
+
+    async fn send(
+        &self,
+        url: Url,
+        request: &Request<'_>,
+        authorization: Option<HeaderValue>,
+    ) -> reqwest::Result<reqwest::Response> {
         let mut sent = match request {
             Request::Path { etag, accept, .. } => {
                 let mut sent = self.http.get(url);
@@ -250,8 +312,8 @@ impl Client {
                 .header(CONTENT_TYPE, "application/json")
                 .body(body.clone()),
         };
-        if let Some(authorization) = &self.authorization {
-            sent = sent.header(AUTHORIZATION, authorization.clone());
+        if let Some(authorization) = authorization {
+            sent = sent.header(AUTHORIZATION, authorization);
         }
         let span = info_span!(target: TRACE, "ask GitHub", otel.kind = "client");
         let answer = sent.send().instrument(span).await;
@@ -306,6 +368,10 @@ impl Client {
         }
         verdict
     }
+}
+
+fn unsent(error: reqwest::Error) -> NotAsked {
+    NotAsked::Failed(error.without_url().to_string())
 }
 
 /// The word for an answer's status.

@@ -64,7 +64,11 @@ async fn github(token: Option<&str>) -> (Client, Asked) {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let base = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
     tokio::spawn(async move { axum::serve(listener, app).await });
-    (Client::new(base, token, Arc::new(FixedClock)).unwrap(), asked)
+    let authorization = match token {
+        Some(token) => Authorization::token(token).unwrap(),
+        None => Authorization::None,
+    };
+    (Client::new(base, authorization, Arc::new(FixedClock)).unwrap(), asked)
 }
 
 #[tokio::test]

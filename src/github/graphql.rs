@@ -45,11 +45,22 @@ struct Fault {
     kind: Option<String>,
     #[serde(default)]
     path: Vec<Value>,
+    #[serde(default)]
+    message: String,
 }
 
 impl Fault {
     fn is(&self, kind: &str) -> bool {
         self.kind.as_deref() == Some(kind)
+    }
+
+    /// Whether it says that the token may not ask for that; the type was not always told.
+    fn is_denial(&self) -> bool {
+        self.is("INSUFFICIENT_SCOPES")
+            || self.is("FORBIDDEN")
+            || self
+                .message
+                .starts_with("Your token has not been granted the required scopes")
     }
 }
 
@@ -105,6 +116,9 @@ fn told(body: Body) -> Told {
         if is_cut {
             return Told::TooMuch;
         }
+        if body.errors.iter().any(Fault::is_denial) {
+            return Told::Denied(StatusCode::FORBIDDEN);
+        }
         let kind = body.errors.first().and_then(|fault| fault.kind.clone());
         return Told::Failed(format!("no data: {}", kind.unwrap_or_else(|| "no reason".to_owned())));
     };
@@ -138,11 +152,13 @@ mod tests {
     }
 
     #[test]
-    fn too_much_at_once_is_told_from_a_failure() {
+    fn too_much_at_once_and_a_denial_are_told_from_a_failure() {
         let too_much = json!({ "data": null, "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED" }] });
         assert!(matches!(read(too_much), Told::TooMuch));
         let cut = json!({ "data": { "r0": {}, "r1": null }, "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED", "path": ["r1"] }] });
         assert!(matches!(read(cut), Told::Data { is_cut: true, .. }));
+        let denied = json!({ "data": null, "errors": [{ "type": "INSUFFICIENT_SCOPES" }] });
+        assert!(matches!(read(denied), Told::Denied(StatusCode::FORBIDDEN)));
         let failed = json!({ "errors": [{ "message": "Something went wrong" }] });
         assert!(matches!(read(failed), Told::Failed(_)));
     }

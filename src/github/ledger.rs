@@ -119,9 +119,10 @@ impl Ledger {
         verdict
     }
 
-    /// What is known of a resource from before.
-    pub fn restore(&mut self, resource: Resource, budget: Budget) {
-        *self.budget_mut(resource) = budget;
+    /// What is known of a resource from before, or from another node.
+    pub const fn restore(&mut self, resource: Resource, budget: Budget) {
+        let known = self.budget_mut(resource);
+        *known = budget.going_on_from(*known);
     }
 }
 

@@ -62,6 +62,14 @@ impl Budget {
         }
     }
 
+    /// The same, with as many refusals in a row as are known here.
+    pub(super) const fn going_on_from(self, here: Self) -> Self {
+        Self {
+            strikes: here.strikes,
+            ..self
+        }
+    }
+
     /// Until when no request may be sent, if that is so now.
     pub fn blocked(&self, now: Timestamp) -> Option<Timestamp> {
         let used_up = self.resets_at.filter(|_| self.remaining == Some(0));

@@ -42,8 +42,6 @@ struct Issue {
     #[serde(default)]
     html_url: Option<String>,
     #[serde(default)]
-    repository_url: Option<String>,
-    #[serde(default)]
     title: Option<String>,
     #[serde(default)]
     body: Option<String>,
@@ -63,10 +61,11 @@ struct User {
     kind: Option<String>,
 }
 
-/// What is looked for: the packed phrases, in such a place, written since then.
+/// What is looked for: the packed phrases, in such a place, written since then. What is not public is nobody's signal, even
+/// where the token is shown it.
 fn terms(packed: &str, place: &str, since: Timestamp) -> String {
     let since = Timestamp::from_secs(since.secs());
-    format!("({packed}) in:title,body {place}created:>={since}")
+    format!("({packed}) in:title,body is:public {place}created:>={since}")
 }
 
 /// The path of a page of the search, from 1, the oldest items first.
@@ -104,7 +103,8 @@ pub fn read_issues(body: &[u8]) -> Result<Page, String> {
 }
 
 fn issue(item: Issue) -> Option<Activity> {
-    let (_, repo) = item.repository_url.as_deref()?.split_once("/repos/")?;
+    let url = item.html_url?;
+    let repo = repo_of(&url)?;
     let user = item.user?;
     let target = if item.pull_request.is_some() {
         ScanTarget::Prs
@@ -115,9 +115,9 @@ fn issue(item: Issue) -> Option<Activity> {
         act: Act::Wrote {
             target,
             text: text(item.title, item.body)?,
-            url: item.html_url?,
+            url,
         },
-        repo: repo.to_owned(),
+        repo,
         actor: Actor {
             id: user.id,
             kind: kind_of(&user.login, user.kind.as_deref()),
@@ -126,6 +126,13 @@ fn issue(item: Issue) -> Option<Activity> {
         occurred_at: item.created_at?,
         collector: Collector::IssueSearch,
     })
+}
+
+/// The repository of an issue's page, which is `…/owner/name/issues/7` on whichever host.
+fn repo_of(page: &str) -> Option<String> {
+    let mut parts = page.rsplit('/').skip(2);
+    let (name, owner) = (parts.next()?, parts.next()?);
+    Some(format!("{owner}/{name}"))
 }
 
 /// The title, a line break and the body, as far as there are any.
@@ -267,13 +274,13 @@ mod tests {
         let path = issues_path(r#""docker" OR "c++""#, ScanTarget::Prs, since, 2);
         assert_eq!(
             path,
-            "/search/issues?q=%28%22docker%22+OR+%22c%2B%2B%22%29+in%3Atitle%2Cbody+is%3Apr+created%3A%3E%3D2026-04-10T12%3A00%3A00Z\
+            "/search/issues?q=%28%22docker%22+OR+%22c%2B%2B%22%29+in%3Atitle%2Cbody+is%3Apublic+is%3Apr+created%3A%3E%3D2026-04-10T12%3A00%3A00Z\
              &sort=created&order=asc&per_page=100&page=2"
         );
         let variables = discussions(r#""docker""#, since, Some("mark"));
         assert_eq!(
             variables["q"],
-            r#"("docker") in:title,body created:>=2026-04-10T12:00:00Z sort:created-asc"#
+            r#"("docker") in:title,body is:public created:>=2026-04-10T12:00:00Z sort:created-asc"#
         );
         assert_eq!(variables["after"], "mark");
     }
@@ -283,7 +290,6 @@ mod tests {
         let item = |extra: Value| {
             let mut item = json!({
                 "html_url": "https://github.com/acme/sdk/issues/1",
-                "repository_url": "https://api.github.com/repos/acme/sdk",
                 "title": "Docker", "body": "is slow",
                 "user": { "id": 7, "login": "ada-example", "type": "User" },
                 "created_at": "2026-04-10T12:00:00Z",
@@ -295,7 +301,7 @@ mod tests {
             "total_count": 4, "incomplete_results": true,
             "items": [
                 item(json!({})),
-                item(json!({ "pull_request": {}, "body": null, "created_at": "2026-04-10T13:00:00Z" })),
+                item(json!({ "html_url": "https://git.example.com/acme/loom/pull/2", "pull_request": {}, "body": null, "created_at": "2026-04-10T13:00:00Z" })),
                 item(json!({ "user": null })),
                 { "html_url": 5 },
                 item(json!({ "user": { "id": 8, "login": "ci[bot]", "type": "Bot" } })),
@@ -310,6 +316,7 @@ mod tests {
         assert_eq!((issue.repo.as_str(), issue.actor.id), ("acme/sdk", 7));
         assert!(matches!(&issue.act, Act::Wrote { target: ScanTarget::Issues, text, .. } if text == "Docker\nis slow"));
         assert!(matches!(&pull.act, Act::Wrote { target: ScanTarget::Prs, text, .. } if text == "Docker"));
+        assert_eq!(pull.repo, "acme/loom");
         assert_eq!(bot.actor.kind, ActorKind::Bot);
         assert!(read_issues(b"<html>").unwrap_err().contains("line 1"));
     }

@@ -1,4 +1,4 @@
-//! A person's public profile, with the languages of their own repositories. Used by the enrichment.
+//! A person's public profile over REST, with the languages of their own repositories. Used by the enrichment.
 //!
 //! Asked for by the numeric id, so that a renamed login is followed.
 
@@ -152,13 +152,22 @@ async fn languages(client: &Client, repos: &str) -> Result<Vec<String>, Looked> 
             Err(looked) => return Err(looked),
         }
     }
+    Ok(top(bytes))
+}
+
+/// The languages with most bytes.
+pub(super) fn top(bytes: HashMap<String, u64>) -> Vec<String> {
     let mut ranked: Vec<(String, u64)> = bytes.into_iter().collect();
     ranked.sort_by(|(name, count), (other_name, other)| other.cmp(count).then_with(|| name.cmp(other_name)));
-    Ok(ranked.into_iter().take(TOP).map(|(language, _)| language).collect())
+    ranked.into_iter().take(TOP).map(|(language, _)| language).collect()
+}
+
+/// The text, unless there is nothing in it.
+pub(super) fn filled(text: Option<String>) -> Option<String> {
+    text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
 }
 
 fn profile(user: User, top_languages: Vec<String>) -> Profile {
-    let filled = |text: Option<String>| text.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
     Profile {
         login: user.login,
         name: filled(user.name),

@@ -8,7 +8,8 @@ use utoipa::ToSchema;
 use super::Room;
 use super::error::ApiError;
 use super::openapi::words;
-use crate::ingest::star_count;
+use crate::ingest::source_cursor;
+use crate::ingest::star_count::{self, Counted};
 
 /// Captured stars, held against GitHub's public number since it was first counted.
 #[derive(Debug, Serialize, ToSchema)]
@@ -42,7 +43,13 @@ pub(super) async fn of(
     let Some(first) = firsts.into_iter().find(|first| first.repo_id == repo_id) else {
         return Ok(None);
     };
-    let Some(last) = star_count::find(room.api.store.as_ref(), &name.key()).await? else {
+    let mut last: Option<Counted> = None;
+    // With the account's own token, or with the host's; of the two, the one that is still counted.
+    for key in [Some(account), None].map(|account| source_cursor::key(account, &name.key())) {
+        let found = star_count::find(room.api.store.as_ref(), &key).await?;
+        last = last.into_iter().chain(found).max_by_key(|counted| counted.counted_at);
+    }
+    let Some(last) = last else {
         return Ok(None);
     };
     let repo = room.api.writer.vault.repo_key(account, name);

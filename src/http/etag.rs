@@ -1,5 +1,5 @@
 //! `ETag` and `If-None-Match`: who has an answer already is told that it still holds, and nothing more. A layer around
-//! everything that a key opens.
+//! everything that a key opens, and one around what is open to everyone.
 //!
 //! The tag is a hash of the body. It is a weak one, since the same body may go out compressed. Which hash is left to the
 //! standard library, where it is quick; at worst a new release sends every answer once more.
@@ -16,20 +16,34 @@ use http_body::Body as _;
 
 use super::error::ApiError;
 
-/// The layer. What is sent while it is made (streams, exports) passes untouched.
+/// The layer around what a key opens. What is sent while it is made (streams, exports) passes untouched, and what must not be
+/// kept needs no name.
 pub async fn tagged(request: Request, next: Next) -> Response {
+    let is_kept = |headers: &HeaderMap| is_json(headers) && !headers.contains_key(CACHE_CONTROL);
+    tagged_if(is_kept, "private, no-cache", request, next).await
+}
+
+/// The layer around texts that are the same for everyone.
+pub async fn tagged_openly(request: Request, next: Next) -> Response {
+    tagged_if(|_| true, "public, no-cache", request, next).await
+}
+
+async fn tagged_if(
+    is_kept: fn(&HeaderMap) -> bool,
+    cache_control: &'static str,
+    request: Request,
+    next: Next,
+) -> Response {
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         return next.run(request).await;
     }
     let known = request.headers().get_all(IF_NONE_MATCH).iter().cloned().collect();
     let response = next.run(request).await;
     if response.status() == StatusCode::OK
-        && is_json(response.headers())
-        // What must not be kept needs no name.
-        && !response.headers().contains_key(CACHE_CONTROL)
+        && is_kept(response.headers())
         && response.body().size_hint().exact().is_some()
     {
-        tag(response, known).await
+        tag(response, known, cache_control).await
     } else {
         response
     }
@@ -41,7 +55,7 @@ fn is_json(headers: &HeaderMap) -> bool {
         .is_some_and(|value| value == "application/json")
 }
 
-async fn tag(response: Response, known: Vec<HeaderValue>) -> Response {
+async fn tag(response: Response, known: Vec<HeaderValue>, cache_control: &'static str) -> Response {
     let (mut parts, body) = response.into_parts();
     let body = match to_bytes(body, usize::MAX).await {
         Ok(body) => body,
@@ -52,10 +66,9 @@ async fn tag(response: Response, known: Vec<HeaderValue>) -> Response {
     let tag = format!("\"{:016x}\"", hasher.finish());
     if let Ok(value) = HeaderValue::try_from(format!("W/{tag}")) {
         parts.headers.insert(ETAG, value);
-        // To be asked about before it is shown again.
-        parts
-            .headers
-            .insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+        // To be asked about before it is shown again, unless its handler knows better.
+        let cache_control = HeaderValue::from_static(cache_control);
+        parts.headers.entry(CACHE_CONTROL).or_insert(cache_control);
     }
     if !known.iter().any(|value| names(value, &tag)) {
         return Response::from_parts(parts, Body::from(body));

@@ -1,12 +1,16 @@
 //! `Idempotency-Key` on POST: the same request again gets the first answer. The layer right around the handlers of `/v1`.
 //!
 //! A request claims its key before it is worked on, in the store that all nodes share, and leaves its answer there. Once
-//! claimed it is worked on to its end, even if its client goes away. The claim of a process that died runs out; what was
-//! asked for then is worked on once more. An answer of 500 or above is not kept, since the same request may succeed later, nor
-//! is one to a question that did nothing: asked again it is answered anew, and of people who are erased by then it tells
-//! nothing.
+//! claimed it is worked on to its end, even if its client goes away. A claim without an answer, be it that its process died or
+//! that it failed, is taken up by the next request with the key: that draws the ids that the first drew, so that the log knows
+//! what was done already and nothing is done twice (`draws`). Nothing is wrong with two nodes that work on one claim either.
+//!
+//! An answer of 500 or above is not kept, since the same request may succeed later, nor is one to a question that did nothing:
+//! asked again it is answered anew, and of people who are erased by then it tells nothing. Their key stays claimed for the
+//! request all the same.
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -25,6 +29,7 @@ use ulid::Ulid;
 
 use super::Room;
 use super::auth::Caller;
+use super::draws::of_claim;
 use super::error::ApiError;
 use super::json_body;
 use super::settle::POSITION;
@@ -36,8 +41,6 @@ const LONGEST: usize = 255;
 
 /// How long an answer is kept.
 const KEPT_FOR: Duration = Duration::from_hours(24);
-/// How long a claim without an answer stands: longer than any answer takes.
-const CLAIMED_FOR: Duration = Duration::from_mins(2);
 
 /// Says of an answer that something was done which no position in the log stands for.
 #[derive(Clone, Copy)]
@@ -55,8 +58,50 @@ pub fn done(answer: impl IntoResponse) -> Response {
 #[error("a request has no caller")]
 struct NoCaller;
 
+/// The keys whose requests this process works on, and what their draws are made with.
+pub struct Claims {
+    draws: [u8; 32],
+    at_work: Mutex<HashSet<Place>>,
+}
+
+/// An account and the hash of its key.
+type Place = (AccountId, [u8; 32]);
+
+/// Ends with the work on a key.
+struct AtWork<'a>(&'a Claims, Place);
+
+impl Claims {
+    /// Nothing is worked on yet; `draws` is a secret of the house.
+    pub fn new(draws: [u8; 32]) -> Self {
+        Self {
+            draws,
+            at_work: Mutex::default(),
+        }
+    }
+
+    /// None: it is worked on already.
+    fn begin(&self, place: Place) -> Option<AtWork<'_>> {
+        let began = self
+            .at_work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place);
+        began.then(|| AtWork(self, place))
+    }
+}
+
+impl Drop for AtWork<'_> {
+    fn drop(&mut self) {
+        let Self(claims, place) = self;
+        claims
+            .at_work
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(place);
+    }
+}
+
 /// A request with a key.
-#[derive(Clone)]
 struct Asked {
     account: AccountId,
     key: [u8; 32],
@@ -65,7 +110,7 @@ struct Asked {
     at: Timestamp,
 }
 
-/// What stands under a key that is not ours to claim.
+/// What stands under a key.
 struct Found {
     request: Vec<u8>,
     claim: Ulid,
@@ -125,25 +170,26 @@ async fn answer(room: Arc<Room>, key: [u8; 32], request: Request, next: Next) ->
         at: room.api.writer.clock.now(),
     };
     let request = Request::from_parts(parts, Body::from(body));
-    // A task of its own: a client that goes away, or loses patience, leaves no claim without its work and no work half done.
-    let work = tokio::spawn({
-        let (room, asked) = (room.clone(), asked.clone());
-        async move { work(&room, &asked, request, next).await }
-    });
-    match work.await {
-        Ok(kept) => kept,
-        Err(panicked) => {
-            release(&room, &asked).await?;
-            Err(ApiError::internal(panicked))
-        }
-    }
+    // A task of its own: a client that goes away, or loses patience, leaves no work half done.
+    let work = tokio::spawn(async move { work(&room, &asked, request, next).await });
+    work.await.map_err(ApiError::internal)?
 }
 
 async fn work(room: &Room, asked: &Asked, request: Request, next: Next) -> Result<Response, ApiError> {
-    match claim(room, asked).await? {
-        Some(found) => again(room, asked, &found),
-        None => keep(room, asked, next.run(request).await).await,
+    claim(room, asked).await?;
+    // Looked up once nobody else here can answer it any more.
+    let at_work = room.claims.begin((asked.account, asked.key));
+    let found = find(room, asked).await?;
+    if found.request != asked.request {
+        let fault = "was used for another request within the last 24 hours";
+        return Err(ApiError::Conflict(format!("{NAME}: {fault}")));
     }
+    if let Some(sealed) = &found.answer {
+        return again(room, asked, found.claim, sealed);
+    }
+    let _at_work = at_work.ok_or_else(in_progress)?;
+    let response = of_claim(&room.claims.draws, found.claim, next.run(request)).await;
+    keep(room, asked, found.claim, response).await
 }
 
 /// What tells a request from another: its route and its body.
@@ -153,52 +199,45 @@ fn fingerprint(parts: &Parts, body: &[u8]) -> [u8; 32] {
     digest.chain_update(route).chain_update(body).finalize().into()
 }
 
-/// Claims the key, unless it is claimed or answered already: then what stands there.
-async fn claim(room: &Room, asked: &Asked) -> Result<Option<Found>, ApiError> {
-    let store = room.api.store.as_ref();
-    let before = |span: Duration| Value::Int(asked.at.micros() - i64::try_from(span.as_micros()).unwrap_or(i64::MAX));
+/// Claims the key, unless that was done already.
+async fn claim(room: &Room, asked: &Asked) -> Result<(), DatabaseError> {
+    let kept_for = i64::try_from(KEPT_FOR.as_micros()).unwrap_or(i64::MAX);
     let prune = Statement::sql(
         "DELETE FROM idempotency_key WHERE claimed_at <= $1",
-        vec![before(KEPT_FOR)],
+        vec![(asked.at.micros() - kept_for).into()],
     );
     let [account, key] = asked.place();
-    let claim = Statement::sql(
-        "INSERT INTO idempotency_key (account, key_hash, request, claim, claimed_at) VALUES ($1, $2, $3, $4, $5) \
-         ON CONFLICT (account, key_hash) DO UPDATE SET request = excluded.request, claim = excluded.claim, \
-         claimed_at = excluded.claimed_at WHERE idempotency_key.answer IS NULL AND idempotency_key.claimed_at <= $6",
+    let claim = Statement::insert(
+        "idempotency_key (account, key_hash, request, claim, claimed_at)",
+        "ON CONFLICT (account, key_hash) DO NOTHING",
         vec![
             account,
             key,
             asked.request.as_slice().into(),
-            asked.claim(),
+            bytes(asked.claim),
             asked.at.micros().into(),
-            before(CLAIMED_FOR),
         ],
     );
-    let changed = store.write(vec![prune, claim]).await?;
-    if changed.last() == Some(&1) {
-        return Ok(None);
-    }
+    room.api.store.write(vec![prune, claim]).await.map(|_| ())
+}
+
+/// What stands under the key.
+async fn find(room: &Room, asked: &Asked) -> Result<Found, ApiError> {
     let text = "SELECT request, claim, answer FROM idempotency_key WHERE account = $1 AND key_hash = $2";
-    let rows = store.read(Statement::sql(text, asked.place().into())).await?;
-    let found = rows.first().map(Found::read).transpose()?;
-    // It was claimed a moment ago and is released by now.
-    found.map(Some).ok_or_else(in_progress)
+    let rows = room.api.store.read(Statement::sql(text, asked.place().into())).await?;
+    // Another node's clock may have found its day over since.
+    let row = rows.first().ok_or_else(in_progress)?;
+    Ok(Found::read(row)?)
 }
 
 fn in_progress() -> ApiError {
     ApiError::Conflict(format!("{NAME}: the first request with it is still being worked on"))
 }
 
-/// The first answer again, if the first request was this one and is answered.
-fn again(room: &Room, asked: &Asked, found: &Found) -> Result<Response, ApiError> {
-    if found.request != asked.request {
-        let fault = "was used for another request within the last 24 hours";
-        return Err(ApiError::Conflict(format!("{NAME}: {fault}")));
-    }
-    let sealed = found.answer.as_ref().ok_or_else(in_progress)?;
+/// The first answer again.
+fn again(room: &Room, asked: &Asked, claim: Ulid, sealed: &Sealed) -> Result<Response, ApiError> {
     let vault = &room.api.writer.vault;
-    let plain = vault.open_for_account(asked.account, EventId::new(found.claim), sealed);
+    let plain = vault.open_for_account(asked.account, EventId::new(claim), sealed);
     let plain = plain.map_err(ApiError::internal)?;
     let kept: Kept = serde_json::from_slice(&plain).map_err(ApiError::internal)?;
     let mut response = Response::new(Body::from(kept.body));
@@ -213,11 +252,10 @@ fn again(room: &Room, asked: &Asked, found: &Found) -> Result<Response, ApiError
     Ok(response)
 }
 
-/// Leaves the answer under the claimed key, or gives the key back.
-async fn keep(room: &Room, asked: &Asked, response: Response) -> Result<Response, ApiError> {
+/// Leaves the answer under the claimed key, if it is to be kept and no other was.
+async fn keep(room: &Room, asked: &Asked, claim: Ulid, response: Response) -> Result<Response, ApiError> {
     let did = response.headers().contains_key(POSITION) || response.extensions().get::<Done>().is_some();
     if !did && !response.status().is_client_error() {
-        release(room, asked).await?;
         return Ok(response);
     }
     let (parts, body) = response.into_parts();
@@ -231,12 +269,13 @@ async fn keep(room: &Room, asked: &Asked, response: Response) -> Result<Response
         body: String::from_utf8_lossy(&body).into_owned(),
     };
     let plain = serde_json::to_vec(&kept).map_err(ApiError::internal)?;
-    let event = EventId::new(asked.claim);
+    let event = EventId::new(claim);
     let sealed = room.api.writer.vault.seal_for_account(asked.account, event, &plain);
     let [account, key] = asked.place();
     let store = Statement::sql(
-        "UPDATE idempotency_key SET answer = $1 WHERE account = $2 AND key_hash = $3 AND claim = $4",
-        vec![sealed.bytes().into(), account, key, asked.claim()],
+        "UPDATE idempotency_key SET answer = $1 WHERE account = $2 AND key_hash = $3 AND claim = $4 \
+         AND answer IS NULL",
+        vec![sealed.bytes().into(), account, key, bytes(claim)],
     );
     if let Err(error) = room.api.store.write(vec![store]).await {
         // What was asked for is done: its client is to know.
@@ -246,20 +285,14 @@ async fn keep(room: &Room, asked: &Asked, response: Response) -> Result<Response
     Ok(Response::from_parts(parts, Body::from(body)))
 }
 
-async fn release(room: &Room, asked: &Asked) -> Result<(), DatabaseError> {
-    let [account, key] = asked.place();
-    let text = "DELETE FROM idempotency_key WHERE account = $1 AND key_hash = $2 AND claim = $3";
-    let release = Statement::sql(text, vec![account, key, asked.claim()]);
-    room.api.store.write(vec![release]).await.map(|_| ())
+/// A claim as it is stored.
+fn bytes(claim: Ulid) -> Value {
+    claim.to_bytes().as_slice().into()
 }
 
 impl Asked {
     fn place(&self) -> [Value; 2] {
         [self.account.to_string().into(), self.key.as_slice().into()]
-    }
-
-    fn claim(&self) -> Value {
-        self.claim.to_bytes().as_slice().into()
     }
 }
 

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use domain::{
-    Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed, SignalKind,
-    SignalPerson, Timestamp,
+    Attribution, Collector, EventId, LeadId, PersonRef, Profile, ProfileField, Provenance, RepoName, Sealed,
+    SignalKind, SignalPerson, Timestamp,
 };
 use projections::leads::{ErasedRow, LeadDetail, LeadRow, SignalRow};
 use serde::de::DeserializeOwned;
@@ -105,6 +105,9 @@ struct TimelineEntry {
     /// Of a star that is not there any more, when we were told; null: nobody told us of it.
     #[schema(value_type = Option<words::Time>, required)]
     taken_back_at: Option<Timestamp>,
+    /// Why a file that a search for code found is taken to be the person's; null for every other signal.
+    #[schema(value_type = Option<words::SignalAttribution>, required)]
+    attribution: Option<Attribution>,
 }
 
 /// Where a profile field's value comes from.
@@ -361,12 +364,14 @@ pub(super) fn user_id(keys: &Keyring, row: &LeadRow) -> Option<u64> {
 }
 
 fn entry(opener: &Opener<'_>, signal: SignalRow, taken_back_at: Option<Timestamp>) -> TimelineEntry {
-    let person = opener.signal(&signal);
-    let (source, found) = person.map(|person| (person.repo, (person.url, person.snippet))).unzip();
-    let (url, snippet) = found.unwrap_or_default();
+    let mut person = opener.signal(&signal);
+    let said = person.as_mut();
+    let (url, snippet, attribution) = said
+        .map(|said| (said.url.take(), said.snippet.take(), said.attribution))
+        .unwrap_or_default();
     TimelineEntry {
         r#type: signal.kind,
-        source,
+        source: person.map(|said| said.repo),
         url,
         keyword: signal.keyword,
         snippet,
@@ -374,6 +379,7 @@ fn entry(opener: &Opener<'_>, signal: SignalRow, taken_back_at: Option<Timestamp
         recorded_at: signal.recorded_at,
         collector: signal.collector,
         taken_back_at,
+        attribution,
     }
 }
 

@@ -12,6 +12,7 @@ mod coverage;
 mod cursor;
 #[cfg(feature = "docs-page")]
 mod docs_page;
+mod draws;
 mod envelope;
 mod error;
 mod etag;
@@ -115,11 +116,19 @@ struct Room {
     windows: rate_limit::Windows,
     large_bodies: github_webhook::LargeBodies,
     open_streams: event_stream::OpenStreams,
+    claims: idempotency::Claims,
 }
 
 impl Room {
-    fn new(api: Api) -> Arc<Self> {
+    fn new(mut api: Api) -> Arc<Self> {
+        let Writer { log, vault, clock } = &*api.writer;
+        api.writer = Arc::new(Writer {
+            log: log.clone(),
+            vault: vault.clone(),
+            clock: Arc::new(draws::RequestClock(clock.clone())),
+        });
         Arc::new(Self {
+            claims: idempotency::Claims::new(api.writer.vault.purpose_key("idempotent requests")),
             cursors: cursor::Cursors::new(&api.writer.vault.purpose_key("page cursors")),
             keys: auth::KnownKeys::default(),
             windows: rate_limit::Windows::new(api.shared_limits.clone()),
@@ -139,7 +148,8 @@ pub fn router(api: Api) -> Router {
         .route("/llms.txt", get(|| async { include_str!("../../docs/llms.txt") }));
     #[cfg(feature = "docs-page")]
     let open = open.merge(docs_page::routes());
-    let routes = v1(&room).merge(bounded(&room, open));
+    let open = bounded(&room, open).layer(from_fn(etag::tagged_openly));
+    let routes = v1(&room).merge(open);
     supervised(room, routes)
 }
 

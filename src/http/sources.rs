@@ -54,6 +54,7 @@ impl From<&SourceRow> for Standing {
 
 /// What the polls say of the sources, and what the account was told of them.
 pub(super) struct Polls {
+    account: AccountId,
     feeds: Vec<PollState>,
     cursors: Vec<SourceCursor>,
     told: Vec<SourceRow>,
@@ -63,6 +64,7 @@ impl Polls {
     /// Reads what they say now.
     pub(super) async fn read(store: &dyn Database, views: &dyn Database, account: AccountId) -> Result<Self, ApiError> {
         Ok(Self {
+            account,
             feeds: poll_states(store).await?,
             cursors: source_cursor::all(store).await?,
             told: sources::list(views, account).await?,
@@ -74,28 +76,32 @@ impl Polls {
         let mut feed = self.feed(repo);
         let standing = |row: &&SourceRow| row.subject == id && row.collector == Collector::EventsFeed;
         feed.standing = self.told.iter().find(standing).map(Standing::from);
-        let subject = source_cursor::of_repo(&repo.key());
-        std::iter::once(feed).chain(self.told_of(id, subject)).collect()
+        let subjects = self.keys(&repo.key()).map(|key| source_cursor::of_repo(&key));
+        std::iter::once(feed).chain(self.told_of(id, subjects)).collect()
     }
 
     /// The sources of a keyword, besides the feeds.
     pub(super) fn of_keyword(&self, folded: &str, id: Ulid) -> impl Iterator<Item = Source> {
-        self.told_of(id, source_cursor::of_keyword(folded))
+        let subjects = self.keys(folded).map(|key| source_cursor::of_keyword(&key));
+        self.told_of(id, subjects)
     }
 
-    fn told_of(&self, id: Ulid, subject: String) -> impl Iterator<Item = Source> {
+    /// What the name stands for, read with the account's own token or with the host's.
+    fn keys(&self, name: &str) -> [String; 2] {
+        [Some(self.account), None].map(|account| source_cursor::key(account, name))
+    }
+
+    fn told_of(&self, id: Ulid, subjects: [String; 2]) -> impl Iterator<Item = Source> {
         let told = self.told.iter();
         let told = told.filter(move |row| row.subject == id && row.collector != Collector::EventsFeed);
         told.map(move |row| {
-            let cursor = |cursor: &&SourceCursor| cursor.subject == subject && cursor.collector == row.collector;
+            let is_of_it =
+                |cursor: &&SourceCursor| subjects.contains(&cursor.subject) && cursor.collector == row.collector;
+            let cursors = self.cursors.iter().filter(is_of_it);
             Source {
                 collector: row.collector,
                 state: outcome(row),
-                last_success_at: self
-                    .cursors
-                    .iter()
-                    .find(cursor)
-                    .and_then(|cursor| cursor.last_success_at),
+                last_success_at: cursors.filter_map(|cursor| cursor.last_success_at).max(),
                 last_gap_at: None,
                 standing: Some(Standing::from(row)),
             }
@@ -103,8 +109,10 @@ impl Polls {
     }
 
     fn feed(&self, repo: &RepoName) -> Source {
-        let key = repo.key();
-        let poll = self.feeds.iter().find(|poll| poll.repo == key);
+        let keys = self.keys(&repo.key());
+        let polls = self.feeds.iter().filter(|poll| keys.contains(&poll.repo));
+        // Of the two, the one that is still read.
+        let poll = polls.max_by_key(|poll| poll.next_poll_at);
         Source {
             collector: Collector::EventsFeed,
             state: poll.map_or(PollOutcome::Waiting, |poll| poll.outcome),

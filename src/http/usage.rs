@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::{Extension, Json};
 use domain::{AccountId, Timestamp};
+use http::header::CACHE_CONTROL;
 use projections::{accounts, monthly_usage};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -79,7 +81,7 @@ pub(super) async fn show(
     Extension(Caller(account)): Extension<Caller>,
     Extension(standing): Extension<Standing>,
     NoQuery: NoQuery,
-) -> Result<Json<Usage>, ApiError> {
+) -> Result<impl IntoResponse, ApiError> {
     let views = room.api.views.as_ref();
     let row = accounts::find(views, account).await?;
     let row = row.ok_or(ApiError::NotFound("account"))?;
@@ -88,7 +90,7 @@ pub(super) async fn show(
     let month = room.api.writer.clock.now().month();
     let usage = monthly_usage::find(views, account, month).await?;
     let budgets = budgets::all(room.api.store.as_ref()).await?;
-    Ok(Json(Usage {
+    let usage = Usage {
         github: github(budgets, account, room.api.writer.clock.now()),
         month: month.to_string(),
         captured: usage.captured,
@@ -99,7 +101,9 @@ pub(super) async fn show(
             remaining: standing.remaining,
             reset: standing.reset,
         },
-    }))
+    };
+    // Each request counts, so that no two answers are the same.
+    Ok(([(CACHE_CONTROL, "private, no-store")], Json(usage)))
 }
 
 /// The budgets of the tokens that work for the account. A window that has ended is as good as new.

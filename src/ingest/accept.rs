@@ -141,6 +141,14 @@ impl Ingest {
     /// # Errors
     /// If storage fails or the read models lag too far behind for a quota to be counted.
     pub async fn accept(&self, activities: Vec<Activity>) -> anyhow::Result<Accepted> {
+        self.accept_for(None, activities).await
+    }
+
+    /// The same for one account alone, whose token brought it: others shall not have what it was shown.
+    ///
+    /// # Errors
+    /// As [`Ingest::accept`].
+    pub async fn accept_for(&self, only: Option<AccountId>, activities: Vec<Activity>) -> anyhow::Result<Accepted> {
         let list = self.watchlist().await?;
         let mut accepted = Accepted {
             activities: activities.len() as u64,
@@ -152,7 +160,8 @@ impl Ingest {
                 ActorKind::Bot => accepted.bots += 1,
                 ActorKind::Organization => accepted.organizations += 1,
                 ActorKind::User => {
-                    let parts = parts(&list, &activity);
+                    let mut parts = parts(&list, &activity);
+                    parts.retain(|(account, _)| only.is_none_or(|only| only == *account));
                     accepted.unmatched += u64::from(parts.is_empty());
                     for (account, part) in parts {
                         by_account.entry(account).or_default().push(part);
@@ -359,9 +368,10 @@ fn parts(list: &Watchlist, activity: &Activity) -> Vec<(AccountId, Part)> {
 }
 
 fn part(activity: &Activity, repo: RepoName, found: Option<Found>) -> Part {
-    let (kind, url) = match &activity.act {
-        Act::Starred => (SignalKind::Stargazer, None),
-        Act::Wrote { target, url, .. } => (target.signal_kind(), Some(url)),
+    let (kind, url, attribution) = match &activity.act {
+        Act::Starred => (SignalKind::Stargazer, None, None),
+        Act::Wrote { target, url, .. } => (target.signal_kind(), Some(url), None),
+        Act::Holds { url, attribution, .. } => (SignalKind::KeywordCode, Some(url), Some(*attribution)),
         Act::Unstarred => {
             return Part::Gone(StarGone {
                 user_id: activity.actor.id,
@@ -383,6 +393,7 @@ fn part(activity: &Activity, repo: RepoName, found: Option<Found>) -> Part {
             repo,
             url: url.cloned(),
             snippet,
+            attribution,
         },
     })
 }

@@ -1,6 +1,6 @@
 //! Public activity as every source tells it, before anybody asked whether an account cares.
 
-use domain::{Collector, ScanTarget, Timestamp};
+use domain::{Attribution, Collector, ScanTarget, Timestamp};
 
 /// One public act on GitHub.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +32,15 @@ pub enum Act {
         text: String,
         /// The item's page on GitHub: the identity of the item.
         url: String,
+    },
+    /// Something stands in a file.
+    Holds {
+        /// The part of it that is known.
+        text: String,
+        /// The file's page on GitHub: the identity of the file.
+        url: String,
+        /// Why it is taken to be the actor's.
+        attribution: Attribution,
     },
 }
 

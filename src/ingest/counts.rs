@@ -15,13 +15,14 @@ use super::coverage::Coverage;
 use super::outage::Outage;
 use super::plan::SHORTEST_SWEEP;
 use super::poll_repos::Tracked;
+use super::shards::Part;
+use super::source_cursor::of_repo;
 use super::standing;
 use super::star_count::{self, Counted};
 use super::width::Width;
 use crate::commands::rename_repo;
 use crate::github::counts::{self, Counted as Told};
 use crate::github::{self, Client};
-use crate::lease::Lease;
 
 /// A repository that stands still is counted so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -45,7 +46,7 @@ pub struct Swept {
 pub struct Counts {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     coverage: Coverage,
     known: HashMap<String, Counted>,
     /// What each repository was last said to be called.
@@ -60,19 +61,20 @@ pub struct Counts {
 
 impl Counts {
     /// Goes on with what was counted before.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let known = star_count::all(&*ingest.store)
             .await
             .context("reading numbers of stars")?;
         let hidden = standing::hidden(&*ingest.store)
             .await
             .context("reading which repositories are private")?;
+        let own = known.into_iter().filter(|row| part.has(&of_repo(&row.repo)));
         Ok(Self {
+            known: own.map(|row| (row.repo.clone(), row)).collect(),
             coverage: Coverage::open(ingest.clone()).await?,
             ingest,
             client,
-            lease,
-            known: known.into_iter().map(|row| (row.repo.clone(), row)).collect(),
+            part,
             called: HashMap::new(),
             hidden,
             width: Width::up_to(MOST),
@@ -91,8 +93,8 @@ impl Counts {
             .collect();
         for repo in left {
             let delete = database::Statement::sql("DELETE FROM star_count WHERE repo = $1", vec![repo.as_str().into()]);
-            self.lease
-                .write(&*self.ingest.store, vec![delete])
+            self.part
+                .write(&*self.ingest.store, [of_repo(&repo).as_str()], vec![delete])
                 .await
                 .context("dropping a number of stars")?;
             self.known.remove(&repo);
@@ -105,6 +107,11 @@ impl Counts {
     /// Whether the repository is private, so that nothing of it is to be read.
     pub fn is_hidden(&self, repo: &str) -> bool {
         self.hidden.contains(repo)
+    }
+
+    /// Whether it was looked at and is not private: unlike feeds, what only a token with rights is shown does not say so.
+    pub fn is_public(&self, repo: &str) -> bool {
+        self.known.contains_key(repo) && !self.is_hidden(repo)
     }
 
     /// The repository's number of stars, if it was counted.
@@ -184,7 +191,7 @@ impl Counts {
             }
         };
         self.outage.over();
-        let (mut swept, mut statements) = (Swept::default(), Vec::new());
+        let (mut swept, mut statements, mut subjects) = (Swept::default(), Vec::new(), Vec::new());
         let is_cut = told.contains(&Told::Untold) && told.iter().any(|told| *told != Told::Untold);
         for ((repo, name), told) in asked.into_iter().zip(told) {
             let Some(watched) = tracked.get(&repo) else {
@@ -198,13 +205,14 @@ impl Counts {
             let before = self.known.get(&repo).map(|known| known.stars);
             let counted = self.put_down(&repo, (&name, watched), told, now).await?;
             statements.push(counted.save());
+            subjects.push(of_repo(&repo));
             if before.is_some_and(|before| before != counted.stars) {
                 swept.moved.push(repo.clone());
             }
             self.known.insert(repo, counted);
         }
-        self.lease
-            .write(&*self.ingest.store, statements)
+        self.part
+            .write(&*self.ingest.store, subjects.iter().map(String::as_str), statements)
             .await
             .context("keeping numbers of stars")?;
         Ok(swept)

@@ -5,64 +5,101 @@ use unicode_segmentation::UnicodeSegmentation;
 /// A snippet holds about so many characters on either side of the keyword.
 const AROUND: usize = 70;
 
-/// [`domain::keyword::fold`] into a buffer that is used again, quick wherever the text is ASCII.
-pub fn fold_into(text: &str, folded: &mut String) {
-    let mut bytes = std::mem::take(folded).into_bytes();
-    bytes.clear();
+/// ASCII is folded so many bytes at a time.
+const BLOCK: usize = 16;
+
+/// [`domain::keyword::fold`] into a buffer that is used again, quick wherever the text is ASCII. What is in the buffer
+/// then is UTF-8, but not proven to be: most texts hold no keyword, and nobody asks any more.
+pub fn fold_into(text: &str, folded: &mut Vec<u8>) {
+    folded.clear();
     let mut rest = text;
     while let Some(first) = rest.bytes().next() {
         // A piece that needs more than ASCII begins with the last character before it, which an accent may belong to.
         let foreign = (!rest.is_ascii()).then(|| rest.bytes().position(|byte| !byte.is_ascii()));
         let plain = foreign.flatten().map_or(rest.len(), |at| at.saturating_sub(1));
         let (ahead, behind) = rest.split_at_checked(plain).unwrap_or((rest, ""));
-        fold_ascii(ahead.as_bytes(), &mut bytes);
+        fold_ascii(ahead.as_bytes(), folded);
         let from = usize::from(first.is_ascii());
         let end = behind.bytes().skip(from).position(|byte| byte.is_ascii());
         let end = end.map_or(behind.len(), |end| from + end);
         let (piece, next) = behind.split_at_checked(end).unwrap_or((behind, ""));
         for character in domain::keyword::fold_characters(piece) {
-            let gap = bytes.last().is_none_or(|last| *last == b' ');
+            let gap = folded.last().is_none_or(|last| *last == b' ');
             match character.is_whitespace() {
                 true if gap => {}
-                true => bytes.push(b' '),
-                false => bytes.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
+                true => folded.push(b' '),
+                false => folded.extend_from_slice(character.encode_utf8(&mut [0; 4]).as_bytes()),
             }
         }
         rest = next;
     }
-    if bytes.last() == Some(&b' ') {
-        bytes.pop();
+    if folded.last() == Some(&b' ') {
+        folded.pop();
     }
-    // Whole characters were put one behind the other.
-    *folded = String::from_utf8(bytes).unwrap_or_default();
 }
 
 /// Appends ASCII in lower case, one space for every run of white space and none at the start.
 fn fold_ascii(text: &[u8], folded: &mut Vec<u8>) {
-    let mut at = folded.len();
     let mut gap = folded.last().is_none_or(|last| *last == b' ');
-    folded.resize(at + text.len(), 0);
-    for byte in text {
-        let is_space = byte.wrapping_sub(9) < 5 || *byte == b' ';
-        if let Some(place) = folded.get_mut(at) {
+    folded.reserve(text.len());
+    // Each block is seen beside the same bytes moved on by one, so that every byte is beside the one before it.
+    let (first, rest) = text.split_at_checked(1).unwrap_or_default();
+    draw_together(first, &mut gap, folded);
+    let (befores, _) = text.as_chunks::<BLOCK>();
+    let (blocks, rest) = rest.as_chunks::<BLOCK>();
+    for (before, block) in befores.iter().zip(blocks) {
+        if needs_drawing_together(before, block) {
+            draw_together(block, &mut gap, folded);
+        } else {
+            folded.extend_from_slice(&block.map(|byte| byte.to_ascii_lowercase()));
+            gap = block.last() == Some(&b' ');
+        }
+    }
+    draw_together(rest, &mut gap, folded);
+}
+
+/// Whether there may be other white space than single spaces, asked of all bytes at once.
+fn needs_drawing_together(before: &[u8; BLOCK], block: &[u8; BLOCK]) -> bool {
+    let mut found = 0;
+    for (before, byte) in before.iter().zip(block) {
+        let doubled = u8::from(*byte == b' ') & u8::from(*before <= b' ');
+        found |= doubled | u8::from(is_control_space(*byte));
+    }
+    found != 0
+}
+
+/// Appends at most a block in lower case. `gap` tells whether white space stands in front of it, and then whether it ends
+/// in white space.
+fn draw_together(block: &[u8], gap: &mut bool, folded: &mut Vec<u8>) {
+    let mut drawn = [0; BLOCK];
+    let mut at = 0;
+    for byte in block {
+        let (is_space, follows) = (is_control_space(*byte) || *byte == b' ', *gap);
+        if let Some(place) = drawn.get_mut(at) {
             *place = if is_space { b' ' } else { byte.to_ascii_lowercase() };
         }
         // What is one space too many is written over by what follows.
-        at += usize::from(!(is_space & gap));
-        gap = is_space;
+        at += usize::from(!(is_space & follows));
+        *gap = is_space;
     }
-    folded.truncate(at);
+    folded.extend_from_slice(drawn.get(..at).unwrap_or_default());
 }
 
-/// Whether the match at `start..end` stands for itself: no word goes on over either of its edges.
-pub fn is_whole(text: &str, start: usize, end: usize) -> bool {
+/// A tab, a line break and their like.
+const fn is_control_space(byte: u8) -> bool {
+    byte.wrapping_sub(9) < 5
+}
+
+/// Whether the match at `start..end` of a folded text stands for itself: no word goes on over either of its edges.
+pub fn is_whole(text: &[u8], start: usize, end: usize) -> bool {
     // Markdown's emphasis, `_such as this_`: underscores between the match and the outside of any word are no part of
     // it, unlike those that join it to another word.
     let (Some(before), Some(after)) = (text.get(..start), text.get(end..)) else {
         return false;
     };
-    let outer_start = before.trim_end_matches('_').len();
-    let outer_end = text.len() - after.trim_start_matches('_').len();
+    let underscores = |byte: &&u8| **byte == b'_';
+    let outer_start = start - before.iter().rev().take_while(underscores).count();
+    let outer_end = end + after.iter().take_while(underscores).count();
     let emphasised = |edge, outer| edge != outer && is_boundary(text, outer);
     (is_boundary(text, start) || emphasised(start, outer_start))
         && (is_boundary(text, end) || emphasised(end, outer_end))
@@ -70,23 +107,24 @@ pub fn is_whole(text: &str, start: usize, end: usize) -> bool {
 
 /// Letters, digits and underscores hold together; between others there is a boundary, and also between two letters
 /// of a script that is written without spaces, as Unicode's annex 29 has it.
-fn is_boundary(text: &str, at: usize) -> bool {
+fn is_boundary(text: &[u8], at: usize) -> bool {
     let (Some(before), Some(after)) = (text.get(..at), text.get(at..)) else {
         return false;
     };
-    let (Some(last), Some(next)) = (before.chars().next_back(), after.chars().next()) else {
+    let (Some(last), Some(next)) = (before.last(), after.first()) else {
         return true;
     };
     if last.is_ascii() && next.is_ascii() {
-        let word = |character: char| character.is_ascii_alphanumeric() || character == '_';
+        let word = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
         return !(word(last) && word(next));
     }
-    [last, next]
-        .iter()
-        .collect::<String>()
-        .split_word_bounds()
-        .nth(1)
-        .is_some()
+    // The characters on both sides: from the byte that begins the one to that which ends the other.
+    let begins = |byte: &u8| !(0x80..0xc0).contains(byte);
+    let from = before.iter().rposition(begins).unwrap_or(at);
+    let length = after.iter().skip(1).position(begins).map_or(after.len(), |end| end + 1);
+    let sides = text.get(from..at + length).unwrap_or_default();
+    let sides = std::str::from_utf8(sides).unwrap_or_default();
+    sides.split_word_bounds().nth(1).is_some()
 }
 
 /// The words around the match, which stands at `start..end` of the folded form of `text`: in the original spelling,
@@ -113,7 +151,7 @@ pub fn snippet(text: &str, start: usize, end: usize) -> String {
 /// Where in `text` the place `at` of its folded form comes from. Folding may lengthen and shorten, so the place is
 /// searched for: the longest beginning of the text whose folded form does not go beyond it.
 fn origin(text: &str, at: usize) -> usize {
-    let mut folded = String::new();
+    let mut folded = Vec::new();
     let mut reach = |to: usize| {
         fold_into(text.get(..to).unwrap_or(text), &mut folded);
         folded.len()
@@ -139,16 +177,18 @@ mod tests {
 
     #[test]
     fn the_quick_way_of_folding_gives_what_the_domain_gives() {
-        let mut folded = String::from("left over");
+        let mut folded = b"left over".to_vec();
         for text in [
             "",
             "  Plain\r\n\t TEXT\u{b}x  ",
             "Straße\u{a0}X",
             "a\u{1c}b",
             "ＦＵＬＬ width",
+            "Sixteen at once. ",
+            " Sixteen at once  and SIXTEEN\r\n\r\nmore,@[`{ so that blocks  end in a space ",
         ] {
             fold_into(text, &mut folded);
-            assert_eq!(folded, domain::keyword::fold(text), "{text:?}");
+            assert_eq!(folded, domain::keyword::fold(text).as_bytes(), "{text:?}");
         }
     }
 
@@ -158,13 +198,27 @@ mod tests {
             "a", "E", " ", "\n\t", "e\u{301}", "\u{301}", "İ", "ß", "\u{212a}", "\u{3000}", "가", "\u{11a8}", "ς",
             "😀", "’", "\u{345}", "ﬃ", "\u{1f88}", "Å", "\u{327}",
         ];
-        let mut folded = String::new();
+        let mut folded = Vec::new();
         for first in pieces {
             for second in pieces {
                 for third in pieces {
                     let text = [second, first, second, third, first].concat();
                     fold_into(&text, &mut folded);
-                    assert_eq!(folded, domain::keyword::fold(&text), "{text:?}");
+                    assert_eq!(folded, domain::keyword::fold(&text).as_bytes(), "{text:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn white_space_is_drawn_together_wherever_in_a_block_it_stands() {
+        let mut folded = Vec::new();
+        for gap in [" ", "  ", "\n", " \t", "\r\n \u{b}\u{c}"] {
+            for ahead in 0..2 * BLOCK {
+                for between in 0..=BLOCK {
+                    let text = format!("{}{gap}{}{gap}", "A".repeat(ahead), "b_".repeat(between));
+                    fold_into(&text, &mut folded);
+                    assert_eq!(folded, domain::keyword::fold(&text).as_bytes(), "{text:?}");
                 }
             }
         }
@@ -197,7 +251,7 @@ mod tests {
         ] {
             let folded = domain::keyword::fold(text);
             let start = folded.find(found).unwrap_or_else(|| panic!("{text}"));
-            assert_eq!(is_whole(&folded, start, start + found.len()), whole, "{text}");
+            assert_eq!(is_whole(folded.as_bytes(), start, start + found.len()), whole, "{text}");
         }
     }
 

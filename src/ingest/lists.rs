@@ -15,11 +15,11 @@ use serde::{Deserialize, Serialize};
 use super::accept::Ingest;
 use super::counts::spread;
 use super::poll_repos::Tracked;
+use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_repo};
 use super::standing::{Look, Standings};
 use crate::github::stargazers::{self, LAST_PAGE, Page};
 use crate::github::{Answer, Client, Told};
-use crate::lease::Lease;
 
 /// A list that tells nothing new is read so often; where stars move it is read at once.
 const PACE: Duration = Duration::from_hours(6);
@@ -68,26 +68,26 @@ enum Paged {
 pub struct Lists {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     standings: Standings,
     cursors: HashMap<String, SourceCursor>,
 }
 
 impl Lists {
     /// Goes on where the cursors stand.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let cursors = source_cursor::all(&*ingest.store)
             .await
             .context("reading how far lists were read")?;
         let own = cursors
             .into_iter()
-            .filter(|cursor| cursor.collector == Collector::StargazerList);
+            .filter(|cursor| cursor.collector == Collector::StargazerList && part.has(&cursor.subject));
         Ok(Self {
-            standings: Standings::open(ingest.clone(), lease.clone()).await?,
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
+            standings: Standings::open(ingest.clone(), part.clone()).await?,
             ingest,
             client,
-            lease,
+            part,
         })
     }
 
@@ -145,8 +145,8 @@ impl Lists {
                 "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
                 vec![subject.as_str().into(), Collector::StargazerList.as_str().into()],
             );
-            self.lease
-                .write(&*self.ingest.store, vec![delete])
+            self.part
+                .write(&*self.ingest.store, [subject.as_str()], vec![delete])
                 .await
                 .context("dropping how far a list was read")?;
             self.standings.forget(&subject).await?;
@@ -195,8 +195,8 @@ impl Lists {
             cursor.next_at = wait.unwrap_or_else(|| now.plus(if is_refused { REFUSED } else { doubled }));
         }
         cursor.reached = Some(serde_json::to_string(&reached).context("writing how far a list was read")?);
-        self.lease
-            .write(&*self.ingest.store, vec![cursor.save()])
+        self.part
+            .write(&*self.ingest.store, [subject.as_str()], vec![cursor.save()])
             .await
             .context("keeping how far a list was read")?;
         self.cursors.insert(subject.clone(), cursor);
@@ -223,7 +223,7 @@ impl Lists {
             }
             let Some(last) = last else {
                 reached.through = first.newest().max(reached.through);
-                self.ingest.accept(first.stars).await?;
+                self.ingest.accept_for(self.part.account(), first.stars).await?;
                 return Ok(Ok(()));
             };
             reached.under_way = Some(UnderWay {
@@ -251,7 +251,7 @@ impl Lists {
                 (Next::Rest(_), _) => None,
                 (Next::Graphql(_), mark) => mark.map(|mark| Next::Graphql(Some(mark))),
             };
-            self.ingest.accept(page.stars).await?;
+            self.ingest.accept_for(self.part.account(), page.stars).await?;
             match next.filter(|_| !is_known) {
                 Some(next) => reached.under_way = Some(UnderWay { newest, next }),
                 None => {

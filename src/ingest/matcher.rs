@@ -38,7 +38,7 @@ struct Watcher {
 #[derive(Default)]
 pub struct Scratch {
     text: String,
-    folded: String,
+    folded: Vec<u8>,
 }
 
 /// An activity that an account asked for.
@@ -155,11 +155,12 @@ impl Watchlist {
                 tracked.into_iter().flatten().map(starred).collect()
             }
             Act::Wrote { target, text, .. } => self.keywords_in(text, *target),
+            Act::Holds { text, .. } => self.keywords_in(text, ScanTarget::Code),
         }
     }
 
     fn keywords_in(&self, text: &str, target: ScanTarget) -> Vec<Match> {
-        let mut folded = String::new();
+        let mut folded = Vec::new();
         fold_into(text, &mut folded);
         let mut best: BTreeMap<AccountId, Hit<'_>> = BTreeMap::new();
         for hit in self.hits(&folded, target) {
@@ -180,7 +181,7 @@ impl Watchlist {
             .collect()
     }
 
-    fn hits<'a>(&'a self, folded: &'a str, target: ScanTarget) -> impl Iterator<Item = Hit<'a>> {
+    fn hits<'a>(&'a self, folded: &'a [u8], target: ScanTarget) -> impl Iterator<Item = Hit<'a>> {
         let found = self
             .automaton
             .iter()

@@ -20,12 +20,12 @@ use super::activity::Activity;
 use super::counts::spread;
 use super::github_webhook::{activity_of, remembering, were_taken};
 use super::poll_repos::Tracked;
+use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_repo};
 use super::standing::{Look, Standings};
 use crate::github::activity::EventKind;
 use crate::github::hooks::{self, Attempt};
 use crate::github::{Answer, Client};
-use crate::lease::Lease;
 
 /// The record is looked at so often; while nothing was delivered that costs nothing.
 const PACE: Duration = Duration::from_mins(15);
@@ -98,26 +98,26 @@ type Not = (Look, Option<Timestamp>);
 pub struct Missed {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     standings: Standings,
     cursors: HashMap<String, SourceCursor>,
 }
 
 impl Missed {
     /// Goes on where the cursors stand.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let cursors = source_cursor::all(&*ingest.store)
             .await
             .context("reading how far records of deliveries were walked")?;
         let own = cursors
             .into_iter()
-            .filter(|cursor| cursor.collector == Collector::WebhookDeliveries);
+            .filter(|cursor| cursor.collector == Collector::WebhookDeliveries && part.has(&cursor.subject));
         Ok(Self {
-            standings: Standings::open(ingest.clone(), lease.clone()).await?,
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
+            standings: Standings::open(ingest.clone(), part.clone()).await?,
             ingest,
             client,
-            lease,
+            part,
         })
     }
 
@@ -170,8 +170,8 @@ impl Missed {
                 ),
                 Statement::sql("DELETE FROM missed_delivery WHERE repo = $1", vec![repo.into()]),
             ];
-            self.lease
-                .write(&*self.ingest.store, deletes)
+            self.part
+                .write(&*self.ingest.store, [subject.as_str()], deletes)
                 .await
                 .context("dropping how far a record of deliveries was walked")?;
             self.standings.forget(&subject).await?;
@@ -217,8 +217,8 @@ impl Missed {
             put_off(&mut cursor, look, wait, now);
         }
         cursor.reached = Some(serde_json::to_string(&reached).context("writing how far a record was walked")?);
-        self.lease
-            .write(&*self.ingest.store, vec![cursor.save()])
+        self.part
+            .write(&*self.ingest.store, [subject.as_str()], vec![cursor.save()])
             .await
             .context("keeping how far a record of deliveries was walked")?;
         self.cursors.insert(subject.clone(), cursor);
@@ -342,7 +342,7 @@ impl Missed {
             .filter(|attempt| attempt.is_of_use && !arrived.contains(attempt.guid.as_str()));
         let missed: Vec<&Attempt> = missed.collect();
         let guids: Vec<&str> = missed.iter().map(|attempt| attempt.guid.as_str()).collect();
-        let taken = were_taken(&self.ingest, &guids).await?;
+        let taken = self.taken(&guids).await?;
         let row = |attempt: &&Attempt| {
             vec![
                 repo.into(),
@@ -366,8 +366,8 @@ impl Missed {
             on_conflict: "ON CONFLICT DO NOTHING",
             rows,
         };
-        self.lease
-            .write(&*self.ingest.store, vec![insert])
+        self.part
+            .write(&*self.ingest.store, [of_repo(repo).as_str()], vec![insert])
             .await
             .context("noting what did not arrive")
     }
@@ -376,7 +376,7 @@ impl Missed {
     async fn take(&self, repo: &str, name: &RepoName, now: Timestamp) -> anyhow::Result<Result<bool, Not>> {
         let noted = self.noted(repo).await?;
         let guids: Vec<&str> = noted.iter().map(|noted| noted.guid.as_str()).collect();
-        let taken = were_taken(&self.ingest, &guids).await?;
+        let taken = self.taken(&guids).await?;
         let (mut activities, mut settled, mut stopped) = (Vec::new(), Vec::new(), None);
         for noted in &noted {
             if !taken.contains(&noted.guid) {
@@ -390,8 +390,10 @@ impl Missed {
             }
             settled.push(noted.guid.as_str());
         }
-        self.ingest.accept(activities).await?;
-        let mut statements = remembering(&settled, now)?;
+        self.ingest.accept_for(self.part.account(), activities).await?;
+        let keys: Vec<String> = settled.iter().map(|guid| self.part.key(guid)).collect();
+        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
+        let mut statements = remembering(&keys, now)?;
         statements.extend(settled.iter().map(|guid| {
             Statement::sql(
                 "DELETE FROM missed_delivery WHERE repo = $1 AND guid = $2",
@@ -399,8 +401,8 @@ impl Missed {
             )
         }));
         if !settled.is_empty() {
-            self.lease
-                .write(&*self.ingest.store, statements)
+            self.part
+                .write(&*self.ingest.store, [of_repo(repo).as_str()], statements)
                 .await
                 .context("taking deliveries off the list")?;
         }
@@ -408,6 +410,19 @@ impl Missed {
             Some(not) => Err(not),
             None => Ok(noted.len() as u64 == PAYLOADS_IN_ONE_GO),
         })
+    }
+
+    /// Those of the deliveries that came another way or were brought before. What an account's own token brought was for that
+    /// account alone.
+    async fn taken(&self, guids: &[&str]) -> anyhow::Result<HashSet<String>> {
+        let keys: Vec<String> = guids.iter().map(|guid| self.part.key(guid)).collect();
+        let names: Vec<&str> = guids.iter().copied().chain(keys.iter().map(String::as_str)).collect();
+        let known = were_taken(&self.ingest, &names).await?;
+        let taken = guids
+            .iter()
+            .zip(&keys)
+            .filter(|(guid, key)| known.contains(**guid) || known.contains(*key));
+        Ok(taken.map(|(guid, _)| (*guid).to_owned()).collect())
     }
 
     /// What a delivery told; nothing if that is of no use after all, or GitHub has forgotten it.

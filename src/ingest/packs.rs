@@ -7,7 +7,7 @@
 /// Keywords in a query at most: five operators stand between six.
 pub const MOST: usize = 6;
 /// Characters of a query that keywords may take; the rest is for where and since when to look.
-const ROOM: usize = 190;
+const ROOM: usize = 180;
 
 /// The part of a query that looks for any of the phrases, and how many of them it took. At least one is taken: of a phrase
 /// that is too long by itself, its beginning is looked for.

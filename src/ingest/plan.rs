@@ -20,8 +20,8 @@ pub struct Load {
     pub issue_packs: u64,
     /// Packs of keywords that are looked for in discussions.
     pub discussion_packs: u64,
-    /// Packs of keywords that are looked for in code.
-    pub code_packs: u64,
+    /// Keywords that are looked for in code, each by itself.
+    pub code_keywords: u64,
 }
 
 impl Load {
@@ -30,18 +30,16 @@ impl Load {
         repos: impl Iterator<Item = &'a RepoName>,
         keywords: &(impl Iterator<Item = (&'a Keyword, &'a ScanTargets)> + Clone),
     ) -> Self {
-        let packs = |targets: &[ScanTarget]| {
-            let wanted = keywords
-                .clone()
-                .filter(|(_, wanted)| targets.iter().any(|target| wanted.contains(*target)));
-            let phrases: BTreeSet<&str> = wanted.map(|(keyword, _)| keyword.folded()).collect();
-            packs::count(phrases)
+        let phrases = |target: ScanTarget| -> BTreeSet<&str> {
+            let wanted = keywords.clone().filter(|(_, wanted)| wanted.contains(target));
+            wanted.map(|(keyword, _)| keyword.folded()).collect()
         };
+        let packs = |target| packs::count(phrases(target));
         Self {
             repos: repos.map(RepoName::key).collect::<BTreeSet<_>>().len() as u64,
-            issue_packs: packs(&[ScanTarget::Issues]) + packs(&[ScanTarget::Prs]),
-            discussion_packs: packs(&[ScanTarget::Discussions]),
-            code_packs: packs(&[ScanTarget::Code]),
+            issue_packs: packs(ScanTarget::Issues) + packs(ScanTarget::Prs),
+            discussion_packs: packs(ScanTarget::Discussions),
+            code_keywords: phrases(ScanTarget::Code).len() as u64,
         }
     }
 }
@@ -116,14 +114,14 @@ impl Plan {
             counts: every(load.repos.div_ceil(WIDTH), grant.graphql, 40, SHORTEST_SWEEP),
             issues: every(load.issue_packs, grant.search, 90, SHORTEST_SWEEP),
             discussions: every(load.discussion_packs, grant.graphql, 20, SHORTEST_SWEEP),
-            code: every(load.code_packs, grant.code_search, 90, SHORTEST_SWEEP),
+            code: every(load.code_keywords, grant.code_search, 90, SHORTEST_SWEEP),
         }
     }
 
     /// Whether something takes so long that leads come late or are missed.
     pub fn disappoints(&self) -> bool {
         let all = [self.feeds, self.counts, self.issues, self.discussions, self.code];
-        let is_missing = self.load.code_packs > 0 && self.code.is_none();
+        let is_missing = self.load.code_keywords > 0 && self.code.is_none();
         is_missing || all.into_iter().flatten().any(|every| every > DISAPPOINTING)
     }
 }
@@ -139,7 +137,7 @@ impl fmt::Display for Plan {
                 self.issues,
             ),
             ("searches in discussions", self.load.discussion_packs, self.discussions),
-            ("searches in code", self.load.code_packs, self.code),
+            ("searches in code", self.load.code_keywords, self.code),
         ];
         let told = lines.into_iter().filter(|(_, many, _)| *many > 0);
         for (index, (what, many, every)) in told.enumerate() {
@@ -163,7 +161,7 @@ mod tests {
         repos: 2_000,
         issue_packs: 84,
         discussion_packs: 84,
-        code_packs: 10,
+        code_keywords: 10,
     };
 
     #[test]

@@ -15,15 +15,11 @@ use super::counts::{put_down_name, spread};
 use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use super::pulls;
+use super::shards::Part;
 use super::source_cursor::of_repo;
 use super::standing::{Look, Standings, Tracker};
 use crate::github::events_feed::{self, PAGES, Page};
 use crate::github::{Answer, Client, repository};
-use crate::lease::Lease;
-
-/// The lease of whoever asks GitHub. The number is that of a token, of which there is one: its requests go out one after
-/// the other.
-pub const LEASE: &str = "polls:0";
 
 /// GitHub's own pace for a feed, if it names none.
 const PACE: Duration = Duration::from_mins(1);
@@ -54,7 +50,7 @@ pub struct Tracked {
 /// A feed that is to be read.
 #[derive(Debug)]
 pub struct FeedDue<'a> {
-    /// The repository's name in lower case.
+    /// The repository's key.
     pub repo: String,
     /// When.
     pub at: Timestamp,
@@ -74,7 +70,7 @@ impl FeedDue<'_> {
 pub struct Polls {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     tracked: HashMap<String, Tracked>,
     /// How far the read model was that `tracked` was read from.
     tracked_from: Option<Position>,
@@ -114,16 +110,17 @@ enum Reading {
 
 impl Polls {
     /// Goes on where the cursors stand.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let states = poll_states(&*ingest.store).await.context("reading the poll cursors")?;
+        let own = states.into_iter().filter(|state| part.has(&of_repo(&state.repo)));
         Ok(Self {
-            standings: Standings::open(ingest.clone(), lease.clone()).await?,
+            states: own.map(|state| (state.repo.clone(), state)).collect(),
+            standings: Standings::open(ingest.clone(), part.clone()).await?,
             ingest,
             client,
-            lease,
+            part,
             tracked: HashMap::new(),
             tracked_from: None,
-            states: states.into_iter().map(|state| (state.repo.clone(), state)).collect(),
             moved: HashMap::new(),
             not_before: HashMap::new(),
             named_at: HashMap::new(),
@@ -131,7 +128,7 @@ impl Polls {
         })
     }
 
-    /// What is tracked, by the name in lower case.
+    /// What is tracked, by its key: the name in lower case, for the host's token.
     pub const fn tracked(&self) -> &HashMap<String, Tracked> {
         &self.tracked
     }
@@ -164,7 +161,9 @@ impl Polls {
         if let Some(state) = self.states.get_mut(repo)
             && state.failures == 0
         {
-            let allowed = self.not_before.get(repo).copied().unwrap_or(now);
+            let known = self.not_before.get(repo).copied();
+            let allowed = known.or_else(|| state.last_success_at.map(|at| at.plus(PACE)));
+            let allowed = allowed.unwrap_or(now);
             state.next_poll_at = state.next_poll_at.min(allowed.max(now));
             self.moved.insert(repo.to_owned(), now);
         }
@@ -189,23 +188,17 @@ impl Polls {
             return Ok(());
         };
         state.outcome = PollOutcome::Denied;
-        let statements = vec![state.save()];
-        self.lease
-            .write(&*self.ingest.store, statements)
+        let (subject, statements) = (of_repo(repo), vec![state.save()]);
+        self.part
+            .write(&*self.ingest.store, [subject.as_str()], statements)
             .await
             .context("writing the poll cursor")?;
         self.standings
-            .saw(
-                &of_repo(repo),
-                Collector::EventsFeed,
-                Look::PRIVATE,
-                &tracked.trackers,
-                now,
-            )
+            .saw(&subject, Collector::EventsFeed, Look::PRIVATE, &tracked.trackers, now)
             .await
     }
 
-    /// Reads the feed of a repository, by its name in lower case.
+    /// Reads the feed of a repository, by its key.
     ///
     /// # Errors
     /// If storage fails; the cursor then stays where it was.
@@ -230,7 +223,11 @@ impl Polls {
             .context("reading the tracked repositories")?;
         self.tracked.clear();
         for row in rows {
-            let tracked = self.tracked.entry(row.full_name.key()).or_insert_with(|| Tracked {
+            let key = self.part.key(&row.full_name.key());
+            if !self.part.serves(row.account) || !self.part.has(&of_repo(&key)) {
+                continue;
+            }
+            let tracked = self.tracked.entry(key).or_insert_with(|| Tracked {
                 name: row.full_name.clone(),
                 since: row.created_at,
                 trackers: Vec::new(),
@@ -262,17 +259,14 @@ impl Polls {
             .filter(|key| !self.tracked.contains_key(*key))
             .cloned()
             .collect();
-        let delete = |key: &String| {
-            database::Statement::sql("DELETE FROM poll_cursor WHERE repo = $1", vec![key.as_str().into()])
-        };
-        if !left.is_empty() {
-            self.lease
-                .write(&*self.ingest.store, left.iter().map(delete).collect())
-                .await
-                .context("dropping poll cursors")?;
-        }
         for key in left {
-            self.standings.forget(&of_repo(&key)).await?;
+            let (subject, text) = (of_repo(&key), "DELETE FROM poll_cursor WHERE repo = $1");
+            let delete = database::Statement::sql(text, vec![key.as_str().into()]);
+            self.part
+                .write(&*self.ingest.store, [subject.as_str()], vec![delete])
+                .await
+                .context("dropping a poll cursor")?;
+            self.standings.forget(&subject).await?;
             self.states.remove(&key);
             self.moved.remove(&key);
             self.not_before.remove(&key);
@@ -320,11 +314,11 @@ impl Polls {
                 }
                 let newest = pages.first().and_then(Page::newest).cloned();
                 let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
-                statements = pulls::note(&self.ingest, &bare, now).await?;
+                statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
                 let newest_first = pages.into_iter().flat_map(|page| page.activities);
                 let mut activities: Vec<_> = newest_first.collect();
                 activities.reverse();
-                self.ingest.accept(activities).await?;
+                self.ingest.accept_for(self.part.account(), activities).await?;
                 if newest
                     .as_ref()
                     .is_some_and(|newest| state.newest.as_ref() != Some(newest))
@@ -341,11 +335,11 @@ impl Polls {
             Reading::Unreachable(_) => failed(&mut state, PollOutcome::Failed, None, now),
         }
         statements.push(state.save());
-        self.lease
-            .write(&*self.ingest.store, statements)
+        let subject = of_repo(&state.repo);
+        self.part
+            .write(&*self.ingest.store, [subject.as_str()], statements)
             .await
             .context("writing the poll cursor")?;
-        let subject = of_repo(&state.repo);
         self.states.insert(state.repo.clone(), state);
         self.standings
             .saw(&subject, Collector::EventsFeed, look, &trackers, now)

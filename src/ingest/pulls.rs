@@ -9,22 +9,24 @@ use domain::{ScanTarget, Timestamp};
 
 use super::accept::Ingest;
 use super::outage::Outage;
+use super::shards::Part;
 use super::width::Width;
 use crate::github::pulls::{self, Bare, Pull};
 use crate::github::{Client, Told};
-use crate::lease::Lease;
 
 /// Pull requests in a query at most: fifty cost one point.
 const MOST: usize = 50;
 /// One that was not told of so often is given up; a search may still find it.
 const TRIES: u32 = 5;
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+/// All of them are read by one node, whoever noted them.
+const SUBJECT: &str = "pulls";
 
 /// The texts that are still to be read.
 pub struct Pulls {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     width: Width,
     until: Option<Timestamp>,
     outage: Outage,
@@ -34,11 +36,11 @@ pub struct Pulls {
 
 impl Pulls {
     /// Goes on with those that were noted.
-    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let mut pulls = Self {
             ingest,
             client,
-            lease,
+            part,
             width: Width::up_to(MOST),
             until: None,
             outage: Outage::none("reading of pull requests"),
@@ -48,9 +50,14 @@ impl Pulls {
         Ok(pulls)
     }
 
-    /// Looks when the first of those noted is due.
+    /// Looks when the first of those noted is due, if they are this node's to read.
     pub async fn look(&mut self) -> anyhow::Result<()> {
-        let query = Statement::sql("SELECT min(due_at) FROM bare_pull", Vec::new());
+        if !self.part.has(SUBJECT) {
+            return Ok(());
+        }
+        let (own, like) = self.own();
+        let text = format!("SELECT min(due_at) FROM bare_pull WHERE repo {own} $1");
+        let query = Statement::sql(text, vec![like.into()]);
         let rows = self
             .ingest
             .store
@@ -119,33 +126,37 @@ impl Pulls {
         let mut statements = Vec::new();
         for ((bare, tries), told) in due.iter().zip(told) {
             if told == Pull::Untold && *tries < TRIES {
-                statements.push(later(bare, *tries, now));
+                statements.push(self.later(bare, *tries, now));
                 continue;
             }
             statements.push(Statement::sql(
                 "DELETE FROM bare_pull WHERE repo = $1 AND number = $2",
-                vec![bare.repo.as_str().into(), bare.number.into()],
+                vec![self.part.key(bare.repo.as_str()).into(), bare.number.into()],
             ));
             if let Pull::Wrote(activity) = told {
                 activities.push(*activity);
             }
         }
-        self.ingest.accept(activities).await?;
-        self.lease
-            .write(&*self.ingest.store, statements)
+        self.ingest.accept_for(self.part.account(), activities).await?;
+        self.part
+            .write(&*self.ingest.store, [SUBJECT], statements)
             .await
             .context("taking pull requests off the list")
     }
 
     async fn due(&self, now: Timestamp) -> anyhow::Result<Vec<(Bare, u32)>> {
-        let text =
-            "SELECT repo, number, tries FROM bare_pull WHERE due_at <= $1 ORDER BY due_at, repo, number LIMIT $2";
+        let (own, like) = self.own();
+        let text = format!(
+            "SELECT repo, number, tries FROM bare_pull WHERE due_at <= $1 AND repo {own} $2 \
+             ORDER BY due_at, repo, number LIMIT $3"
+        );
         let limit = u64::try_from(self.width.get())?;
-        let query = Statement::sql(text, vec![now.micros().into(), limit.into()]);
+        let query = Statement::sql(text, vec![now.micros().into(), like.into(), limit.into()]);
         let rows = self.ingest.store.read(query).await.context("reading pull requests")?;
         let mut due = Vec::with_capacity(rows.len());
         for row in &rows {
-            let repo = row.text(0)?.parse().map_err(|_| ColumnError {
+            let repo = row.text(0)?.rsplit(':').next().unwrap_or_default();
+            let repo = repo.parse().map_err(|_| ColumnError {
                 index: 0,
                 expected: "repository's name",
             })?;
@@ -154,28 +165,41 @@ impl Pulls {
         }
         Ok(due)
     }
-}
 
-fn later(bare: &Bare, tries: u32, now: Timestamp) -> Statement {
-    let wait = FIRST_BACKOFF.saturating_mul(1 << tries.min(6));
-    Statement::sql(
-        "UPDATE bare_pull SET tries = tries + 1, due_at = $1 WHERE repo = $2 AND number = $3",
-        vec![
-            now.plus(wait).micros().into(),
-            bare.repo.as_str().into(),
-            bare.number.into(),
-        ],
-    )
+    /// How the repositories are told from those of other tokens, in SQL.
+    fn own(&self) -> (&'static str, String) {
+        match self.part.account() {
+            Some(account) => ("LIKE", format!("{account}:%")),
+            None => ("NOT LIKE", "acct_%:%".to_owned()),
+        }
+    }
+
+    fn later(&self, bare: &Bare, tries: u32, now: Timestamp) -> Statement {
+        let wait = FIRST_BACKOFF.saturating_mul(1 << tries.min(6));
+        Statement::sql(
+            "UPDATE bare_pull SET tries = tries + 1, due_at = $1 WHERE repo = $2 AND number = $3",
+            vec![
+                now.plus(wait).micros().into(),
+                self.part.key(bare.repo.as_str()).into(),
+                bare.number.into(),
+            ],
+        )
+    }
 }
 
 /// The statements that note pull requests, if any account looks for keywords in such texts.
-pub(super) async fn note(ingest: &Ingest, bare: &[Bare], now: Timestamp) -> anyhow::Result<Vec<Statement>> {
+pub(super) async fn note(
+    ingest: &Ingest,
+    part: &Part,
+    bare: &[Bare],
+    now: Timestamp,
+) -> anyhow::Result<Vec<Statement>> {
     if bare.is_empty() || !ingest.watchlist().await?.looks_in(ScanTarget::Prs) {
         return Ok(Vec::new());
     }
     let row = |bare: &Bare| {
         vec![
-            bare.repo.as_str().into(),
+            part.key(bare.repo.as_str()).into(),
             bare.number.into(),
             now.micros().into(),
             0_u32.into(),

@@ -1,7 +1,8 @@
 //! Looks for tracked keywords all over GitHub, as many to a search as GitHub takes. Used by the scheduler.
 //!
 //! Each keyword knows since when it was looked for. A search takes those that have been due for longest, looks from the
-//! earliest of these moments on, a little before it, and leaves it to the door to say who asked for what was found.
+//! earliest of these moments on, a little before it, and leaves it to the door to say who asked for what was found. The
+//! search for code knows no times and takes one keyword: what is new among the files [`super::code_hits`] says.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -14,14 +15,16 @@ use event_log::Position;
 use projections::tracked_keywords;
 
 use super::accept::Ingest;
+use super::code_hits;
 use super::counts::spread;
 use super::packs;
 use super::plan::SHORTEST_SWEEP;
+use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
+use crate::github::code::{self, Hit};
 use crate::github::search::{self, Page};
 use crate::github::{self, Answer, Client, Resource};
-use crate::lease::Lease;
 
 /// A keyword for which nothing is found is looked for so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -30,6 +33,8 @@ const BEFORE: Duration = Duration::from_hours(7 * 24);
 /// Searches overlap by so much: an item is found only some time after it was written.
 const OVERLAP: Duration = Duration::from_mins(10);
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+/// Pages that are read of a search for code: of 300 files, those that were indexed last.
+const PAGES_OF_CODE: u32 = 3;
 
 /// Which search.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +43,8 @@ pub enum Kind {
     Issues,
     /// That for discussions.
     Discussions,
+    /// That for code.
+    Code,
 }
 
 impl Kind {
@@ -45,6 +52,15 @@ impl Kind {
         match self {
             Self::Issues => &[ScanTarget::Issues, ScanTarget::Prs],
             Self::Discussions => &[ScanTarget::Discussions],
+            Self::Code => &[ScanTarget::Code],
+        }
+    }
+
+    /// How many keywords a search takes at most.
+    const fn at_once(self) -> usize {
+        match self {
+            Self::Issues | Self::Discussions => packs::MOST,
+            Self::Code => 1,
         }
     }
 
@@ -52,6 +68,7 @@ impl Kind {
         match self {
             Self::Issues => Collector::IssueSearch,
             Self::Discussions => Collector::DiscussionSearch,
+            Self::Code => Collector::CodeSearch,
         }
     }
 
@@ -60,6 +77,7 @@ impl Kind {
         match self {
             Self::Issues => Resource::Search,
             Self::Discussions => Resource::Graphql,
+            Self::Code => Resource::CodeSearch,
         }
     }
 }
@@ -86,7 +104,7 @@ pub struct Searches {
     kind: Kind,
     ingest: Arc<Ingest>,
     client: Arc<Client>,
-    lease: Lease,
+    part: Part,
     standings: Standings,
     /// By the folded keyword.
     phrases: BTreeMap<String, Phrase>,
@@ -97,20 +115,20 @@ pub struct Searches {
 
 impl Searches {
     /// Goes on where the cursors stand.
-    pub async fn open(kind: Kind, ingest: Arc<Ingest>, client: Arc<Client>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(kind: Kind, ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         let cursors = source_cursor::all(&*ingest.store)
             .await
             .context("reading how far was searched")?;
         let own = cursors
             .into_iter()
-            .filter(|cursor| cursor.collector == kind.collector());
+            .filter(|cursor| cursor.collector == kind.collector() && part.has(&cursor.subject));
         Ok(Self {
             kind,
-            standings: Standings::open(ingest.clone(), lease.clone()).await?,
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
+            standings: Standings::open(ingest.clone(), part.clone()).await?,
             ingest,
             client,
-            lease,
+            part,
             phrases: BTreeMap::new(),
             read_from: None,
         })
@@ -132,7 +150,8 @@ impl Searches {
         for row in rows {
             let wanted = self.kind.targets().iter().copied();
             let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
-            if wanted.is_empty() {
+            let is_own = self.part.serves(row.account) && self.part.has(&self.subject(row.keyword.folded()));
+            if wanted.is_empty() || !is_own {
                 continue;
             }
             let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_insert(Phrase {
@@ -160,7 +179,8 @@ impl Searches {
     }
 
     async fn drop_untracked(&mut self) -> anyhow::Result<()> {
-        let tracked: std::collections::HashSet<String> = self.phrases.keys().map(|phrase| of_keyword(phrase)).collect();
+        let tracked: std::collections::HashSet<String> =
+            self.phrases.keys().map(|phrase| self.subject(phrase)).collect();
         let left: Vec<String> = self
             .cursors
             .keys()
@@ -172,8 +192,8 @@ impl Searches {
                 "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
                 vec![subject.as_str().into(), self.kind.collector().as_str().into()],
             );
-            self.lease
-                .write(&*self.ingest.store, vec![delete])
+            self.part
+                .write(&*self.ingest.store, [subject.as_str()], vec![delete])
                 .await
                 .context("dropping how far was searched")?;
             self.standings.forget(&subject).await?;
@@ -185,7 +205,8 @@ impl Searches {
     /// When the next search is due, whether it is for a keyword that was never looked for, and for whom it is. None: there is
     /// nothing to look for, or no way to.
     pub fn due(&self) -> Option<(Timestamp, bool, impl Iterator<Item = AccountId>)> {
-        if self.kind == Kind::Discussions && !self.client.has_token() {
+        // Without a token GitHub searches nothing else.
+        if self.kind != Kind::Issues && !self.client.has_token() {
             return None;
         }
         let is_new = self.phrases.len() > self.cursors.len();
@@ -206,17 +227,18 @@ impl Searches {
         Some((at, is_new, trackers.map(|tracker| tracker.account)))
     }
 
+    fn subject(&self, phrase: &str) -> String {
+        of_keyword(&self.part.key(phrase))
+    }
+
     /// One that was never looked for is due since ever.
     fn next_at(&self, phrase: &str) -> Timestamp {
-        let cursor = self.cursors.get(&of_keyword(phrase));
+        let cursor = self.cursors.get(&self.subject(phrase));
         cursor.map_or(Timestamp::from_micros(0), |cursor| cursor.next_at)
     }
 
-    /// Looks for the keywords that have been due for longest.
-    ///
-    /// # Errors
-    /// If storage fails; what was not put down is looked for again.
-    pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
+    /// The keywords that have been due for longest, as many as one search takes.
+    fn pack(&self) -> Vec<String> {
         let mut waiting: Vec<(Timestamp, &str)> = self
             .phrases
             .keys()
@@ -224,12 +246,18 @@ impl Searches {
             .collect();
         waiting.sort_unstable();
         // Those that are not due yet fill the search up: they cost nothing.
-        let (_, taken) = packs::pack(waiting.iter().map(|(_, phrase)| *phrase));
-        let pack: Vec<String> = waiting
-            .iter()
-            .take(taken)
-            .map(|(_, phrase)| (*phrase).to_owned())
-            .collect();
+        let phrases = waiting.iter().map(|(_, phrase)| *phrase);
+        let (_, taken) = packs::pack(phrases.take(self.kind.at_once()));
+        let taken = waiting.iter().take(taken);
+        taken.map(|(_, phrase)| (*phrase).to_owned()).collect()
+    }
+
+    /// Looks in texts for the keywords that have been due for longest.
+    ///
+    /// # Errors
+    /// If storage fails; what was not put down is looked for again.
+    pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        let pack = self.pack();
         let mut until = now;
         let mut hits = 0;
         for target in self.kind.targets() {
@@ -251,9 +279,63 @@ impl Searches {
                 Found::Not(look, wait) => return self.put_off(&pack, look, wait, now).await,
             }
         }
+        self.succeeded(&pack, until, hits, now).await
+    }
+
+    /// Looks in code for the keyword that has been due for longest; the answer is its key, and what was found for it.
+    ///
+    /// # Errors
+    /// If storage fails; what was not put down is looked for again.
+    pub async fn search_code(&mut self, now: Timestamp) -> anyhow::Result<Option<(String, Vec<Hit>)>> {
+        let pack = self.pack();
+        let Some(phrase) = pack.first() else {
+            return Ok(None);
+        };
+        let (quoted, _) = packs::pack([phrase.as_str()]);
+        let (mut files, mut new) = (Vec::new(), 0);
+        for number in 1..=PAGES_OF_CODE {
+            let (page, has_next) = match self.page_of_code(&quoted, number).await {
+                Ok(page) => page,
+                Err((look, wait)) => {
+                    self.put_off(&pack, look, wait, now).await?;
+                    return Ok(None);
+                }
+            };
+            let (unseen, seen) = code_hits::unseen(&self.ingest, &self.part.key(phrase), page.hits).await?;
+            let is_known = unseen.is_empty();
+            new += unseen.len();
+            files.extend(unseen.into_iter().chain(seen));
+            // GitHub often breaks this search off; what it did not show this time it shows another.
+            if is_known || !has_next || page.is_incomplete {
+                break;
+            }
+        }
+        self.succeeded(&pack, now, new, now).await?;
+        Ok(Some((self.part.key(phrase), files)))
+    }
+
+    async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), (Look, Option<Timestamp>)> {
+        let path = code::path(quoted, number);
+        match self.client.get_as(&path, None, Some(code::ACCEPT)).await {
+            Answer::Fresh(fresh) => Ok((
+                code::read(&fresh.body).map_err(|reason| silent(&reason))?,
+                fresh.has_next,
+            )),
+            other => Err(not_fresh(other)),
+        }
+    }
+
+    /// Puts down that all of it was read, up to then.
+    async fn succeeded(
+        &mut self,
+        pack: &[String],
+        until: Timestamp,
+        hits: usize,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         let mut cursors = Vec::with_capacity(pack.len());
-        for phrase in &pack {
-            let subject = of_keyword(phrase);
+        for phrase in pack {
+            let subject = self.subject(phrase);
             let known = self.cursors.get(&subject).cloned();
             let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
             let mut cursor = known.unwrap_or_else(new);
@@ -274,12 +356,12 @@ impl Searches {
             cursors.push(cursor);
         }
         self.save(cursors).await?;
-        self.tell(&pack, Look::READ, now).await
+        self.tell(pack, Look::READ, now).await
     }
 
     /// From when on the keyword is looked for.
     fn since(&self, phrase: &str) -> Timestamp {
-        let cursor = self.cursors.get(&of_keyword(phrase));
+        let cursor = self.cursors.get(&self.subject(phrase));
         let reached = cursor.and_then(|cursor| cursor.reached.as_ref()?.parse::<Timestamp>().ok());
         let tracked = self.phrases.get(phrase).map(|known| known.since).unwrap_or_default();
         match reached {
@@ -301,7 +383,7 @@ impl Searches {
             items += page.items;
             newest = page.newest.max(newest);
             after = page.next;
-            self.ingest.accept(page.activities).await?;
+            self.ingest.accept_for(self.part.account(), page.activities).await?;
             if !has_next {
                 return Ok(Found::Until(now, items));
             }
@@ -320,22 +402,18 @@ impl Searches {
         number: u32,
         after: Option<&str>,
     ) -> Result<(Page, bool), (Look, Option<Timestamp>)> {
-        let silent = |reason: String| {
-            tracing::warn!(reason, "a search on GitHub has no usable answer");
-            (Look::SILENT, None)
-        };
         if self.kind == Kind::Discussions {
             let variables = search::discussions(packed, since, after);
             return match self.client.graphql(search::DISCUSSIONS, &variables).await {
                 github::Told::Data { data, .. } => {
-                    let page = search::read_discussions(data).map_err(silent)?;
+                    let page = search::read_discussions(data).map_err(|reason| silent(&reason))?;
                     let has_next = page.next.is_some();
                     Ok((page, has_next))
                 }
                 github::Told::Limited(until) => Err((Look::LIMITED, Some(until))),
                 github::Told::Denied(status) => Err((Look::refused(status.as_u16()), None)),
-                github::Told::TooMuch => Err(silent("too much for GraphQL".to_owned())),
-                github::Told::Failed(reason) => Err(silent(reason)),
+                github::Told::TooMuch => Err(silent("too much for GraphQL")),
+                github::Told::Failed(reason) => Err(silent(&reason)),
             };
         }
         match self
@@ -344,14 +422,10 @@ impl Searches {
             .await
         {
             Answer::Fresh(fresh) => {
-                let page = search::read_issues(&fresh.body).map_err(silent)?;
+                let page = search::read_issues(&fresh.body).map_err(|reason| silent(&reason))?;
                 Ok((page, fresh.has_next))
             }
-            Answer::Limited { until } => Err((Look::LIMITED, Some(until))),
-            Answer::Denied(status) => Err((Look::refused(status.as_u16()), None)),
-            Answer::NotFound => Err((Look::ABSENT, None)),
-            Answer::NotModified { .. } | Answer::Moved => Err(silent("no result of a search".to_owned())),
-            Answer::Failed(reason) => Err(silent(reason)),
+            other => Err(not_fresh(other)),
         }
     }
 
@@ -365,7 +439,7 @@ impl Searches {
     ) -> anyhow::Result<()> {
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
-            let subject = of_keyword(phrase);
+            let subject = self.subject(phrase);
             let known = self.cursors.get(&subject).cloned();
             let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
             let mut cursor = known.unwrap_or_else(new);
@@ -383,7 +457,7 @@ impl Searches {
     async fn tell(&mut self, pack: &[String], look: Look, now: Timestamp) -> anyhow::Result<()> {
         for phrase in pack {
             if let Some(known) = self.phrases.get(phrase) {
-                let subject = of_keyword(phrase);
+                let subject = self.subject(phrase);
                 self.standings
                     .saw(&subject, self.kind.collector(), look, &known.trackers, now)
                     .await?;
@@ -393,13 +467,30 @@ impl Searches {
     }
 
     async fn save(&mut self, cursors: Vec<SourceCursor>) -> anyhow::Result<()> {
-        self.lease
-            .write(&*self.ingest.store, cursors.iter().map(SourceCursor::save).collect())
+        let subjects = cursors.iter().map(|cursor| cursor.subject.as_str());
+        let statements = cursors.iter().map(SourceCursor::save).collect();
+        self.part
+            .write(&*self.ingest.store, subjects, statements)
             .await
             .context("keeping how far was searched")?;
         let cursors = cursors.into_iter().map(|cursor| (cursor.subject.clone(), cursor));
         self.cursors.extend(cursors);
         Ok(())
+    }
+}
+
+fn silent(reason: &str) -> (Look, Option<Timestamp>) {
+    tracing::warn!(reason, "a search on GitHub has no usable answer");
+    (Look::SILENT, None)
+}
+
+fn not_fresh(answer: Answer) -> (Look, Option<Timestamp>) {
+    match answer {
+        Answer::Limited { until } => (Look::LIMITED, Some(until)),
+        Answer::Denied(status) => (Look::refused(status.as_u16()), None),
+        Answer::NotFound => (Look::ABSENT, None),
+        Answer::Failed(reason) => silent(&reason),
+        Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
 }
 

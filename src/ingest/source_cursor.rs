@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement};
-use domain::{Collector, Timestamp};
+use domain::{AccountId, Collector, Timestamp};
 
 /// How far a source was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,24 +25,43 @@ pub struct SourceCursor {
     pub failures: u32,
 }
 
-/// A repository, by its name in lower case, among all that sources feed.
-pub fn of_repo(repo: &str) -> String {
-    format!("repo:{repo}")
+/// What a repository, by its name in lower case, or a folded keyword is called among all that tokens are asked for. What is
+/// read with an account's own token bears the account's name: neither names of repositories nor folded phrases have
+/// capital letters.
+pub fn key(account: Option<AccountId>, name: &str) -> String {
+    match account {
+        Some(account) => format!("{account}:{name}"),
+        None => name.to_owned(),
+    }
 }
 
-/// A keyword, in its folded form, among all that sources feed.
-pub fn of_keyword(folded: &str) -> String {
-    format!("keyword:{folded}")
+/// The account whose name such a key bears.
+pub fn account_of(key: &str) -> Option<AccountId> {
+    key.split_once(':')?.0.parse().ok()
 }
 
-/// The repository that a subject names, in lower case.
+/// A repository, by its key, among all that sources feed.
+pub fn of_repo(key: &str) -> String {
+    format!("repo:{key}")
+}
+
+/// A keyword, by its key, among all that sources feed.
+pub fn of_keyword(key: &str) -> String {
+    format!("keyword:{key}")
+}
+
+/// The key of the repository that a subject names.
 pub fn repo_of(subject: &str) -> Option<&str> {
     subject.strip_prefix("repo:")
 }
 
-/// The keyword that a subject names.
+/// The keyword that a subject names, in its folded form.
 pub fn keyword_of(subject: &str) -> Option<&str> {
-    subject.strip_prefix("keyword:")
+    let key = subject.strip_prefix("keyword:")?;
+    match account_of(key) {
+        Some(_) => key.split_once(':').map(|(_, folded)| folded),
+        None => Some(key),
+    }
 }
 
 impl SourceCursor {

@@ -12,9 +12,9 @@ use projections::sources;
 use ulid::Ulid;
 
 use super::accept::Ingest;
+use super::shards::Part;
 use super::source_cursor::repo_of;
 use crate::commands::observe_source;
-use crate::lease::Lease;
 
 /// An account that tracks something, and what that is to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -99,14 +99,14 @@ type Held = (Look, Timestamp);
 /// What the looks show, and what the accounts were told of it.
 pub struct Standings {
     ingest: Arc<Ingest>,
-    lease: Lease,
+    part: Part,
     looks: HashMap<Place, Held>,
     told: HashMap<(AccountId, Ulid, Collector), Look>,
 }
 
 impl Standings {
     /// Goes on with what was seen and told before.
-    pub async fn open(ingest: Arc<Ingest>, lease: Lease) -> anyhow::Result<Self> {
+    pub async fn open(ingest: Arc<Ingest>, part: Part) -> anyhow::Result<Self> {
         let query = Statement::sql(
             "SELECT subject, collector, state, reason, since FROM source_look",
             Vec::new(),
@@ -123,7 +123,7 @@ impl Standings {
         Ok(Self {
             told: told.collect(),
             ingest,
-            lease,
+            part,
             looks,
         })
     }
@@ -172,8 +172,8 @@ impl Standings {
     pub async fn forget(&mut self, subject: &str) -> anyhow::Result<()> {
         self.looks.retain(|(known, _), _| known != subject);
         let delete = Statement::sql("DELETE FROM source_look WHERE subject = $1", vec![subject.into()]);
-        self.lease
-            .write(&*self.ingest.store, vec![delete])
+        self.part
+            .write(&*self.ingest.store, [subject], vec![delete])
             .await
             .context("forgetting how a source works")
     }
@@ -191,8 +191,8 @@ impl Standings {
                 now.micros().into(),
             ],
         );
-        self.lease
-            .write(&*self.ingest.store, vec![statement])
+        self.part
+            .write(&*self.ingest.store, [key.0.as_str()], vec![statement])
             .await
             .context("keeping how a source works")?;
         self.looks.insert(key.clone(), (look, now));

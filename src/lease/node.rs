@@ -1,7 +1,7 @@
 //! This process among the nodes of a database: its row, what it holds, and who else lives. Used by the leases alone.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex as StdMutex, PoisonError, Weak};
+use std::sync::Arc;
 use std::time::Duration;
 
 use database::{Database, DatabaseError, Row, Statement};
@@ -9,7 +9,7 @@ use domain::Timestamp;
 use tokio::sync::{Mutex, watch};
 use tokio::time::sleep;
 
-use super::{Held, Report, SURE, TTL};
+use super::{Report, SURE, TTL};
 use crate::clock::Clock;
 use crate::config::{Role, Roles};
 
@@ -32,8 +32,6 @@ pub struct Node {
     id: String,
     roles: String,
     standing: watch::Sender<Standing>,
-    /// The leases as this process has them.
-    own: StdMutex<HashMap<String, Weak<Held>>>,
     /// Whether it has left; locked while its row is written.
     left: Mutex<bool>,
 }
@@ -65,7 +63,6 @@ impl Node {
             clock,
             roles: roles.words().join(","),
             standing: watch::Sender::default(),
-            own: StdMutex::default(),
             left: Mutex::new(false),
         };
         let long_ago = node.clock.now().micros() - micros(FORGET_AFTER);
@@ -173,20 +170,6 @@ impl Node {
         });
         tracing::debug!(lease = name, epoch, "took a lease");
         Ok(Some(epoch))
-    }
-
-    /// Keeps the lease in mind for work beside that under it.
-    pub fn remember(&self, held: &Arc<Held>) {
-        let mut own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        own.retain(|_, held| held.strong_count() > 0);
-        own.insert(held.name.clone(), Arc::downgrade(held));
-    }
-
-    /// The lease as this process has it.
-    pub fn own(&self, name: &str) -> Option<Arc<Held>> {
-        let own = self.own.lock().unwrap_or_else(PoisonError::into_inner);
-        let held = own.get(name).and_then(Weak::upgrade);
-        held.filter(|held| self.holds(name, held.epoch))
     }
 
     fn first(&self, name: &str) -> Statement {

@@ -49,7 +49,6 @@ on_both_engines!(
     a_lease_that_a_node_takes_anew_ends_the_work_under_the_old_one,
     two_nodes_that_take_a_lease_at_once_do_not_both_get_it,
     work_ends_with_the_lease_and_begins_anew_with_the_next,
-    work_beside_other_work_goes_where_that_goes,
     a_node_whose_clock_is_ahead_can_take_too_early_but_not_write_beside_the_holder,
     things_are_divided_among_the_nodes_of_a_role,
 );
@@ -252,31 +251,6 @@ async fn work_ends_with_the_lease_and_begins_anew_with_the_next(store: Store) {
     assert!(take(&b, "polls:0").await.is_some(), "given back at the end");
 }
 
-async fn work_beside_other_work_goes_where_that_goes(store: Store) {
-    let clock = HandClock::new();
-    let (a, b) = (node(&store, &clock).await, node(&store, &clock).await);
-    let (begun, mut news) = tokio::sync::mpsc::unbounded_channel();
-    let (_stop, shutdown) = Shutdown::channel();
-    for (name, leases) in [("a", a.clone()), ("b", b.clone())] {
-        let (begun, shutdown) = (begun.clone(), shutdown.clone());
-        tokio::spawn(async move {
-            let work = |lease| {
-                begun.send((name, lease)).unwrap();
-                std::future::pending()
-            };
-            leases.beside("polls:0", &shutdown, work).await
-        });
-    }
-    let of_a = take(&a, "polls:0").await.unwrap();
-    let (name, beside) = news.recv().await.unwrap();
-    assert_eq!((name, works(&store, &beside).await), ("a", true));
-    of_a.release().await;
-    assert!(!beside.is_held());
-    let _of_b = take(&b, "polls:0").await.unwrap();
-    let (name, beside) = news.recv().await.unwrap();
-    assert_eq!((name, works(&store, &beside).await), ("b", true));
-}
-
 async fn a_node_whose_clock_is_ahead_can_take_too_early_but_not_write_beside_the_holder(store: Store) {
     let (right, ahead) = (HandClock::new(), HandClock::new());
     ahead.advance(TTL * 2);
@@ -303,6 +277,7 @@ async fn things_are_divided_among_the_nodes_of_a_role(store: Store) {
     assert_eq!(of_a.len() + of_b.len(), names.len());
     assert!(of_a.iter().all(|name| !of_b.contains(name)));
     assert!(of_a.len() > 90 && of_b.len() > 90, "{} {}", of_a.len(), of_b.len());
+    assert!(a.share(Role::Deliver).is_divided());
     assert!(owned(&other).is_empty());
 
     let c = node(&store, &clock).await;

@@ -38,12 +38,12 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 20] = [
+pub(super) const PROGRESS: [Table; 21] = [
     table!(
         "webhook_cursor",
         1,
         "endpoint, account, position, seen, unsettled, silent_until, failing_since, failures, open_until, openings, \
-         added_at"
+         added_at, last_status, changed_at"
     ),
     table!(
         "webhook_retry",
@@ -66,8 +66,9 @@ pub(super) const PROGRESS: [Table; 20] = [
     table!(
         "enrichment",
         2,
-        "account, person, event_id, sealed, due_at, etag, failures"
+        "account, person, event_id, sealed, due_at, etag, failures, by_rest"
     ),
+    table!("code_seen", 1, "mark, seen_at"),
     table!("follower", 1, "name, position"),
     table!("unfinished_erasure", 2, "account, person"),
     table!("source_look", 2, "subject, collector, state, reason, since"),

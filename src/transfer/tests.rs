@@ -216,3 +216,18 @@ fn every_table_is_either_copied_or_left_on_purpose() {
     made.sort_unstable();
     assert_eq!(known, made);
 }
+
+#[tokio::test]
+async fn every_column_of_a_copied_table_is_copied() {
+    let place = file().await;
+    for table in [&EVENTS, &PERSON_KEYS].into_iter().chain(&PROGRESS) {
+        let text = "SELECT name FROM pragma_table_info($1)";
+        let query = Statement::sql(text, vec![table.name.into()]);
+        let rows = place.database.read(query).await.unwrap();
+        let mut made: Vec<&str> = rows.iter().map(|row| row.text(0).unwrap()).collect();
+        let mut copied: Vec<&str> = table.columns.split(',').map(str::trim).collect();
+        made.sort_unstable();
+        copied.sort_unstable();
+        assert_eq!(copied, made, "{}", table.name);
+    }
+}

@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use fake_github::{FakeGithub, Repo, Token, User};
 use serde_json::{Value, json};
 
 use crate::harness::archive::{Hour, STARRED, hour};
@@ -66,6 +67,9 @@ fn read_models() -> u64 {
     projections::all().len() as u64
 }
 
+/// In so many parts all that is asked of GitHub is divided among the nodes.
+const SHARDS: u64 = 8;
+
 /// How many leases of the kind the node holds.
 async fn holds(node: &Server, kind: &str) -> u64 {
     node.ready().await["leases"][kind].as_u64().unwrap_or(0)
@@ -77,7 +81,7 @@ async fn holds_everything(node: &Server, endpoints: u64) {
         let leases = node.ready().await["leases"].clone();
         let all = [
             ("projection", read_models()),
-            ("polls", 1),
+            ("polls", SHARDS),
             ("releases", 1),
             ("webhook", endpoints),
         ];
@@ -235,7 +239,7 @@ async fn another_node_takes_over_everything_from_one_that_is_killed_and_nothing_
     // A command that was at work when the leases ran out may have had the read models first.
     eventually("the others do what it did", || async {
         let of_b = (holds(&b, "projection").await, holds(&b, "polls").await);
-        (of_b == (read_models(), 1) && holds(&c, "webhook").await == 3).then_some(())
+        (of_b == (read_models(), SHARDS) && holds(&c, "webhook").await == 3).then_some(())
     })
     .await;
     assert_eq!(nodes.recorded_twice().await, 0);
@@ -324,6 +328,64 @@ async fn nodes_of_one_role_each_are_a_whole_together() {
     })
     .await;
     assert_eq!(deliver.ask("GET", "/v1/leads", None, None).await.status, 404);
-    assert_eq!(holds(&ingest, "polls").await, 1);
+    assert_eq!(holds(&ingest, "polls").await, SHARDS);
     assert!(api.terminate() && deliver.terminate() && ingest.terminate() && project.terminate());
+}
+
+/// How often the feed of each of these repositories was asked for.
+fn looks(github: &FakeGithub, repos: std::ops::Range<u64>) -> Vec<usize> {
+    let path = |number| format!("/repos/acme/tool-{number}/events");
+    repos.map(|number| github.requests_to(&path(number)).len()).collect()
+}
+
+/// Tracks repositories with these numbers and waits until the feed of each was looked at.
+async fn track_tools(node: &Server, github: &FakeGithub, repos: std::ops::Range<u64>) {
+    for number in repos.clone() {
+        let name = format!("acme/tool-{number}");
+        github.change(|world| world.put_repo(Repo::new(1_000 + number, &name)));
+        node.post("/v1/tracked-repos", json!({"full_name": name}), 201).await;
+    }
+    eventually("each feed was looked at", || async {
+        looks(github, repos.clone())
+            .iter()
+            .all(|looks| *looks > 0)
+            .then_some(())
+    })
+    .await;
+}
+
+/// Requests to GitHub that the node has made.
+async fn asked(node: &Server) -> u64 {
+    let text = node.ask("GET", "/metrics", None, None).await.body;
+    let counts = text
+        .lines()
+        .filter(|line| line.starts_with("gitleads_github_requests_total{"));
+    counts
+        .map(|line| line.rsplit_once(' ').unwrap().1.parse::<u64>().unwrap())
+        .sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nodes_share_the_polls_and_what_a_killed_one_had_is_looked_at_by_the_other() {
+    let github = FakeGithub::start().await.unwrap();
+    github.change(|world| {
+        world.put_user(User::new(900, "own"));
+        world.put_token("host", Token::new(900));
+    });
+    let mut nodes = Nodes::new().await;
+    let arguments = ["--github-api-url", github.url(), "--github-token", "host"];
+    let (a, b) = (nodes.start(&arguments), nodes.start(&arguments));
+    eventually("both hold some of the polls", || async {
+        let (of_a, of_b) = (holds(&a, "polls").await, holds(&b, "polls").await);
+        (of_a > 0 && of_b > 0 && of_a + of_b == SHARDS).then_some(())
+    })
+    .await;
+    track_tools(&a, &github, 0..32).await;
+    assert_eq!(looks(&github, 0..32), [1; 32], "nobody asks for what the other has");
+    assert!(asked(&a).await > 0 && asked(&b).await > 0);
+    a.kill();
+    track_tools(&b, &github, 32..64).await;
+    assert_eq!(looks(&github, 32..64), [1; 32]);
+    assert_eq!(holds(&b, "polls").await, SHARDS);
+    assert!(b.terminate());
 }

@@ -62,7 +62,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("demo", &["clock", "deliver::sign", "tls"]),
     // What the polls say of a source, and of how many stars there are.
     ("http/sources", &["ingest::poll_cursor", "ingest::source_cursor"]),
-    ("http/coverage", &["ingest::star_count"]),
+    ("http/coverage", &["ingest::source_cursor", "ingest::star_count"]),
     ("http/usage", &["ingest::budgets"]),
     ("control", &["gharchive::ArchiveHour", "serve"]),
 ];

@@ -73,6 +73,16 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0011_backfills.sql"),
     },
     Migration {
+        number: 12,
+        name: "profiles",
+        sql: include_str!("../../../migrations/0012_profiles.sql"),
+    },
+    Migration {
+        number: 13,
+        name: "code_search",
+        sql: include_str!("../../../migrations/0013_code_search.sql"),
+    },
+    Migration {
         number: 14,
         name: "missed_deliveries",
         sql: include_str!("../../../migrations/0014_missed_deliveries.sql"),

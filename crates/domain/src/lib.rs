@@ -38,7 +38,7 @@ pub use personal::{Profile, ProfileField, Provenance, SignalPerson};
 pub use plan::{Plan, PlanName, Plans};
 pub use repo_name::RepoName;
 pub use sealed::Sealed;
-pub use signal::{Collector, ScanTarget, ScanTargets, Signal, SignalKind};
+pub use signal::{Attribution, Collector, ScanTarget, ScanTargets, Signal, SignalKind};
 pub use source::{Observation, SourceReason, SourceState, SourceSubject};
 pub use stream::StreamId;
 pub use timestamp::{Month, Timestamp};

@@ -109,6 +109,17 @@ words!(
            webhook_deliveries"
 );
 
+words!(
+    /// By which rule a file that a search for code found is somebody's.
+    Attribution {
+        /// The author of the newest commit that touched the file.
+        CommitAuthor = "commit_author",
+        /// The owner of the repository, since GitHub knows no person for that commit.
+        RepoOwner = "repo_owner",
+    }
+    all = "commit_author, repo_owner"
+);
+
 impl ScanTarget {
     /// The kind of signal that a keyword found here makes.
     pub const fn signal_kind(self) -> SignalKind {

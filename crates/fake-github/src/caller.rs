@@ -67,6 +67,8 @@ pub(crate) enum Who {
 #[derive(Debug)]
 pub(crate) struct Callers {
     tokens: HashMap<String, (Token, Quotas)>,
+    /// When tokens end that do.
+    ends: HashMap<String, u64>,
     anonymous: Quotas,
     open: Quotas,
     /// Whether there ever was a token.
@@ -77,6 +79,7 @@ impl Default for Callers {
     fn default() -> Self {
         Self {
             tokens: HashMap::new(),
+            ends: HashMap::new(),
             anonymous: Quotas::anonymous(),
             open: Quotas::of_token(5_000),
             closed: false,
@@ -93,7 +96,25 @@ impl World {
             None => Quotas::of_token(token.core_limit),
         };
         self.callers.tokens.insert(secret.to_owned(), (token, quotas));
+        self.refuse_unknown_tokens();
+    }
+
+    /// From now on an unknown token is refused.
+    pub(crate) const fn refuse_unknown_tokens(&mut self) {
         self.callers.closed = true;
+    }
+
+    /// The token ends then, and what is left of its limits is what was left of a former one's: they are of the
+    /// installation.
+    pub(crate) fn limit_token(&mut self, secret: &str, former: Option<&str>, ends: u64) {
+        let callers = &mut self.callers;
+        callers.ends.insert(secret.to_owned(), ends);
+        let left = former
+            .and_then(|former| callers.tokens.get(former))
+            .map(|(_, quotas)| quotas.clone());
+        if let (Some((_, quotas)), Some(left)) = (callers.tokens.get_mut(secret), left) {
+            *quotas = left;
+        }
     }
 
     /// Revokes a token: 401 from now on.
@@ -123,9 +144,14 @@ impl World {
         }
         match sent_token(headers) {
             None => Some(Who::Anonymous),
-            Some(token) if self.callers.tokens.contains_key(token) => Some(Who::Token(token.to_owned())),
+            Some(token) if self.is_known(token) => Some(Who::Token(token.to_owned())),
             Some(_) => None,
         }
+    }
+
+    fn is_known(&self, token: &str) -> bool {
+        let has_ended = self.callers.ends.get(token).is_some_and(|ends| *ends <= self.now);
+        self.callers.tokens.contains_key(token) && !has_ended
     }
 
     /// Does something with the buckets of a caller.
@@ -216,7 +242,7 @@ impl Refusal {
     }
 }
 
-fn sent_token(headers: &HeaderMap) -> Option<&str> {
+pub(crate) fn sent_token(headers: &HeaderMap) -> Option<&str> {
     let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") || scheme.eq_ignore_ascii_case("token")).then_some(token)

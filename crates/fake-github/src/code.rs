@@ -103,6 +103,8 @@ impl World {
             .of(repo.id, ask.query("path"))
             .flat_map(|file| file.commits.iter().map(move |commit| (file, commit)))
             .collect();
+        // Of one second's commits the last that was made comes first.
+        commits.reverse();
         commits.sort_by_key(|(_, commit)| Reverse(commit.at));
         let page = ask.page(COMMITS_A_PAGE);
         let link = page.link(url, commits.len());

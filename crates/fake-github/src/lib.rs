@@ -6,6 +6,7 @@
 //! [`World::at`] happens, when it says so. Shapes and rules are those of GitHub's documentation of REST, version
 //! 2022-11-28, and of GraphQL; `tests/github/run` holds them against GitHub's own schemas.
 
+mod app;
 mod ask;
 mod caller;
 mod clock;

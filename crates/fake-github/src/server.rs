@@ -137,6 +137,12 @@ impl World {
             deed.reply = Some(Reply::message(StatusCode::FORBIDDEN, text));
             return deed;
         }
+        if scripted.is_none()
+            && let Some(reply) = self.app_reply(&head.method, path, &head.headers)
+        {
+            deed.reply = Some(reply);
+            return deed;
+        }
         let who = match who {
             Some(who) => who,
             None if scripted.is_none() => {

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use crate::app::Apps;
 use crate::caller::Callers;
 use crate::code::Code;
 use crate::feed::Feeds;
@@ -47,6 +48,7 @@ pub struct World {
     pub(crate) code: Code,
     pub(crate) hooks: Hooks,
     pub(crate) callers: Callers,
+    pub(crate) apps: Apps,
     pub(crate) faults: Faults,
     next_id: u64,
     /// In lower case.
@@ -90,6 +92,7 @@ impl World {
             code: Code::default(),
             hooks: Hooks::default(),
             callers: Callers::default(),
+            apps: Apps::default(),
             faults: Faults::default(),
             next_id: FIRST_ID,
             logins: HashMap::new(),

@@ -113,6 +113,7 @@ fn ada() -> SignalPerson {
         repo: "acme/sdk".parse().unwrap(),
         url: None,
         snippet: Some("is there a hosted version?".into()),
+        attribution: None,
     }
 }
 

@@ -62,6 +62,7 @@ fn comment() -> Sighting {
             repo: "acme-corp/rival-sdk".parse().unwrap(),
             url: Some("https://github.com/acme-corp/rival-sdk/issues/1".into()),
             snippet: Some("we do event sourcing here".into()),
+            attribution: None,
         },
     }
 }

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use domain::{Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus};
+use domain::{
+    Attribution, Collector, Event, RepoRelation, ScanTarget, SignalKind, WebhookEventType, WebhookKind, WebhookStatus,
+};
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
@@ -82,6 +84,8 @@ schemas! {
     SignalType => list(SignalKind::ALL.iter().map(|word| word.as_str()));
     /// Which source brought a signal.
     SignalCollector => list(Collector::ALL.iter().map(|word| word.as_str()));
+    /// By which rule a file is somebody's: they wrote the newest commit that touched it, or the repository is theirs.
+    SignalAttribution => list(Attribution::ALL.iter().map(|word| word.as_str()));
     /// What a repository is to the account.
     RepoType => list(RepoRelation::ALL.iter().map(|word| word.as_str()));
     /// Where a keyword is looked for.

@@ -70,6 +70,7 @@ async fn only_answers_to_questions_are_tagged() {
     for (path, accept) in [
         ("/v1/leads/x", "*/*"),
         ("/v1/leads?limit=x", "*/*"),
+        ("/v1/usage", "*/*"),
         ("/v1/leads", "text/csv"),
         ("/v1/events", "text/event-stream"),
     ] {
@@ -158,4 +159,33 @@ async fn a_fault_is_readable_whatever_the_client_can_decompress() {
     assert_eq!(answer.status(), 500);
     let body: Value = serde_json::from_slice(&bytes(answer).await).unwrap();
     assert_eq!(body["error"], "internal_error");
+}
+
+#[tokio::test]
+async fn what_is_open_to_everyone_is_304_too() {
+    let house = house().await;
+    for (path, cache_control) in [
+        ("/openapi.json", "public, no-cache"),
+        ("/llms.txt", "public, no-cache"),
+        ("/docs", "public, no-cache"),
+        ("/docs/scalar.js", "public, max-age=3600"),
+    ] {
+        let first = house.call_openly("GET", path).await;
+        let tag = first.header("etag");
+        assert!(tag.starts_with("W/\""), "{path}: {tag}");
+        assert_eq!(first.header("cache-control"), cache_control, "{path}");
+        let request = |tag: &str| {
+            let request = Request::get(path).header("if-none-match", tag);
+            request.body(Body::empty()).unwrap()
+        };
+        let again = house.send(request(tag)).await;
+        assert_eq!((again.status.as_u16(), again.body.as_str()), (304, ""), "{path}");
+        assert_eq!(
+            (again.header("etag"), again.header("cache-control")),
+            (tag, cache_control)
+        );
+        assert_eq!(house.send(request("\"other\"")).await.status, 200, "{path}");
+    }
+    let nothing = house.call_openly("GET", "/docs/x").await;
+    assert_eq!((nothing.status.as_u16(), nothing.header("etag")), (404, ""));
 }

@@ -3,23 +3,32 @@
 use std::sync::atomic::AtomicU32;
 
 use axum::Extension;
+use axum::extract::State;
 use axum::response::IntoResponse as _;
+use axum::routing::MethodRouter;
 use database::Statement;
 use serde_json::json;
+use tokio::sync::Notify;
 
 use super::*;
 use crate::engines::{Store, on_both_engines};
 use crate::http::auth::Caller;
 use crate::http::error::ApiError;
 use crate::http::idempotency::once;
+use crate::http::settle::settled;
 
 on_both_engines!(
     the_same_request_again_gets_the_first_answer_and_does_nothing_more,
     another_body_or_route_under_the_same_key_is_refused,
     a_key_is_an_accounts_own,
     after_a_day_a_key_may_be_used_anew,
-    a_request_that_is_being_worked_on_is_not_worked_on_twice_and_one_of_a_dead_process_is,
+    a_request_that_is_being_worked_on_is_not_worked_on_twice,
+    what_a_process_did_that_died_before_it_could_answer_is_answered_by_the_next_and_not_done_again,
+    what_was_undone_since_is_answered_and_not_done_again,
+    two_nodes_that_work_on_one_key_do_one_thing,
+    a_failure_after_the_write_does_not_lead_to_a_second_one,
     an_answer_that_says_the_server_failed_or_nothing_was_written_is_not_kept,
+    a_dry_run_uses_its_key_up_and_is_answered_anew,
     a_resend_is_done_once_and_its_key_is_used_up,
     what_is_kept_is_sealed,
     a_client_that_goes_away_leaves_its_answer_behind,
@@ -53,7 +62,11 @@ impl House {
     }
 
     async fn endpoints(&self) -> usize {
-        let list = self.get("/v1/webhooks").await.json();
+        self.count("/v1/webhooks").await
+    }
+
+    async fn count(&self, list: &str) -> usize {
+        let list = self.get(list).await.json();
         list["data"].as_array().unwrap().len()
     }
 }
@@ -128,28 +141,164 @@ async fn after_a_day_a_key_may_be_used_anew(store: Store) {
     assert_eq!(number(&store, "SELECT COUNT(*) FROM idempotency_key").await, 1);
 }
 
-async fn a_request_that_is_being_worked_on_is_not_worked_on_twice_and_one_of_a_dead_process_is(store: Store) {
-    let house = house_over(store.clone()).await;
-    house.post("k", "/v1/webhooks", &hook()).await;
-    write(&store, "UPDATE idempotency_key SET answer = NULL").await;
-    house.pass(Duration::from_secs(119));
+async fn a_request_that_is_being_worked_on_is_not_worked_on_twice(store: Store) {
+    let mut house = house_over(store.clone()).await;
+    let (begun, go_on) = (Arc::new(Notify::new()), Arc::new(Notify::new()));
+    let handler = {
+        let (begun, go_on) = (begun.clone(), go_on.clone());
+        move || async move {
+            begun.notify_one();
+            go_on.notified().await;
+            ([("gitleads-position", "7")], "written")
+        }
+    };
+    house.router = behind_the_layer(&house, store, axum::routing::post(handler));
+    let first = tokio::spawn(house.router.clone().oneshot(post(&house.key, "k", "/only", &json!({}))));
+    begun.notified().await;
     house
-        .post("k", "/v1/webhooks", &hook())
+        .post("k", "/only", &json!({}))
         .await
         .is(409, "conflict", IN_PROGRESS);
-    house.pass(Duration::from_secs(1));
-    assert_eq!(house.post("k", "/v1/webhooks", &hook()).await.status, 201);
-    assert_eq!(house.endpoints().await, 2);
-    let replayed = house.post("k", "/v1/webhooks", &hook()).await;
-    assert_eq!(replayed.header("idempotent-replayed"), "true");
+    go_on.notify_one();
+    assert_eq!(first.await.unwrap().unwrap().status(), 200);
+    let again = house.post("k", "/only", &json!({})).await;
+    assert_eq!(again.header("idempotent-replayed"), "true");
 }
 
-/// A route that fails once, panics once, writes nothing once and then writes, behind the layer alone.
-fn flaky(house: &House, store: Store) -> Router {
+/// The process dies before it keeps its answers, and another begins.
+async fn die(house: &mut House, store: &Store) {
+    write(store, "UPDATE idempotency_key SET answer = NULL").await;
+    house.router = router(Api {
+        store: store.clone(),
+        ..house.api(Leases::sole())
+    });
+}
+
+/// What writes to the log, and what tells how much of it there is.
+fn writes(endpoint: &str) -> [(String, Value, String); 5] {
+    let replay = json!({ "since": "2026-04-24T10:00:00Z", "until": "2026-04-24T10:30:00Z" });
+    [
+        (
+            "/v1/tracked-repos".to_owned(),
+            json!({ "full_name": "acme/sdk" }),
+            "/v1/tracked-repos".to_owned(),
+        ),
+        (
+            "/v1/tracked-keywords".to_owned(),
+            json!({ "keyword": "event sourcing" }),
+            "/v1/tracked-keywords".to_owned(),
+        ),
+        (
+            "/v1/api-keys".to_owned(),
+            json!({ "label": "second" }),
+            "/v1/api-keys".to_owned(),
+        ),
+        ("/v1/webhooks".to_owned(), hook(), "/v1/webhooks".to_owned()),
+        (format!("{endpoint}/replay"), replay, format!("{endpoint}/replays")),
+    ]
+}
+
+async fn what_a_process_did_that_died_before_it_could_answer_is_answered_by_the_next_and_not_done_again(store: Store) {
+    let mut house = house_over(store.clone()).await;
+    let made = house.post("k", "/v1/webhooks", &hook()).await.json();
+    let endpoint = format!("/v1/webhooks/{}", made["id"].as_str().unwrap());
+    for (path, body, list) in writes(&endpoint) {
+        let first = house.post(&path, &path, &body).await;
+        assert!(first.status.is_success(), "{path}: {}", first.body);
+        let count = house.count(&list).await;
+        let head = house.writer.log.head().await.unwrap();
+        die(&mut house, &store).await;
+        house.pass(Duration::from_hours(1));
+        let again = house.post(&path, &path, &body).await;
+        assert_eq!((again.status, &again.body), (first.status, &first.body), "{path}");
+        assert_eq!(
+            again.header("gitleads-position"),
+            first.header("gitleads-position"),
+            "{path}"
+        );
+        assert_eq!(again.header("idempotent-replayed"), "", "{path}");
+        assert_eq!(house.count(&list).await, count, "{path}");
+        assert_eq!(house.writer.log.head().await.unwrap(), head, "{path}");
+        let kept = house.post(&path, &path, &body).await;
+        assert_eq!(
+            (kept.header("idempotent-replayed"), &kept.body),
+            ("true", &first.body),
+            "{path}"
+        );
+    }
+}
+
+async fn what_was_undone_since_is_answered_and_not_done_again(store: Store) {
+    let mut house = house_over(store.clone()).await;
+    let repo = json!({ "full_name": "acme/sdk" });
+    let first = house.post("k", "/v1/tracked-repos", &repo).await;
+    let record = format!("/v1/tracked-repos/{}", first.json()["id"].as_str().unwrap());
+    assert_eq!(house.call("DELETE", &record, None).await.status, 204);
+    die(&mut house, &store).await;
+    let again = house.post("k", "/v1/tracked-repos", &repo).await;
+    assert_eq!((again.status.as_u16(), &again.body), (201, &first.body));
+    assert_eq!(house.count("/v1/tracked-repos").await, 0);
+}
+
+async fn two_nodes_that_work_on_one_key_do_one_thing(store: Store) {
+    let house = house_over(store.clone()).await;
+    let nodes = [(); 2].map(|()| {
+        router(Api {
+            store: store.clone(),
+            ..house.api(Leases::sole())
+        })
+    });
+    let request = || post(&house.key, "k", "/v1/api-keys", &json!({ "label": "second" }));
+    let [one, other] = nodes.map(|node| node.oneshot(request()));
+    let (one, other) = tokio::join!(one, other);
+    let mut bodies = Vec::new();
+    for response in [one.unwrap(), other.unwrap()] {
+        assert_eq!(response.status(), 201);
+        bodies.push(response.into_body().collect().await.unwrap().to_bytes());
+    }
+    assert_eq!(bodies[0], bodies[1]);
+    assert_eq!(house.count("/v1/api-keys").await, 2);
+}
+
+async fn a_failure_after_the_write_does_not_lead_to_a_second_one(store: Store) {
+    let mut house = house_over(store.clone()).await;
+    let turns = Arc::new(AtomicU32::new(0));
+    let handler = move |State(room): State<Arc<Room>>, Extension(Caller(account)): Extension<Caller>| async move {
+        let issued = issue_key(&room.api.writer, account, "second".into()).await.unwrap();
+        if turns.fetch_add(1, Ordering::SeqCst) == 0 {
+            return Err(ApiError::Unavailable("as asked"));
+        }
+        Ok(settled(&room, issued.position, issued.value.secret).await)
+    };
+    let whole = house.router.clone();
+    house.router = behind_the_layer(&house, store, axum::routing::post(handler));
+    assert_eq!(house.post("k", "/only", &json!({})).await.status, 503);
+    let answer = house.post("k", "/only", &json!({})).await;
+    house.router = whole;
+    assert_eq!(house.count("/v1/api-keys").await, 2);
+    // The secret that was told is the one of the key that was made the first time.
+    assert_eq!(
+        house.call_as(&answer.body, "GET", "/v1/account", None).await.status,
+        200
+    );
+}
+
+/// A route of its own, with the layer alone in front of it.
+fn behind_the_layer(house: &House, store: Store, handler: MethodRouter<Arc<Room>>) -> Router {
     let room = Room::new(Api {
         store,
         ..house.api(Leases::sole())
     });
+    let layer = from_fn_with_state(room.clone(), once);
+    Router::new()
+        .route("/only", handler)
+        .route_layer(layer)
+        .layer(Extension(Caller(house.account)))
+        .with_state(room)
+}
+
+/// A route that fails once, panics once, writes nothing once and then writes, behind the layer alone.
+fn flaky(house: &House, store: Store) -> Router {
     let turns = Arc::new(AtomicU32::new(0));
     let turn = move || {
         let turn = turns.fetch_add(1, Ordering::SeqCst);
@@ -162,12 +311,7 @@ fn flaky(house: &House, store: Store) -> Router {
             }
         }
     };
-    let layer = from_fn_with_state(room.clone(), once);
-    Router::new()
-        .route("/flaky", axum::routing::post(turn))
-        .route_layer(layer)
-        .layer(Extension(Caller(house.account)))
-        .with_state(room)
+    behind_the_layer(house, store, axum::routing::post(turn))
 }
 
 async fn an_answer_that_says_the_server_failed_or_nothing_was_written_is_not_kept(store: Store) {
@@ -175,7 +319,7 @@ async fn an_answer_that_says_the_server_failed_or_nothing_was_written_is_not_kep
     house.router = flaky(&house, store);
     let mut answers = Vec::new();
     for _ in 0..5 {
-        let answer = house.post("k", "/flaky", &json!({})).await;
+        let answer = house.post("k", "/only", &json!({})).await;
         answers.push((answer.status.as_u16(), answer.header("idempotent-replayed").to_owned()));
     }
     let expected = [(503, ""), (500, ""), (200, ""), (200, ""), (200, "true")];
@@ -183,6 +327,23 @@ async fn an_answer_that_says_the_server_failed_or_nothing_was_written_is_not_kep
         answers,
         expected.map(|(status, replayed)| (status, replayed.to_owned()))
     );
+}
+
+async fn a_dry_run_uses_its_key_up_and_is_answered_anew(store: Store) {
+    const PATH: &str = "/v1/tracked-keywords/dry-run";
+    let house = house_over(store).await;
+    let body = json!({ "keyword": "event sourcing" });
+    let first = house.post("k", PATH, &body).await.json();
+    house.record([sighting(1, SignalKind::KeywordIssue, "acme/sdk")]).await;
+    let again = house.post("k", PATH, &body).await;
+    assert_eq!((&first["matches"], &again.json()["matches"]), (&json!(0), &json!(1)));
+    assert_eq!(again.header("idempotent-replayed"), "");
+    let other = json!({ "keyword": "event log" });
+    house.post("k", PATH, &other).await.is(409, "conflict", OTHER);
+    house
+        .post("k", "/v1/tracked-keywords", &body)
+        .await
+        .is(409, "conflict", OTHER);
 }
 
 async fn a_resend_is_done_once_and_its_key_is_used_up(store: Store) {

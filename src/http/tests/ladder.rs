@@ -111,6 +111,7 @@ async fn the_coverage_holds_captured_stars_against_the_growth_of_the_public_coun
             repo: name.clone(),
             url: None,
             snippet: None,
+            attribution: None,
         },
     };
     // One before the first count, three after it, of which one is younger than the count that is held.

@@ -119,13 +119,13 @@ async fn a_lead_by_itself_has_its_timeline_and_provenance() {
                 {
                     "type": "stargazer", "source": "acme/sdk", "url": null, "keyword": null, "snippet": null,
                     "occurred_at": "2026-04-24T09:31:00Z", "recorded_at": "2026-04-24T10:31:01Z",
-                    "collector": "archive", "taken_back_at": null,
+                    "collector": "archive", "taken_back_at": null, "attribution": null,
                 },
                 {
                     "type": "keyword_issue", "source": "other/repo", "url": "https://github.com/other/repo/issues/7",
                     "keyword": "event sourcing", "snippet": "we love event sourcing here",
                     "occurred_at": "2026-04-24T09:31:00Z", "recorded_at": "2026-04-24T10:31:02Z",
-                    "collector": "archive", "taken_back_at": null,
+                    "collector": "archive", "taken_back_at": null, "attribution": null,
                 },
             ],
             "provenance": {

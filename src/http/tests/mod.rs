@@ -241,6 +241,7 @@ fn sighting(user_id: u64, kind: SignalKind, repo: &str) -> Sighting {
             repo: repo.parse().unwrap(),
             url: wrote.then(|| format!("https://github.com/{repo}/issues/{user_id}")),
             snippet: wrote.then(|| "we love event sourcing here".to_owned()),
+            attribution: None,
         },
     }
 }

@@ -7,6 +7,7 @@ use super::ladder::Story;
 use super::*;
 use crate::ingest::poll_cursor::{PollOutcome, poll_states};
 use crate::ingest::poll_repos::Polls;
+use crate::ingest::shards::Part;
 
 const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
 const PRIVATE: (SourceState, SourceReason) = (SourceState::Unavailable, SourceReason::Private);
@@ -151,7 +152,7 @@ async fn without_a_token_the_redirection_tells_the_name() {
     let story = Story::new().await;
     story.room.track("acme/kit").await;
     let client = story.room.client(story.github.url(), None);
-    let mut polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+    let mut polls = Polls::open(Arc::clone(&story.room.ingest), client, Part::whole(Room::lease().await))
         .await
         .unwrap();
     for look in 0..3 {

@@ -2,17 +2,20 @@
 
 use database::Statement;
 use domain::{Profile, ProfileField};
-use fake_github::{FakeGithub, Misbehaviour, Repo, User};
+use fake_github::{FakeGithub, GraphqlLimits, Misbehaviour, Repo, User, UserKind};
 
 use super::*;
-use crate::ingest::enrich::Enrichment;
+use crate::github::Resource;
+use crate::ingest::enrich::follow;
+use crate::ingest::profiles::Profiles;
 use crate::ingest::release::release;
+use crate::ingest::schedule::Class;
 
 struct Story {
     room: Room,
     github: FakeGithub,
     client: Arc<Client>,
-    enrichment: Mutex<Enrichment>,
+    profiles: Mutex<Profiles>,
 }
 
 fn ada() -> User {
@@ -24,7 +27,12 @@ fn ada() -> User {
 }
 
 impl Story {
+    /// Without a token, so that people are looked up one by one.
     async fn on_plan(plan: &str) -> Self {
+        Self::with(plan, None).await
+    }
+
+    async fn with(plan: &str, token: Option<&str>) -> Self {
         let (room, github) = (Room::on_plan(plan).await, FakeGithub::start().await.unwrap());
         github.change(|world| {
             world.put_user(ada());
@@ -40,17 +48,13 @@ impl Story {
             });
         });
         room.track("acme/sdk").await;
-        let client = room.client(github.url(), Some("token"));
-        let enrichment = Mutex::new(Enrichment::new(
-            Arc::clone(&room.ingest),
-            Arc::clone(&client),
-            Room::lease().await,
-        ));
+        let client = room.client(github.url(), token);
+        let profiles = Profiles::new(room.ingest.clone(), client.clone(), Room::part().await);
         Self {
             room,
             github,
             client,
-            enrichment,
+            profiles: Mutex::new(profiles),
         }
     }
 
@@ -61,13 +65,36 @@ impl Story {
     }
 
     async fn follow(&self) {
-        while self.enrichment.lock().await.follow().await.unwrap() {}
+        let lease = Room::lease().await;
+        while follow(&self.room.ingest, &lease).await.unwrap() {}
     }
 
-    /// Follows the log and looks up whoever is due.
+    /// Follows the log and looks up whoever is due, as far as the budget is not wanted for more urgent work.
     async fn enrich(&self) {
         self.follow().await;
-        while self.enrichment.lock().await.next().await.unwrap().is_none() {}
+        let mut profiles = self.profiles.lock().await;
+        let now = self.room.clock.now();
+        profiles.look_now().await.unwrap();
+        loop {
+            let may = |resource, at: Option<Timestamp>| {
+                let spared = self.client.ledger().spared(resource, Class::Enrichment.leaves(), now);
+                at.is_some_and(|at| at <= now) && spared.is_none()
+            };
+            if may(Resource::Graphql, profiles.many_due_at(now)) {
+                profiles.many(now).await.unwrap();
+            } else if may(Resource::Core, profiles.one_due_at(now)) {
+                profiles.one(now).await.unwrap();
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// How many people each GraphQL query asked for, in their order.
+    fn widths(&self) -> Vec<usize> {
+        let asked = self.github.requests_to("/graphql");
+        let width = |request: &fake_github::Request| request.body.matches(":user(login:").count();
+        asked.iter().map(width).collect()
     }
 
     async fn profiles(&self) -> Vec<(Profile, Vec<ProfileField>)> {
@@ -353,4 +380,142 @@ async fn an_erased_person_is_taken_off_the_list() {
     let person = story.room.writer.vault.person_ref(story.room.account, 2);
     let left: Vec<&[u8]> = left.iter().map(|row| row.blob(0).unwrap()).collect();
     assert_eq!(left, [person.bytes()]);
+}
+
+/// People of these ids with the logins that they starred with.
+fn fans(story: &Story, ids: std::ops::RangeInclusive<u64>) {
+    story.github.change(|world| {
+        for id in ids {
+            world.put_user(User {
+                name: Some(format!("Fan {id}")),
+                ..User::new(id, &format!("fan-{id}"))
+            });
+        }
+    });
+}
+
+#[tokio::test]
+async fn with_a_token_many_are_looked_up_at_once_and_again_after_a_week() {
+    let story = Story::with("agency", Some("token")).await;
+    fans(&story, 1..=60);
+    story
+        .github
+        .change(|world| world.put_repo(Repo::new(9, "fan-7/loom").with_language("Go", 5)));
+    story.accept(1..=60).await;
+    story.enrich().await;
+    assert_eq!(story.widths(), [25, 32, 3]);
+    assert_eq!(story.github.requests().len(), 3, "nobody is asked for one by one");
+    let profiles = story.profiles().await;
+    assert_eq!(profiles.len(), 60);
+    for (profile, _) in &profiles {
+        assert_eq!(profile.provenance[&ProfileField::Name].source, "github_graphql");
+        let languages: &[&str] = if profile.login == "fan-7" { &["Go"] } else { &[] };
+        assert_eq!(profile.top_languages, languages);
+    }
+    story.room.clock.advance(Duration::from_hours(6 * 24));
+    story.enrich().await;
+    assert_eq!(story.widths().len(), 3, "nobody is due");
+
+    story.github.change(|world| {
+        world.put_user(User {
+            followers: 8,
+            ..User::new(7, "fan-7")
+        });
+    });
+    story.room.clock.advance(Duration::from_hours(24));
+    story.enrich().await;
+    assert_eq!(story.widths()[3..], [40, 20]);
+    let profiles = story.profiles().await;
+    assert_eq!(profiles.len(), 61, "only what changed is an event");
+    assert_eq!(profiles[60].1, [ProfileField::Name, ProfileField::Followers]);
+}
+
+#[tokio::test]
+async fn a_query_for_too_many_people_is_asked_again_for_fewer() {
+    for (bad_gateway_above, resources_above) in [(Some(7), None), (None, Some(7))] {
+        let story = Story::with("agency", Some("token")).await;
+        story.github.change(|world| {
+            world.graphql = GraphqlLimits {
+                bad_gateway_above,
+                resources_above,
+            };
+        });
+        fans(&story, 1..=60);
+        story.accept(1..=60).await;
+        story.enrich().await;
+        assert_eq!(story.profiles().await.len(), 60, "{resources_above:?}");
+        assert_eq!(story.widths()[..3], [25, 12, 6], "{resources_above:?}");
+        assert!(story.widths().len() < 20, "{:?}", story.widths());
+        assert_eq!(story.github.requests().len(), story.widths().len());
+    }
+}
+
+#[tokio::test]
+async fn who_is_called_otherwise_is_found_by_the_id_and_asked_for_at_no_cost_while_nothing_changes() {
+    let story = Story::with("agency", Some("token")).await;
+    fans(&story, 4..=4);
+    story.github.change(|world| {
+        // Person 1 is Ada now, and somebody else has the login of person 2.
+        world.put_user(User::new(99, "fan-2"));
+        world.put_user(User {
+            kind: UserKind::Organization,
+            ..User::new(3, "fan-3")
+        });
+    });
+    story.accept(1..=4).await;
+    story.enrich().await;
+    let logins: Vec<String> = story
+        .profiles()
+        .await
+        .into_iter()
+        .map(|(profile, _)| profile.login)
+        .collect();
+    assert_eq!(logins, ["fan-4", "ada-example"]);
+    assert_eq!(story.widths(), [4]);
+    for id in 1..=4 {
+        let asked = story.github.requests_to(&format!("/user/{id}")).len();
+        assert_eq!(asked, usize::from(id != 4), "{id}");
+    }
+    story.room.clock.advance(Duration::from_hours(7 * 24));
+    story.enrich().await;
+    assert_eq!((story.widths(), story.profiles().await.len()), (vec![4, 1], 2));
+    let again = story.github.requests_to("/user/1").pop().unwrap();
+    assert_eq!((again.status, again.cost), (Some(304), 0));
+}
+
+#[tokio::test]
+async fn where_graphql_refuses_people_are_looked_up_one_by_one_for_an_hour() {
+    let story = Story::with("agency", Some("token")).await;
+    fans(&story, 2..=4);
+    let refused = Misbehaviour::GraphqlError("INSUFFICIENT_SCOPES");
+    story.github.change(|world| world.misbehave("/graphql", refused));
+    story.accept(2..=3).await;
+    story.enrich().await;
+    assert_eq!(story.profiles().await.len(), 2);
+    assert_eq!(story.widths(), [2]);
+    assert_eq!(story.github.requests_to("/user/3").len(), 1);
+    story.room.clock.advance(Duration::from_hours(1));
+    story.accept(4..=4).await;
+    story.enrich().await;
+    assert_eq!((story.widths(), story.profiles().await.len()), (vec![2, 1], 3));
+    assert_eq!(story.github.requests_to("/user/4").len(), 0);
+}
+
+#[tokio::test]
+async fn whoever_was_erased_is_in_no_query() {
+    let story = Story::with("agency", Some("token")).await;
+    fans(&story, 1..=2);
+    story.accept(1..=2).await;
+    story.follow().await;
+    let vault = &story.room.writer.vault;
+    let person = vault.person_ref(story.room.account, 1);
+    vault.destroy(story.room.account, person).await.unwrap();
+    story.enrich().await;
+    let [asked] = story.github.requests_to("/graphql").try_into().unwrap();
+    assert!(
+        asked.body.contains("fan-2") && !asked.body.contains("fan-1"),
+        "{}",
+        asked.body
+    );
+    assert_eq!(story.profiles().await.len(), 1);
 }

@@ -8,6 +8,7 @@ use fake_github::{FakeGithub, GraphqlLimits, Misbehaviour, Post, Refusal, Repo, 
 use super::*;
 use crate::commands::{track_keyword, track_repo};
 use crate::ingest::scheduler::Scheduler;
+use crate::ingest::shards::Whose;
 
 pub const SECRET: &str = "token";
 /// Whose the token is.
@@ -33,7 +34,7 @@ impl Story {
             world.put_repo(Repo::new(1, "own/sdk"));
             world.put_repo(Repo::new(2, "acme/kit"));
         });
-        let scheduler = Self::scheduler(&room, &github).await;
+        let scheduler = Self::scheduler(&room, &github);
         Self {
             room,
             github,
@@ -41,17 +42,15 @@ impl Story {
         }
     }
 
-    async fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
+    fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
         let client = room.client(github.url(), Some(SECRET));
-        Scheduler::open(room.ingest.clone(), client, Room::lease().await)
-            .await
-            .unwrap()
+        Scheduler::new(room.ingest.clone(), client, Whose::Host(Arc::default()), Leases::sole())
     }
 
     /// As after a restart.
     pub async fn restart(&mut self) {
         self.room.settle().await;
-        self.scheduler = Self::scheduler(&self.room, &self.github).await;
+        self.scheduler = Self::scheduler(&self.room, &self.github);
     }
 
     /// Works for so long by the clock.
@@ -66,6 +65,8 @@ impl Story {
                 let wait = until.min(end).since(now).max(Duration::from_millis(1));
                 self.room.clock.advance(wait);
                 self.room.settle().await;
+                let lease = Room::lease().await;
+                while enrich::follow(&self.room.ingest, &lease).await.unwrap() {}
             } else {
                 // A request takes its time.
                 self.room.clock.advance(Duration::from_millis(50));

@@ -2,6 +2,7 @@
 
 mod backfills;
 mod changes;
+mod code;
 mod door;
 mod enrichment;
 mod failures;
@@ -9,7 +10,9 @@ mod hours;
 mod ladder;
 mod missed;
 mod polls;
+mod shared;
 mod sightings;
+mod tokens;
 mod webhooks;
 mod week;
 
@@ -32,7 +35,8 @@ use super::*;
 use crate::clock::Clock;
 use crate::commands::{self, Writer};
 use crate::config::Roles;
-use crate::github::Client;
+use crate::github::{Authorization, Client};
+use crate::ingest::shards::Part;
 use crate::lease::{Lease, Leases};
 use crate::project::Claims;
 
@@ -84,9 +88,16 @@ impl Room {
     /// An account on that plan: `tiny` takes two leads a month, `small` three.
     async fn on_plan(plan: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let open = |name: &str| Arc::new(Sqlite::open(&folder.path().join(name), Durability::Disposable).unwrap());
-        let (store, views) = (open("gitleads.db"), open("views.db"));
+        let path = folder.path().join("gitleads.db");
+        let store = Arc::new(Sqlite::open(&path, Durability::Disposable).unwrap());
         migrate(&*store, MIGRATIONS).await.unwrap();
+        Self::over(store, folder, plan).await
+    }
+
+    /// The same over a store that is there already.
+    async fn over(store: Arc<dyn Database>, folder: tempfile::TempDir, plan: &str) -> Self {
+        let path = folder.path().join("views.db");
+        let views = Arc::new(Sqlite::open(&path, Durability::Disposable).unwrap());
         let root_key = RootKey::load_or_create(&folder.path().join("root.key"), [7; 32]).unwrap();
         let clock = Arc::new(TestClock {
             micros: AtomicI64::new("2026-04-10T12:00:00Z".parse::<Timestamp>().unwrap().micros()),
@@ -152,6 +163,11 @@ impl Room {
         Leases::sole().try_acquire("alone").await.unwrap().unwrap()
     }
 
+    /// What is a process's to ask for that is alone.
+    async fn part() -> Part {
+        Part::whole(Self::lease().await)
+    }
+
     /// Waits until the read models hold what the log holds.
     async fn settle(&self) {
         self.ingest.caught_up(Duration::from_mins(1)).await.unwrap();
@@ -180,8 +196,15 @@ impl Room {
     }
 
     async fn events(&self) -> Vec<Recorded> {
-        let page = self.writer.log.read(Scope::All, Position::START, 10_000).await.unwrap();
-        page.events
+        let (mut events, mut after) = (Vec::new(), Position::START);
+        loop {
+            let page = self.writer.log.read(Scope::All, after, 10_000).await.unwrap();
+            events.extend(page.events);
+            if page.looked_to == after || page.looked_to >= page.head {
+                return events;
+            }
+            after = page.looked_to;
+        }
     }
 
     /// How often each type of event about leads stands in the log.
@@ -211,7 +234,15 @@ impl Room {
     }
 
     fn client(&self, url: &str, token: Option<&str>) -> Arc<Client> {
-        Arc::new(Client::new(url.parse().unwrap(), token, self.clock.clone()).unwrap())
+        let authorization = match token {
+            Some(token) => Authorization::token(token).unwrap(),
+            None => Authorization::None,
+        };
+        self.client_with(url, authorization)
+    }
+
+    fn client_with(&self, url: &str, authorization: Authorization) -> Arc<Client> {
+        Arc::new(Client::new(url.parse().unwrap(), authorization, self.clock.clone()).unwrap())
     }
 
     fn store(&self) -> &dyn Database {

@@ -20,7 +20,7 @@ impl Story {
         github.change(|world| world.put_repo(Repo::new(1, "acme/sdk")));
         room.track("Acme/sdk").await;
         let client = room.client(github.url(), Some("token"));
-        let polls = Polls::open(Arc::clone(&room.ingest), client, Room::lease().await)
+        let polls = Polls::open(Arc::clone(&room.ingest), client, Room::part().await)
             .await
             .unwrap();
         Self { room, github, polls }
@@ -201,7 +201,7 @@ async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() 
     story.star(1..=3);
     story.poll().await;
     let client = story.room.client(story.github.url(), Some("token"));
-    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::part().await)
         .await
         .unwrap();
     story.poll().await;
@@ -235,7 +235,7 @@ async fn a_restart_goes_on_at_the_cursor_and_an_untracked_repository_loses_it() 
 async fn without_a_token_the_feeds_leave_room_in_the_hour() {
     let mut story = Story::new().await;
     let client = story.room.client(story.github.url(), None);
-    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::part().await)
         .await
         .unwrap();
     story.poll().await;
@@ -297,7 +297,7 @@ async fn what_was_told_of_a_feed_outlives_a_restart() {
     story.poll().await;
     story.room.settle().await;
     let client = story.room.client(story.github.url(), Some("token"));
-    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::lease().await)
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::part().await)
         .await
         .unwrap();
     let before = story.room.head().await;

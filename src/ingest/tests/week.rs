@@ -1,5 +1,5 @@
 //! A week by the clock in seconds: thousands of repositories, hundreds of keywords, one token, and a script that knows
-//! the truth.
+//! the truth. At its whole size, with what was asked for it: `cargo test --release -p gitleads --lib a_week -- --nocapture`.
 
 use std::collections::BTreeMap;
 
@@ -18,6 +18,9 @@ const DAYS: u64 = 7;
 const TOLD: u64 = 3_000 / PART;
 const UNTOLD: u64 = 200 / PART;
 const POSTS: u64 = 300 / PART;
+/// Keywords that are looked for in code, and the files that have one.
+const LIBRARIES: u64 = 40 / PART;
+const FILES: u64 = 120 / PART;
 
 /// The same numbers every time.
 struct Dice(u64);
@@ -61,6 +64,7 @@ fn script(story: &Story) -> BTreeMap<u64, (u64, u64)> {
             let fan = User::new(10_000 + star, &format!("fan-{star}"));
             world.at(when, move |world| {
                 let at = fake_github::rfc3339(when);
+                world.put_user(fan.clone());
                 if is_told {
                     world.star(&repo(number), &fan, &at);
                 } else {
@@ -72,9 +76,11 @@ fn script(story: &Story) -> BTreeMap<u64, (u64, u64)> {
             let when = from + first + dice.roll(last - first);
             let keyword = dice.roll(KEYWORDS);
             world.at(when, move |world| {
+                let author = User::new(100_000 + number, &format!("writer-{number}"));
+                world.put_user(author.clone());
                 let post = Post {
                     number: number + 1,
-                    author: User::new(100_000 + number, &format!("writer-{number}")),
+                    author,
                     title: format!("about framework {keyword}"),
                     body: String::new(),
                 };
@@ -86,8 +92,32 @@ fn script(story: &Story) -> BTreeMap<u64, (u64, u64)> {
                 };
             });
         }
+        for number in 0..FILES {
+            let when = from + first + dice.roll(last - first);
+            let text = format!("use library{};", dice.roll(LIBRARIES));
+            world.at(when, move |world| {
+                let author = User::new(200_000 + number, &format!("coder-{number}"));
+                world.put_user(author.clone());
+                let at = fake_github::rfc3339(when);
+                world.put_file("some/where", &format!("src/{number}.rs"), &text, &author, &at);
+            });
+        }
     });
     truth
+}
+
+/// What was asked in the week.
+fn tell(story: &Story, took: Duration) {
+    let mut asked = BTreeMap::<(&str, Option<u16>), u64>::new();
+    story.github.ledger(|all| {
+        for request in all {
+            *asked.entry((request.bucket.as_str(), request.status)).or_default() += 1;
+        }
+    });
+    println!("a week of {REPOS} repositories and {KEYWORDS} keywords in {took:.1?}");
+    for ((bucket, status), count) in asked {
+        println!("{count:>8} {bucket} {}", status.unwrap_or_default());
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -106,15 +136,29 @@ async fn a_week_with_one_token_exceeds_no_limit_and_loses_nothing_that_github_sh
             .await
             .unwrap();
     }
+    for number in 0..LIBRARIES {
+        let keyword = format!("library{number}").parse().unwrap();
+        let targets = Some("code".parse().unwrap());
+        commands::track_keyword(&story.room.writer, story.room.account, keyword, targets)
+            .await
+            .unwrap();
+    }
     story.room.settle().await;
+    let began = std::time::Instant::now();
     story.work(Duration::from_hours(DAYS * 24)).await;
+    tell(&story, began.elapsed());
 
     assert_eq!(story.github.exceeded(), [], "no limit was ever exceeded");
     let stars = TOLD;
     assert_eq!(
         story.room.count("LeadCaptured").await,
-        usize::try_from(stars + POSTS).unwrap(),
-        "every star and every text that was shown, once"
+        usize::try_from(stars + POSTS + FILES).unwrap(),
+        "every star, every text and every file that was shown, once"
+    );
+    assert_eq!(
+        story.room.count("LeadEnriched").await,
+        usize::try_from(stars + POSTS + FILES).unwrap(),
+        "everybody was looked up, and nothing is an event twice"
     );
     let mut told = BTreeMap::new();
     for recorded in story.room.events().await {
@@ -143,7 +187,7 @@ async fn a_week_with_one_token_exceeds_no_limit_and_loses_nothing_that_github_sh
         let asked = |requests: &[fake_github::Request]| requests.iter().filter(|one| one.bucket == bucket).count();
         story.github.ledger(asked)
     };
-    for bucket in [Bucket::Core, Bucket::Search, Bucket::Graphql] {
+    for bucket in [Bucket::Core, Bucket::Search, Bucket::CodeSearch, Bucket::Graphql] {
         assert!(of(bucket) > 0, "{bucket:?}");
     }
 }

@@ -1,5 +1,6 @@
 //! The server as a client meets it, over a plain socket, so that broken answers can be looked at byte by byte.
 
+mod apps;
 mod faults;
 mod feeds;
 mod hooks;
