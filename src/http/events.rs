@@ -79,7 +79,7 @@ pub(super) struct Found {
         ("since" = Option<words::Time>, Query, description = "Only events recorded after this moment, with any offset"),
         ("limit" = Option<u32>, Query, minimum = 1, maximum = 100, description = "Events of a page; 20 if not given"),
     ),
-    responses((status = 200, description = "A page", body = Page)),
+    responses((status = 200, description = "A page, or the stream", body = Page)),
 )]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,

@@ -66,7 +66,7 @@ pub(super) struct Stretch {
         ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
         ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be in the future"),
     ),
-    responses((status = 200, description = "A page", body = Page)),
+    responses((status = 200, description = "A page, or the export", body = Page)),
 )]
 pub(super) async fn list(
     State(room): State<Arc<Room>>,

@@ -93,11 +93,7 @@ impl Form {
         ("since" = Option<words::Time>, Query, description = "Only leads captured after this moment, with any offset"),
         ("as_of" = Option<words::Time>, Query, description = "The list as it was at this moment, which must not be in the future"),
     ),
-    responses((
-        status = 200,
-        description = "The file",
-        content((String = "text/csv"), (String = "application/x-ndjson")),
-    )),
+    responses((status = 200, description = "The file")),
 )]
 pub(super) async fn export(
     State(room): State<Arc<Room>>,

@@ -16,3 +16,6 @@ def before_call(context, case, kwargs):
     is_valid = meta is None or meta.generation.mode == GenerationMode.POSITIVE
     if is_valid and case.query:
         case.query = {name: value for name, value in case.query.items() if name not in ("cursor", "as_of", "after")}
+    if is_valid and case.headers:
+        for name in ("GitLeads-Position", "Last-Event-ID"):
+            case.headers.pop(name, None)

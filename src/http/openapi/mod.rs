@@ -1,5 +1,7 @@
 //! The contract as an OpenAPI 3.1 document: the operations as their handlers describe them, and what all of them share.
 
+pub(super) mod forms;
+mod headers;
 mod shared;
 pub mod words;
 
@@ -12,7 +14,7 @@ use utoipa::openapi::tag::TagBuilder;
 use utoipa::openapi::{ComponentsBuilder, InfoBuilder, LicenseBuilder, OpenApi, OpenApiBuilder};
 
 /// What the document says of the API as a whole.
-const DESCRIPTION: &str = "Leads from public interest on GitHub. All bodies are JSON, all times ISO 8601 in UTC with a \
+const DESCRIPTION: &str = "Leads from public interest on GitHub. All bodies are JSON, but for exports and streams; all times ISO 8601 in UTC with a \
     trailing `Z`. Unknown query parameters and body fields are refused by name. The answer to a write carries \
     `GitLeads-Position`; a later request with the same header is answered once the read models have come so far.";
 

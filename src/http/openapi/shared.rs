@@ -2,14 +2,13 @@
 
 use serde_json::json;
 use utoipa::PartialSchema as _;
-use utoipa::openapi::header::HeaderBuilder;
-use utoipa::openapi::path::{Operation, Parameter, ParameterBuilder, ParameterIn, PathItem};
+use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{ContentBuilder, Header, OpenApi, Ref, RefOr, SecurityRequirement};
+use utoipa::openapi::schema::{Schema, SchemaType, Type};
+use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, SecurityRequirement};
 
-use super::KEY;
 use super::words::Login;
+use super::{KEY, forms, headers};
 use crate::http::error::ErrorBody;
 
 /// An error that operations share.
@@ -112,7 +111,7 @@ const ERRORS: [Shared; 12] = [
         status: 431,
         name: "HeadersTooLarge",
         code: "headers_too_large",
-        message: "A request may have 100 headers at most",
+        message: "A request may have 100 headers and 16384 bytes of them at most",
         description: "There are too many headers, or they are too large",
         happens: ALWAYS,
     },
@@ -121,7 +120,7 @@ const ERRORS: [Shared; 12] = [
         name: "RateLimited",
         code: "rate_limited",
         message: "More than 300 requests this minute; try again in 12 s",
-        description: "The account used up its minute; see `Retry-After`",
+        description: "The account used up its minute, or follows its events 16 times already; see `Retry-After`",
         happens: WITH_KEY,
     },
     Shared {
@@ -154,29 +153,18 @@ pub(super) fn complete(document: &mut OpenApi) {
             .responses
             .insert(error.name.to_owned(), response(error).into());
     }
+    let not_modified = headers::not_modified().into();
+    components
+        .responses
+        .insert(headers::NOT_MODIFIED.to_owned(), not_modified);
     if let Some(RefOr::T(Schema::Object(edit))) = components.schemas.get_mut("LeadEdit") {
         edit.min_properties = Some(1);
     }
     for (path, item) in &mut document.paths.paths {
-        if let Some(post) = item.post.as_mut().filter(|_| path.starts_with("/v1/")) {
-            post.parameters.get_or_insert_default().push(idempotency_key().into());
-        }
         for (method, operation) in operations(item) {
             complete_operation(path, method, operation);
         }
     }
-}
-
-fn idempotency_key() -> Parameter {
-    let schema = ObjectBuilder::new()
-        .schema_type(Type::String)
-        .pattern(Some("^[!-~]{1,255}$"));
-    ParameterBuilder::new()
-        .name("Idempotency-Key")
-        .parameter_in(ParameterIn::Header)
-        .description(Some("The same key and body within 24 hours get the first answer again"))
-        .schema(Some(schema.build()))
-        .build()
 }
 
 fn operations(item: &mut PathItem) -> impl Iterator<Item = (&'static str, &mut Operation)> {
@@ -209,8 +197,12 @@ fn complete_operation(path: &str, method: &'static str, operation: &mut Operatio
     }
     for answer in operation.responses.responses.values_mut() {
         if let RefOr::T(answer) = answer {
-            answer.headers.extend(headers(kind.needs_key));
+            answer.headers.extend(headers::of_all(kind.needs_key));
         }
+    }
+    if kind.needs_key {
+        forms::add(operation);
+        headers::add(operation, method);
     }
     for error in ERRORS
         .iter()
@@ -257,51 +249,15 @@ fn response(error: &Shared) -> Response {
         .description(error.description)
         .content("application/json", content)
         .build();
+    // Those that are told before a key is known, or without one, promise nothing of its minute.
+    let known_key = !matches!(error.status, 401 | 414 | 431 | 500);
+    response.headers.extend(headers::of_all(known_key));
+    let asks = match error.status {
+        401 => Some(("WWW-Authenticate", headers::challenge())),
+        429 | 503 => Some(("Retry-After", headers::retry_after())),
+        _ => None,
+    };
+    let asks = asks.map(|(name, header)| (name.to_owned(), header.into()));
+    response.headers.extend(asks);
     response
-        .headers
-        .extend(headers(matches!(error.status, 400 | 403 | 404 | 429)));
-    if matches!(error.status, 429 | 503) {
-        response.headers.insert(
-            "Retry-After".to_owned(),
-            whole_number("Seconds to wait, at least 1").into(),
-        );
-    }
-    response
-}
-
-/// The headers of every answer, and those of every answer to a known key.
-fn headers(known_key: bool) -> Vec<(String, RefOr<Header>)> {
-    let mut headers = vec![(
-        "X-Request-Id".to_owned(),
-        text("Names the answer in the server's log").into(),
-    )];
-    if known_key {
-        headers.extend(
-            [
-                ("X-RateLimit-Limit", "Requests a minute that the plan grants"),
-                ("X-RateLimit-Remaining", "How many of them are left"),
-                ("X-RateLimit-Reset", "When the minute ends, in seconds since 1970"),
-            ]
-            .map(|(name, description)| (name.to_owned(), whole_number(description).into())),
-        );
-    }
-    headers
-}
-
-fn text(description: &str) -> Header {
-    header(ObjectBuilder::new().schema_type(Type::String), description)
-}
-
-fn whole_number(description: &str) -> Header {
-    header(
-        ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(0)),
-        description,
-    )
-}
-
-fn header(schema: ObjectBuilder, description: &str) -> Header {
-    HeaderBuilder::new()
-        .schema(Some(schema.build()))
-        .description(Some(description))
-        .build()
 }

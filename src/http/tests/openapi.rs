@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::*;
+use crate::http::openapi::forms::{CSV, NDJSON, STREAM};
 
 fn document() -> Value {
     serde_json::from_str(openapi_text()).unwrap()
@@ -84,4 +85,84 @@ async fn the_document_and_its_page_are_served_to_everyone_and_load_nothing_from_
         page.body
     );
     assert!(house.call_openly("GET", "/docs/scalar.js").await.body.len() > 1_000_000);
+}
+
+fn names(object: &Value) -> Vec<&str> {
+    object.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[tokio::test]
+async fn examples_of_files_and_streams_are_made_as_answers_are() {
+    let house = house().await;
+    house.record([sighting(1, SignalKind::Stargazer, "acme/sdk")]).await;
+    let csv = house.get("/v1/leads/export?format=csv").await;
+    assert_eq!(
+        CSV.split_once("\r\n").unwrap().0,
+        csv.body.split_once("\r\n").unwrap().0
+    );
+    let mut rows = csv::Reader::from_reader(CSV.as_bytes());
+    assert_eq!(rows.records().map(|row| row.unwrap().len()).collect::<Vec<_>>(), [12]);
+    let ndjson = house.get("/v1/leads/export?format=ndjson").await;
+    let [example, lead] = [NDJSON, &ndjson.body].map(|text| serde_json::from_str::<Value>(text).unwrap());
+    assert_eq!(names(&example), names(&lead));
+    let repo = json!({ "full_name": "acme-corp/rival-sdk", "type": "competitor" });
+    house.call("POST", "/v1/tracked-repos", Some(repo)).await;
+    let events = house.get("/v1/events?type=RepoTracked").await.json();
+    let event = &events["data"][0];
+    let data = STREAM.lines().find_map(|line| line.strip_prefix("data: ")).unwrap();
+    let example: Value = serde_json::from_str(data).unwrap();
+    assert_eq!(names(&example), names(event));
+    assert_eq!(names(&example["data"]), names(&event["data"]));
+    for same in ["type", "schema", "version"] {
+        assert_eq!(example[same], event[same], "{same}");
+    }
+    let [example, stream] = [&example, event].map(|event| event["stream"].as_str().unwrap().to_owned());
+    assert_eq!(
+        example,
+        stream.replace(&house.account.to_string(), "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1")
+    );
+}
+
+#[tokio::test]
+async fn answers_have_the_headers_that_are_described_and_no_tag_or_position_else() {
+    let house = house().await;
+    let document = document();
+    let bodies = [
+        ("/v1/tracked-repos", json!({ "full_name": "acme/sdk" })),
+        ("/v1/tracked-keywords", json!({ "keyword": "event sourcing" })),
+        ("/v1/tracked-keywords/dry-run", json!({ "keyword": "event sourcing" })),
+        ("/v1/webhooks", json!({ "url": "https://hooks.example.com/in" })),
+        ("/v1/api-keys", json!({ "label": "second" })),
+    ];
+    for (path, item) in document["paths"].as_object().unwrap() {
+        if !path.starts_with("/v1/") || path.contains('{') {
+            continue;
+        }
+        for (method, operation) in item.as_object().unwrap() {
+            let body = bodies.iter().find(|(of, _)| of == path && method == "post");
+            let query = if path.ends_with("/export") { "?format=csv" } else { "" };
+            let method = method.to_uppercase();
+            let answer = house
+                .call(&method, &format!("{path}{query}"), body.map(|(_, body)| body.clone()))
+                .await;
+            assert!(answer.status.is_success(), "{method} {path}: {}", answer.body);
+            let described = &operation["responses"][answer.status.as_str()]["headers"];
+            for name in [
+                "x-request-id",
+                "x-ratelimit-limit",
+                "etag",
+                "gitleads-position",
+                "content-disposition",
+            ] {
+                let is_described = names(described)
+                    .iter()
+                    .any(|described| described.eq_ignore_ascii_case(name));
+                assert_eq!(
+                    is_described,
+                    answer.headers.contains_key(name),
+                    "{method} {path} {name}"
+                );
+            }
+        }
+    }
 }

@@ -4,7 +4,8 @@ import createClient from "openapi-fetch";
 import type { components, paths } from "./contract.js";
 
 const baseUrl = process.env.GITLEADS_URL!;
-const client = createClient<paths>({
+// JSON alone: lists may also be asked for as files and streams.
+const client = createClient<paths, "application/json">({
   baseUrl,
   headers: { authorization: `Bearer ${process.env.GITLEADS_KEY}` },
 });
@@ -43,7 +44,7 @@ assert.equal(gone.error?.error, "not_found");
 const wrong = await client.GET("/v1/leads", { params: { query: { limit: 1000 } } });
 assert.equal(wrong.response.status, 400);
 assert.match(wrong.error!.message, /^limit: /);
-const stranger = createClient<paths>({ baseUrl });
+const stranger = createClient<paths, "application/json">({ baseUrl });
 const unknown = await stranger.GET("/v1/leads");
 assert.deepEqual(unknown.error, { error: "unauthorized", message: "Invalid or missing API key" });
 console.log(`TypeScript client: ${all.length} leads, all as expected`);
