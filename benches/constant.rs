@@ -5,11 +5,14 @@
 
 #![expect(clippy::print_stdout, reason = "says where it listens")]
 
+use std::sync::Arc;
+
 use axum::Router;
 use axum::http::StatusCode;
 use axum::http::header::{CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use axum::routing::get;
 use bytes::Bytes;
+use gitleads::clock::SystemClock;
 use gitleads::http::server::{Limits, serve};
 use tokio::net::TcpListener;
 
@@ -28,6 +31,7 @@ async fn main() -> anyhow::Result<()> {
     let answer = move || std::future::ready(([(CONTENT_TYPE, JSON)], body.clone()));
     let used_up = || async { (StatusCode::TOO_MANY_REQUESTS, [(RETRY_AFTER, "86400")]) };
     let router = Router::new().route("/", get(answer)).fallback(used_up);
-    serve(&listener, router, Limits::default(), std::future::pending()).await;
+    let clock = Arc::new(SystemClock);
+    serve(&listener, router, clock, Limits::default(), std::future::pending()).await;
     Ok(())
 }

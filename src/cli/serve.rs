@@ -150,6 +150,7 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
         });
     }
     let api = api(app, tasks)?;
+    let clock = app.writer.clock.clone();
     let router = if roles.has(Role::Api) {
         router(api)
     } else {
@@ -157,9 +158,16 @@ fn start(app: &Arc<App>, listener: TcpListener, tasks: &mut Tasks) -> anyhow::Re
     };
     let listener = Arc::new(listener);
     tasks.spawn("http", move |shutdown| {
-        let (listener, router) = (listener.clone(), router.clone());
+        let (listener, router, clock) = (listener.clone(), router.clone(), clock.clone());
         async move {
-            server::serve(&listener, router, server::Limits::default(), shutdown.requested()).await;
+            server::serve(
+                &listener,
+                router,
+                clock,
+                server::Limits::default(),
+                shutdown.requested(),
+            )
+            .await;
             Ok(())
         }
     });

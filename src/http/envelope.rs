@@ -27,7 +27,7 @@ pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Generous for an API: what browsers and proxies send stays below half of each.
 const MAX_HEADERS: usize = 100;
 const MAX_HEADER_BYTES: usize = 16 * 1024;
-const MAX_URI_BYTES: usize = 8 * 1024;
+pub(super) const MAX_URI_BYTES: usize = 8 * 1024;
 
 /// A handler that lost its head; the panic's own text went to standard error.
 #[derive(Debug, thiserror::Error)]
@@ -152,24 +152,23 @@ async fn contained(answer: impl Future<Output = Response>) -> Response {
     answered.unwrap_or_else(|_| ApiError::internal(Panicked).into_response())
 }
 
-/// The server's own, wider bounds stand before these (see `server.rs`); here the answer can be JSON.
+/// The server's own, wider bounds stand before these (see `server.rs`).
 fn within_bounds(request: &Request) -> Result<(), ApiError> {
     let uri = request.uri();
     let length = uri.path().len() + uri.query().map_or(0, str::len);
     if length > MAX_URI_BYTES {
         return Err(ApiError::UriTooLong(MAX_URI_BYTES));
     }
-    if request.headers().len() > MAX_HEADERS {
-        return Err(ApiError::HeadersTooLarge(format!(
-            "A request may have {MAX_HEADERS} headers at most"
-        )));
-    }
-    if header_bytes(request.headers()) > MAX_HEADER_BYTES {
-        return Err(ApiError::HeadersTooLarge(format!(
-            "A request's headers may have {MAX_HEADER_BYTES} bytes at most"
-        )));
+    if request.headers().len() > MAX_HEADERS || header_bytes(request.headers()) > MAX_HEADER_BYTES {
+        return Err(headers_too_large());
     }
     Ok(())
+}
+
+pub(super) fn headers_too_large() -> ApiError {
+    ApiError::HeadersTooLarge(format!(
+        "A request may have {MAX_HEADERS} headers and {MAX_HEADER_BYTES} bytes of them at most"
+    ))
 }
 
 fn header_bytes(headers: &HeaderMap) -> usize {

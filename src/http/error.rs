@@ -102,6 +102,12 @@ impl ApiError {
         Self::BadRequest(format!("{name}: {fault}"))
     }
 
+    /// The body, where it is written by hand.
+    pub fn text(&self) -> String {
+        let (_, code) = self.answer();
+        error_body(code, &self.message()).0.to_string()
+    }
+
     const fn answer(&self) -> (StatusCode, &'static str) {
         match self {
             Self::BadRequest(_) => (StatusCode::BAD_REQUEST, "bad_request"),

@@ -19,6 +19,7 @@ mod etag;
 mod event_body;
 mod event_stream;
 mod events;
+mod explained;
 mod github_webhook;
 mod health;
 mod idempotency;

@@ -1,8 +1,8 @@
 //! Serves a listener: bounded connections, cut-off slow clients, graceful end. Used by `serve`.
 //!
-//! Where hyper itself answers before the router sees a request, the body is empty, not JSON: bytes that are no HTTP
-//! (400), headers beyond [`Limits::header_bytes`] or [`Limits::headers`] (431), a target beyond 64 KiB (414).
-//! The router's own bounds are tighter, so that a client with merely too much still reads JSON.
+//! hyper itself answers, before the router sees a request, to bytes that are no HTTP (400), headers beyond
+//! [`Limits::header_bytes`] or [`Limits::headers`] (431) and a target beyond 64 KiB (414); `explained` gives those answers their
+//! body. The router's own bounds are tighter, and say more.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,9 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tower::ServiceExt as _;
 
+use super::explained::Explained;
 use super::patience::Patience;
+use crate::clock::Clock;
 
 /// What one server grants its clients.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -55,7 +57,15 @@ impl Default for Limits {
 
 /// Serves until `stop` comes true, then ends: no new connections, requests in flight finish within the bound,
 /// and who has not asked anything yet is not waited for.
-pub async fn serve(listener: &TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
+///
+/// What is no request is answered with an id from `clock`.
+pub async fn serve(
+    listener: &TcpListener,
+    router: Router,
+    clock: Arc<dyn Clock>,
+    limits: Limits,
+    stop: impl Future<Output = ()>,
+) {
     let graceful = GracefulShutdown::new();
     let (ending, _) = watch::channel(false);
     let mut connections = JoinSet::new();
@@ -70,7 +80,7 @@ pub async fn serve(listener: &TcpListener, router: Router, limits: Limits, stop:
         };
         let watcher = graceful.watcher();
         let asked = Arc::new(AtomicBool::new(false));
-        let connection = connection(stream, router.clone(), limits, asked.clone());
+        let connection = connection(stream, (router.clone(), clock.clone()), limits, asked.clone());
         let unasked = ends_unasked(ending.subscribe(), asked);
         connections.spawn(async move {
             tokio::select! {
@@ -120,7 +130,7 @@ async fn ends_unasked(mut ending: watch::Receiver<bool>, asked: Arc<AtomicBool>)
 /// The connection, which notes in `asked` that a request's head has come.
 fn connection(
     stream: TcpStream,
-    router: Router,
+    (router, clock): (Router, Arc<dyn Clock>),
     limits: Limits,
     asked: Arc<AtomicBool>,
 ) -> impl GracefulConnection<Error = hyper::Error> {
@@ -131,7 +141,7 @@ fn connection(
         asked.store(true, Ordering::Relaxed);
         request
     });
-    let io = TokioIo::new(Patience::new(stream, limits.write_stall));
+    let io = TokioIo::new(Explained::new(Patience::new(stream, limits.write_stall), clock));
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read)

@@ -34,12 +34,12 @@ async fn run_in(house: super::House, limits: Limits) -> Running {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = oneshot::channel();
-    let router = house.router.clone();
+    let (router, clock) = (house.router.clone(), house.clock.clone());
     let ended = tokio::spawn(async move {
         let stop = async {
             let _ = stopped.await;
         };
-        serve(&listener, router, limits, stop).await;
+        serve(&listener, router, clock, limits, stop).await;
     });
     Running {
         address,
@@ -107,6 +107,39 @@ async fn a_client_that_reads_nothing_of_its_answers_is_cut_off() {
         .expect("the server closes");
 }
 
+/// Checks an answer that hyper gives by itself.
+#[track_caller]
+fn is_explained(answer: &str, status: &str, error: &str, message: &str) {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let mut lines = head.split("\r\n");
+    assert_eq!(lines.next(), Some(format!("HTTP/1.1 {status}").as_str()));
+    let headers: std::collections::BTreeMap<&str, &str> = lines.map(|line| line.split_once(": ").unwrap()).collect();
+    let names: Vec<&str> = headers.keys().copied().collect();
+    assert_eq!(
+        names,
+        ["connection", "content-length", "content-type", "date", "x-request-id"]
+    );
+    assert_eq!(headers["content-type"], "application/json");
+    assert_eq!(headers["content-length"], body.len().to_string());
+    assert_eq!(headers["x-request-id"].len(), 26);
+    let body: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body, serde_json::json!({ "error": error, "message": message }));
+}
+
+#[tokio::test]
+async fn a_target_beyond_all_bounds_gets_414() {
+    let server = run(Limits {
+        header_bytes: 128 * 1024,
+        ..Limits::default()
+    });
+    let answer = server
+        .await
+        .say(&format!("GET /{} HTTP/1.1\r\n\r\n", "x".repeat(70_000)))
+        .await;
+    let message = "Path and query must not be longer than 8192 bytes";
+    is_explained(&answer, "414 URI Too Long", "uri_too_long", message);
+}
+
 #[tokio::test]
 async fn bytes_that_are_no_http_get_400() {
     let server = run(Limits::default()).await;
@@ -116,7 +149,12 @@ async fn bytes_that_are_no_http_get_400() {
         "GET / HTTP/1.1\r\nx: \u{1}\r\n\r\n",
     ] {
         let answer = server.say(broken).await;
-        assert!(answer.starts_with("HTTP/1.1 400"), "{broken}: {answer}");
+        is_explained(
+            &answer,
+            "400 Bad Request",
+            "bad_request",
+            "The request is not well-formed HTTP/1.1",
+        );
     }
 }
 
@@ -129,15 +167,21 @@ async fn too_many_or_too_large_headers_get_431() {
         .await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
     assert!(answer.contains("headers_too_large"), "{answer}");
-    for beyond in [
-        (0..400).map(|nth| format!("x-{nth}: 1\r\n")).collect::<String>(),
-        format!("x-large: {}\r\n", "x".repeat(100_000)),
-    ] {
-        let answer = server
-            .say(&format!("GET /healthz HTTP/1.1\r\nconnection: close\r\n{beyond}\r\n"))
-            .await;
-        assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
-    }
+    let large = format!("x-large: {}\r\n", "x".repeat(100_000));
+    let answer = server
+        .say(&format!("GET /healthz HTTP/1.1\r\nconnection: close\r\n{large}\r\n"))
+        .await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    assert!(answer.contains("headers_too_large"), "{answer}");
+    let beyond = (0..400).map(|nth| format!("x-{nth}: 1\r\n")).collect::<String>();
+    let answer = server.say(&format!("GET /healthz HTTP/1.1\r\n{beyond}\r\n")).await;
+    let message = "A request may have 100 headers and 16384 bytes of them at most";
+    is_explained(
+        &answer,
+        "431 Request Header Fields Too Large",
+        "headers_too_large",
+        message,
+    );
 }
 
 #[tokio::test]
