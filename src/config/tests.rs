@@ -308,6 +308,8 @@ fn an_installation_stands_where_a_token_could_and_needs_its_app() {
     ] {
         let error = load(flags, &[], None).unwrap_err();
         assert!(error.contains(reason) && !error.contains("planted"), "{error}");
+    }
+}
 
 #[test]
 fn origins_are_as_browsers_write_them() {

@@ -213,3 +213,38 @@ async fn a_list_beyond_the_last_page_of_rest_is_read_whole_without_asking_for_wh
         .ledger(|all| all.iter().filter(|request| request.status == Some(422)).count());
     assert_eq!((refused, story.github.exceeded()), (0, Vec::new()));
 }
+
+#[tokio::test]
+async fn log_lines_name_no_repository_and_so_no_owner() {
+    let lines = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let subscriber = tracing_subscriber::fmt().with_writer(lines.clone()).with_ansi(false).finish();
+    let told = tracing::subscriber::set_default(subscriber);
+    for (paths, fault) in [
+        (FEED, Misbehaviour::Status(403)),
+        (FEED, Misbehaviour::Garbage),
+        (FEED, Misbehaviour::Status(500)),
+        (LIST, Misbehaviour::Garbage),
+        (LIST, Misbehaviour::Status(503)),
+    ] {
+        let mut story = healthy().await;
+        let now = u64::try_from(story.room.clock.now().secs()).unwrap();
+        story
+            .github
+            .change(|world| world.outage_until(paths, fault, now + HOURS * 3_600));
+        act(&story);
+        story.work(Duration::from_hours(HOURS)).await;
+    }
+    drop(told);
+    let lines = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
+    for said in [
+        "GitHub does not show the events feed",
+        "no usable answer from GitHub",
+        "the stargazer list cannot be read",
+        "repo_id=repo_",
+    ] {
+        assert!(lines.contains(said), "{said}: {lines}");
+    }
+    for name in ["acme", "own/sdk"] {
+        assert!(!lines.contains(name), "{name}: {lines}");
+    }
+}
