@@ -103,6 +103,7 @@ async fn main() {
             leases: Leases::sole(),
         },
         shared_limits: None,
+        cors_origins: Vec::new(),
         answer_within: Api::ANSWER_WITHIN,
         shutdown,
     });

@@ -1,7 +1,7 @@
 //! `gitleads keys`: creates, lists and revokes the account's API keys.
 
 use clap::Subcommand;
-use domain::{AccountId, ApiKeyId, Timestamp};
+use domain::{AccountId, ApiKeyId, KeyLabel, Timestamp};
 use projections::api_keys::{self, ApiKeyRow};
 
 use super::run::Asked;
@@ -15,8 +15,8 @@ pub enum Task {
     /// Create a key and print it, this once
     Create {
         /// What to call it, to tell it from others
-        #[arg(long, default_value = "")]
-        label: String,
+        #[arg(long, default_value = "command line")]
+        label: KeyLabel,
     },
     /// List all keys, without their secrets
     List,
@@ -43,8 +43,8 @@ impl Task {
     }
 }
 
-pub(super) async fn create(app: &App, account: AccountId, label: String, output: &Output) -> anyhow::Result<()> {
-    let issued = issue_key(&app.writer, account, label).await?;
+pub(super) async fn create(app: &App, account: AccountId, label: KeyLabel, output: &Output) -> anyhow::Result<()> {
+    let issued = issue_key(&app.writer, account, label.to_string()).await?;
     app.settle(issued.position).await;
     output.line(issued.value.secret).await?;
     let note = format!("\nThis is the key {}. It is not shown again.", issued.value.key_id);

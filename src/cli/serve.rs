@@ -277,6 +277,7 @@ fn api(app: &App, tasks: &Tasks) -> anyhow::Result<Api> {
             leases: app.leases.clone(),
         },
         shared_limits: app.storage.shared_limits(),
+        cors_origins: app.config.server.cors_origins.clone(),
         answer_within: Api::ANSWER_WITHIN,
         shutdown: tasks.told(),
     })

@@ -44,10 +44,17 @@ fn no_command_is_serve_and_settings_stand_before_or_behind_a_command() {
 
 #[test]
 fn every_command_is_read_as_it_is_documented() {
-    let label = "ci".to_owned();
+    let label = "ci".parse().unwrap();
     assert_eq!(
         asked(&["keys", "create", "--label", "ci"]),
         Ok(Command::CreateKey { label })
+    );
+    let label = "command line".parse().unwrap();
+    assert_eq!(asked(&["keys", "create"]), Ok(Command::CreateKey { label }));
+    let empty = asked(&["keys", "create", "--label", " "]).unwrap_err();
+    assert!(
+        empty.contains("must have 1 to 128 characters after trimming"),
+        "{empty}"
     );
     assert_eq!(
         asked(&["plan", "set", "pro"]),

@@ -1,20 +1,25 @@
-//! Where the server listens and where its data lies.
+//! Where the server listens, where its data lies, and which pages of other sites may ask it.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use http::HeaderValue;
+use url::Url;
+
 use super::sources::{ConfigError, Sources};
 
 /// The keys of this file.
-pub const KEYS: &[&str] = &["listen", "data_dir"];
+pub const KEYS: &[&str] = &["listen", "data_dir", "cors_origins"];
 
-/// Where the server listens and where its data lies.
+/// Where the server listens, where its data lies, and which pages of other sites may ask it.
 #[derive(Debug, Clone)]
 pub struct Server {
     /// The address of the HTTP API; port 0: any that is free.
     pub listen: SocketAddr,
     /// The directory of everything GitLeads keeps.
     pub data_dir: PathBuf,
+    /// The origins whose pages may ask the API from a browser; empty: none.
+    pub cors_origins: Vec<HeaderValue>,
 }
 
 /// The same as flags.
@@ -27,11 +32,18 @@ pub struct Flags {
     /// The directory that holds all data [default: ./gitleads-data]
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<String>,
+    /// The origins whose pages may ask the API from a browser, with commas [default: none]
+    #[arg(long, global = true, value_name = "ORIGINS")]
+    cors_origins: Option<String>,
 }
 
 impl Flags {
-    pub(super) fn given(&self) -> [(&'static str, Option<String>); 2] {
-        [("listen", self.listen.clone()), ("data_dir", self.data_dir.clone())]
+    pub(super) fn given(&self) -> [(&'static str, Option<String>); 3] {
+        [
+            ("listen", self.listen.clone()),
+            ("data_dir", self.data_dir.clone()),
+            ("cors_origins", self.cors_origins.clone()),
+        ]
     }
 }
 
@@ -46,6 +58,19 @@ impl Server {
                 "" => Err("must not be empty".to_owned()),
                 path => Ok(PathBuf::from(path)),
             })?,
+            cors_origins: sources.value("cors_origins", "", origins)?,
         })
     }
+}
+
+/// Origins as browsers write them: nothing else would ever be equal to what they send.
+fn origins(text: &str) -> Result<Vec<HeaderValue>, String> {
+    let origin = |text: &str| {
+        let url = Url::parse(text).ok()?;
+        let is_origin = matches!(url.scheme(), "http" | "https") && url.origin().ascii_serialization() == text;
+        HeaderValue::from_str(text).ok().filter(|_| is_origin)
+    };
+    let given = text.split(',').map(str::trim).filter(|text| !text.is_empty());
+    let origins = given.map(origin).collect::<Option<_>>();
+    origins.ok_or_else(|| "must be origins with commas between, such as https://app.example.com".to_owned())
 }

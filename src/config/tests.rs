@@ -310,3 +310,29 @@ fn an_installation_stands_where_a_token_could_and_needs_its_app() {
         assert!(error.contains(reason) && !error.contains("planted"), "{error}");
     }
 }
+
+#[test]
+fn origins_are_as_browsers_write_them() {
+    assert!(load(&[], &[], None).unwrap().server.cors_origins.is_empty());
+    let given = "https://app.example.com, http://localhost:3000";
+    let config = load(&["--cors-origins", given], &[], None).unwrap();
+    assert_eq!(
+        config.server.cors_origins,
+        ["https://app.example.com", "http://localhost:3000"]
+    );
+    for wrong in [
+        "*",
+        "app.example.com",
+        "https://app.example.com/",
+        "https://App.example.com",
+        "https://app.example.com:443",
+        "ftp://app.example.com",
+        "https://a.example.com https://b.example.com",
+    ] {
+        let fault = load(&["--cors-origins", wrong], &[], None).unwrap_err();
+        assert!(
+            fault.contains("must be origins with commas between"),
+            "{wrong}: {fault}"
+        );
+    }
+}

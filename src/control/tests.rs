@@ -190,7 +190,9 @@ fn a_data_directory_too_deep_for_a_socket_is_found_out() {
 #[test]
 fn a_command_reads_back_from_the_wire() {
     let commands = [
-        Command::CreateKey { label: "ci".into() },
+        Command::CreateKey {
+            label: "ci".parse().unwrap(),
+        },
         Command::TrackRepo {
             repo: "acme/sdk".parse().unwrap(),
             relation: None,

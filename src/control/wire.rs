@@ -1,7 +1,7 @@
 //! What goes over the control socket: a command as the first line, its input behind it; frames back, one JSON a line.
 
 use domain::{
-    ApiKeyId, DeliveryStatus, Keyword, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom, Timestamp,
+    ApiKeyId, DeliveryStatus, KeyLabel, Keyword, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom, Timestamp,
     WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
 };
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ pub enum Command {
     /// Issues an API key.
     CreateKey {
         /// What the host calls it.
-        label: String,
+        label: KeyLabel,
     },
     /// Lists the API keys.
     ListKeys,

@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
 use domain::account::AccountRefusal;
-use domain::{ApiKeyId, Timestamp};
+use domain::{ApiKeyId, KeyLabel, Timestamp};
 use http::StatusCode;
 use projections::api_keys::{self, ApiKeyRow};
 use serde::{Deserialize, Serialize};
@@ -24,9 +24,6 @@ use crate::commands::{issue_key, revoke_key};
 
 /// What a 404 says is not there.
 const WHAT: &str = "API key";
-
-/// Enough for a few words that tell keys apart.
-const LABEL: usize = 128;
 
 /// An API key, without its secret.
 #[derive(Debug, Serialize, ToSchema)]
@@ -59,7 +56,7 @@ pub(super) struct Records {
 pub(super) struct NewRecord {
     /// What tells it from others: 1 to 128 characters after trimming.
     #[schema(value_type = words::Label)]
-    label: String,
+    label: KeyLabel,
 }
 
 /// The record at its creation, with the secret this once.
@@ -108,7 +105,7 @@ pub(super) async fn issue(
     NoQuery: NoQuery,
     JsonBody(new): JsonBody<NewRecord>,
 ) -> Result<Response, ApiError> {
-    let label = label(&new.label)?;
+    let label = new.label.to_string();
     let issued = issue_key(&room.api.writer, account, label.clone())
         .await
         .map_err(|error| failed(error, refused))?;
@@ -151,18 +148,6 @@ pub(super) async fn revoke(
         .await
         .map_err(|error| failed(error, refused))?;
     Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
-}
-
-fn label(text: &str) -> Result<String, ApiError> {
-    let label = text.trim();
-    if !(1..=LABEL).contains(&label.chars().count()) {
-        let fault = format_args!("must have 1 to {LABEL} characters after trimming");
-        return Err(ApiError::field("label", fault));
-    }
-    if label.chars().any(char::is_control) {
-        return Err(ApiError::field("label", "must not contain control characters"));
-    }
-    Ok(label.to_owned())
 }
 
 fn refused(refusal: &AccountRefusal) -> ApiError {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::header::{ACCEPT_ENCODING, CONNECTION, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{Method, StatusCode};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,6 +47,8 @@ pub enum ApiError {
     UriTooLong(usize),
     /// The body is not sent as `application/json`.
     UnsupportedMediaType,
+    /// The body is compressed.
+    EncodedBody,
     /// The headers are more or larger than allowed; the text says which.
     HeadersTooLarge(String),
     /// The account used up its minute; the window ends in so many seconds.
@@ -119,7 +121,9 @@ impl ApiError {
             Self::RequestTimeout => (StatusCode::REQUEST_TIMEOUT, "request_timeout"),
             Self::PayloadTooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, "payload_too_large"),
             Self::UriTooLong(_) => (StatusCode::URI_TOO_LONG, "uri_too_long"),
-            Self::UnsupportedMediaType => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type"),
+            Self::UnsupportedMediaType | Self::EncodedBody => {
+                (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type")
+            }
             Self::HeadersTooLarge(_) => (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "headers_too_large"),
             Self::RateLimited { .. } | Self::TooManyStreams(_) => (StatusCode::TOO_MANY_REQUESTS, "rate_limited"),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, "service_unavailable"),
@@ -142,6 +146,7 @@ impl ApiError {
             Self::PayloadTooLarge(limit) => format!("The body must not be larger than {limit} bytes"),
             Self::UriTooLong(limit) => format!("Path and query must not be longer than {limit} bytes"),
             Self::UnsupportedMediaType => "Content-Type: must be application/json".to_owned(),
+            Self::EncodedBody => "Content-Encoding: bodies are not taken compressed; send it as it is".to_owned(),
             Self::RateLimited { limit, retry_after } => {
                 format!("More than {limit} requests this minute; try again in {retry_after} s")
             }
@@ -167,6 +172,10 @@ impl IntoResponse for ApiError {
         match self {
             Self::Unauthorized => {
                 headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            }
+            // RFC 9110, section 15.5.16: says what would be taken.
+            Self::EncodedBody => {
+                headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
             }
             Self::RateLimited { retry_after, .. } => {
                 headers.insert(RETRY_AFTER, HeaderValue::from(retry_after));

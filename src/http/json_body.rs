@@ -1,12 +1,13 @@
 //! Reads a JSON body strictly: its type, size, time of arrival and every field; used by every route that takes one.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -28,10 +29,10 @@ impl<T: DeserializeOwned, S: Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, _state: &S) -> Result<Self, ApiError> {
-        if !is_json(request.headers()) {
+        let (parts, body) = request.into_parts();
+        if !is_json(&parts.headers) {
             return Err(ApiError::UnsupportedMediaType);
         }
-        let (parts, body) = request.into_parts();
         let bytes = whole(&parts.headers, body).await?;
         parse(&bytes).map(Self)
     }
@@ -65,6 +66,9 @@ impl<T: DeserializeOwned + Default, S: Sync> FromRequest<S> for JsonIfAny<T> {
 
 /// The whole body of a request that takes JSON.
 pub async fn whole(headers: &HeaderMap, body: Body) -> Result<Bytes, ApiError> {
+    if headers.contains_key(CONTENT_ENCODING) {
+        return Err(ApiError::EncodedBody);
+    }
     read(headers, body, LIMIT, AT_MOST).await
 }
 
@@ -122,12 +126,22 @@ fn refused(path: &str, fault: &str) -> ApiError {
         .map(|name| (name, "is missing"))
         .or_else(|| quoted(fault, "duplicate field").map(|name| (name, "is given more than once")))
         .unwrap_or((field, fault));
+    let fault = unknown(fault).map_or(Cow::Borrowed(fault), Cow::Owned);
     ApiError::BadRequest(format!("{field}: {fault}").chars().take(MESSAGE).collect())
 }
 
 /// The field's name in serde's words for a fault of the object as a whole.
 fn quoted<'a>(fault: &'a str, what: &str) -> Option<&'a str> {
     fault.strip_prefix(what)?.strip_prefix(" `")?.strip_suffix('`')
+}
+
+/// What serde says of a field that nobody knows, without the name, which stands before it.
+fn unknown(fault: &str) -> Option<String> {
+    let rest = fault.strip_prefix("unknown field `")?;
+    // The name is the client's and may hold anything; the names behind it are ours.
+    let known = rest.rsplit_once("`, expected ").map(|(_, known)| known);
+    let known: Vec<&str> = known?.split('`').skip(1).step_by(2).collect();
+    Some(format!("unknown field; known are {}", known.join(", ")))
 }
 
 #[cfg(test)]
@@ -177,6 +191,10 @@ mod tests {
                 "scan_targets[1]: invalid type: integer `1`, expected a string",
             ),
             (
+                r#"{"full_name":"a/b","colour":1}"#,
+                "colour: unknown field; known are full_name, type, scan_targets",
+            ),
+            (
                 r#"{"full_name":"a/b","full_name":"a/b"}"#,
                 "full_name: is given more than once",
             ),
@@ -199,7 +217,10 @@ mod tests {
                 r#"{"full_name":"a/b","scan_targets":[{"issues":null}]}"#,
                 "scan_targets[0]: invalid type: map, expected a string",
             ),
-            (r#"{"full_name":"a/b","colour":1}"#, "colour: unknown field `colour`"),
+            (
+                r#"{"full_name":"a/b","`, expected `x":1}"#,
+                "`, expected `x: unknown field; known are full_name, type, scan_targets",
+            ),
         ] {
             assert!(message(body).starts_with(start), "{body}: {}", message(body));
         }

@@ -8,6 +8,7 @@ mod accept;
 mod account;
 mod api_keys;
 mod auth;
+mod cors;
 mod coverage;
 mod cursor;
 #[cfg(feature = "docs-page")]
@@ -58,6 +59,7 @@ use axum::middleware::{from_fn, from_fn_with_state, map_request, map_response};
 use axum::routing::{any, get, post};
 use database::Database;
 use domain::Plans;
+use http::HeaderValue;
 use projections::freshness::Freshness;
 use tower_http::CompressionLevel;
 use tower_http::compression::CompressionLayer;
@@ -98,6 +100,8 @@ pub struct Api {
     pub node: NodeReport,
     /// Where nodes count the requests of accounts together; none: there is no other node.
     pub shared_limits: Option<Arc<dyn Database>>,
+    /// The origins whose pages may ask from a browser.
+    pub cors_origins: Vec<HeaderValue>,
     /// How long an answer may take in all.
     pub answer_within: Duration,
     /// Tells answers that would go on for ever that the process ends.
@@ -150,7 +154,10 @@ pub fn router(api: Api) -> Router {
     #[cfg(feature = "docs-page")]
     let open = open.merge(docs_page::routes());
     let open = bounded(&room, open).layer(from_fn(etag::tagged_openly));
-    let routes = v1(&room).merge(open);
+    let mut routes = v1(&room).merge(open);
+    if !room.api.cors_origins.is_empty() {
+        routes = routes.layer(cors::layer(room.api.cors_origins.clone()));
+    }
     supervised(room, routes)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use domain::{Collector, RepoName, RepoRelation, Timestamp};
+use domain::{Collector, RepoRelation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accept::Ingest;
@@ -174,7 +174,7 @@ impl Lists {
             .as_deref()
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
-        let look = self.pages(&tracked.name, &mut reached, stars).await?;
+        let look = self.pages(tracked, &mut reached, stars).await?;
         let (look, wait) = match look {
             Ok(()) => (Look::READ, None),
             Err((look, wait)) => (look, wait),
@@ -208,7 +208,7 @@ impl Lists {
     /// Reads on from where it is. What `reached` says afterwards is recorded.
     async fn pages(
         &self,
-        repo: &RepoName,
+        repo: &Tracked,
         reached: &mut Reached,
         stars: Option<u64>,
     ) -> anyhow::Result<Result<(), (Look, Option<Timestamp>)>> {
@@ -265,24 +265,24 @@ impl Lists {
         Ok(Ok(()))
     }
 
-    async fn first(&self, repo: &RepoName) -> Result<(Page, Option<u32>), (Look, Option<Timestamp>)> {
-        let path = stargazers::path(repo, 1);
+    async fn first(&self, repo: &Tracked) -> Result<(Page, Option<u32>), (Look, Option<Timestamp>)> {
+        let path = stargazers::path(&repo.name, 1);
         match self.client.get_as(&path, None, Some(stargazers::ACCEPT)).await {
             Answer::Fresh(fresh) => {
                 let last = fresh.last_page;
-                let page = stargazers::read(&fresh.body, repo).map_err(|reason| silent(repo, &reason))?;
+                let page = stargazers::read(&fresh.body, &repo.name).map_err(|reason| silent(repo, &reason))?;
                 Ok((page, last))
             }
             other => Err(refused(repo, &other)),
         }
     }
 
-    async fn page(&self, repo: &RepoName, next: &Next) -> Paged {
+    async fn page(&self, repo: &Tracked, next: &Next) -> Paged {
         match next {
             Next::Rest(number) => {
-                let path = stargazers::path(repo, *number);
+                let path = stargazers::path(&repo.name, *number);
                 match self.client.get_as(&path, None, Some(stargazers::ACCEPT)).await {
-                    Answer::Fresh(fresh) => match stargazers::read(&fresh.body, repo) {
+                    Answer::Fresh(fresh) => match stargazers::read(&fresh.body, &repo.name) {
                         Ok(page) => Paged::Page(page),
                         Err(reason) => Paged::from(silent(repo, &reason)),
                     },
@@ -290,9 +290,9 @@ impl Lists {
                 }
             }
             Next::Graphql(after) => {
-                let variables = stargazers::variables(repo, after.as_deref());
+                let variables = stargazers::variables(&repo.name, after.as_deref());
                 match self.client.graphql(stargazers::QUERY, &variables).await {
-                    Told::Data { data, .. } => match stargazers::read_graphql(data, repo) {
+                    Told::Data { data, .. } => match stargazers::read_graphql(data, &repo.name) {
                         Some(page) => Paged::Page(page),
                         None => Paged::Not(Look::refused(403), None),
                     },
@@ -312,12 +312,12 @@ impl From<(Look, Option<Timestamp>)> for Paged {
     }
 }
 
-fn silent(repo: &RepoName, reason: &str) -> (Look, Option<Timestamp>) {
-    tracing::warn!(%repo, reason, "the stargazer list cannot be read");
+fn silent(repo: &Tracked, reason: &str) -> (Look, Option<Timestamp>) {
+    tracing::warn!(repo_id = repo.id(), reason, "the stargazer list cannot be read");
     (Look::SILENT, None)
 }
 
-fn refused(repo: &RepoName, answer: &Answer) -> (Look, Option<Timestamp>) {
+fn refused(repo: &Tracked, answer: &Answer) -> (Look, Option<Timestamp>) {
     match answer {
         Answer::Limited { until } => (Look::LIMITED, Some(*until)),
         Answer::Denied(status) => (Look::refused(status.as_u16()), None),

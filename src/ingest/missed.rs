@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{ColumnError, Statement, Value};
-use domain::{Collector, RepoName, RepoRelation, Timestamp};
+use domain::{Collector, RepoRelation, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accept::Ingest;
@@ -194,7 +194,7 @@ impl Missed {
             .as_deref()
             .and_then(|text| serde_json::from_str(text).ok())
             .unwrap_or_default();
-        let (seen, wait) = match self.go(repo, &tracked.name, &mut reached, now).await? {
+        let (seen, wait) = match self.go((repo, tracked), &mut reached, now).await? {
             Ok((seen, more)) => {
                 cursor.failures = 0;
                 cursor.last_success_at = Some(now);
@@ -239,14 +239,13 @@ impl Missed {
     /// What was seen, and whether there is more to do at once.
     async fn go(
         &self,
-        repo: &str,
-        name: &RepoName,
+        (repo, tracked): (&str, &Tracked),
         reached: &mut Reached,
         now: Timestamp,
     ) -> anyhow::Result<Result<(Seen, bool), Not>> {
         let is_walking = reached.hooks.values().any(|place| place.under_way.is_some());
         let had_one = !reached.hooks.is_empty();
-        if !is_walking && let Err(not) = self.hooks(name, reached).await {
+        if !is_walking && let Err(not) = self.hooks(tracked, reached).await {
             return Ok(Err(not));
         }
         if reached.hooks.is_empty() {
@@ -258,7 +257,7 @@ impl Missed {
         }
         let mut pages = PAGES_IN_ONE_GO;
         for (hook, place) in &mut reached.hooks {
-            if let Err(not) = self.walk((repo, name), *hook, place, &mut pages).await? {
+            if let Err(not) = self.walk((repo, tracked), *hook, place, &mut pages).await? {
                 return Ok(Err(not));
             }
         }
@@ -269,12 +268,16 @@ impl Missed {
         if reached.hooks.values().any(|place| place.under_way.is_some()) {
             return Ok(Ok((seen, true)));
         }
-        Ok(self.take(repo, name, now).await?.map(|more| (seen, more)))
+        Ok(self.take((repo, tracked), now).await?.map(|more| (seen, more)))
     }
 
     /// Which webhooks lead to us by now.
-    async fn hooks(&self, repo: &RepoName, reached: &mut Reached) -> Result<(), Not> {
-        let fresh = match self.client.get(&hooks::hooks_path(repo), reached.etag.as_deref()).await {
+    async fn hooks(&self, repo: &Tracked, reached: &mut Reached) -> Result<(), Not> {
+        let fresh = match self
+            .client
+            .get(&hooks::hooks_path(&repo.name), reached.etag.as_deref())
+            .await
+        {
             Answer::Fresh(fresh) => fresh,
             Answer::NotModified { .. } => return Ok(()),
             other => return Err(refused(repo, &other)),
@@ -291,7 +294,7 @@ impl Missed {
     /// Walks the record of a webhook back to where it was walked before, as far as the pages go.
     async fn walk(
         &self,
-        (repo, name): (&str, &RepoName),
+        (repo, tracked): (&str, &Tracked),
         hook: u64,
         place: &mut Place,
         pages: &mut u32,
@@ -300,15 +303,15 @@ impl Missed {
             *pages -= 1;
             let under_way = place.under_way.clone();
             let etag = place.etag.as_deref().filter(|_| under_way.is_none());
-            let path = hooks::deliveries_path(name, hook, under_way.as_ref().map(|walk| walk.cursor.as_str()));
+            let path = hooks::deliveries_path(&tracked.name, hook, under_way.as_ref().map(|walk| walk.cursor.as_str()));
             let fresh = match self.client.get(&path, etag).await {
                 Answer::Fresh(fresh) => fresh,
                 Answer::NotModified { .. } => return Ok(Ok(())),
-                other => return Ok(Err(refused(name, &other))),
+                other => return Ok(Err(refused(tracked, &other))),
             };
             let attempts = match hooks::read_deliveries(&fresh.body) {
                 Ok(attempts) => attempts,
-                Err(reason) => return Ok(Err(silent(name, &reason))),
+                Err(reason) => return Ok(Err(silent(tracked, &reason))),
             };
             if under_way.is_none() {
                 place.etag = fresh.etag;
@@ -373,14 +376,14 @@ impl Missed {
     }
 
     /// Reads the payloads of those noted, the oldest first, and takes them in. Whether there are more.
-    async fn take(&self, repo: &str, name: &RepoName, now: Timestamp) -> anyhow::Result<Result<bool, Not>> {
+    async fn take(&self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<Result<bool, Not>> {
         let noted = self.noted(repo).await?;
         let guids: Vec<&str> = noted.iter().map(|noted| noted.guid.as_str()).collect();
         let taken = self.taken(&guids).await?;
         let (mut activities, mut settled, mut stopped) = (Vec::new(), Vec::new(), None);
         for noted in &noted {
             if !taken.contains(&noted.guid) {
-                match self.payload(name, noted).await {
+                match self.payload(tracked, noted).await {
                     Ok(activity) => activities.extend(activity),
                     Err(not) => {
                         stopped = Some(not);
@@ -426,8 +429,8 @@ impl Missed {
     }
 
     /// What a delivery told; nothing if that is of no use after all, or GitHub has forgotten it.
-    async fn payload(&self, repo: &RepoName, noted: &Noted) -> Result<Option<Activity>, Not> {
-        let path = hooks::attempt_path(repo, noted.hook, noted.attempt);
+    async fn payload(&self, repo: &Tracked, noted: &Noted) -> Result<Option<Activity>, Not> {
+        let path = hooks::attempt_path(&repo.name, noted.hook, noted.attempt);
         let fresh = match self.client.get(&path, None).await {
             Answer::Fresh(fresh) => fresh,
             Answer::NotFound => return Ok(None),
@@ -440,7 +443,11 @@ impl Missed {
         match activity_of(kind, payload, noted.at, Collector::WebhookDeliveries) {
             Ok(activity) => Ok(activity),
             Err(reason) => {
-                tracing::warn!(%repo, reason, "a delivery that did not arrive is not what GitHub says it is");
+                tracing::warn!(
+                    repo_id = repo.id(),
+                    reason,
+                    "a delivery that did not arrive is not what GitHub says it is"
+                );
                 Ok(None)
             }
         }
@@ -491,12 +498,16 @@ fn works(reached: &Reached) -> Option<Look> {
     Some(if arrives { Look::READ } else { Look::SILENT })
 }
 
-fn silent(repo: &RepoName, reason: &str) -> Not {
-    tracing::warn!(%repo, reason, "the record of a webhook's deliveries cannot be read");
+fn silent(repo: &Tracked, reason: &str) -> Not {
+    tracing::warn!(
+        repo_id = repo.id(),
+        reason,
+        "the record of a webhook's deliveries cannot be read"
+    );
     (Look::SILENT, None)
 }
 
-fn refused(repo: &RepoName, answer: &Answer) -> Not {
+fn refused(repo: &Tracked, answer: &Answer) -> Not {
     match answer {
         Answer::Limited { until } => (Look::LIMITED, Some(*until)),
         Answer::Denied(status) => (Look::refused(status.as_u16()), None),

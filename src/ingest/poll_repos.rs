@@ -47,6 +47,17 @@ pub struct Tracked {
     pub relations: Vec<RepoRelation>,
 }
 
+impl Tracked {
+    /// What log lines call it: an id, since its name says who owns it.
+    pub fn id(&self) -> Option<String> {
+        let subject = &self.trackers.first()?.subject;
+        let SourceSubject::Repo { id, .. } = subject else {
+            return None;
+        };
+        Some(id.to_string())
+    }
+}
+
 /// A feed that is to be read.
 #[derive(Debug)]
 pub struct FeedDue<'a> {
@@ -277,19 +288,16 @@ impl Polls {
     }
 
     async fn read_feed(&mut self, mut state: PollState, now: Timestamp) -> anyhow::Result<()> {
-        let Some(Tracked {
-            name, since, trackers, ..
-        }) = self.tracked.get(&state.repo)
-        else {
+        let Some(tracked) = self.tracked.get(&state.repo) else {
             return Ok(());
         };
-        let (since, trackers) = (*since, trackers.clone());
+        let (since, trackers) = (tracked.since, tracked.trackers.clone());
         // Whoever began to track it after the last reading wants all that the feed still has.
         if state.serves < Some(since) {
             state.etag = None;
             state.newest = None;
         }
-        let reading = self.read(name, &state).await;
+        let reading = self.read(tracked, &state).await;
         match &reading {
             Reading::Unreachable(reason) => self.outage.failed(reason, now),
             // That may have been said without asking.
@@ -347,18 +355,18 @@ impl Polls {
     }
 
     /// Reads page after page until what was read before comes up.
-    async fn read(&self, repo: &RepoName, state: &PollState) -> Reading {
+    async fn read(&self, repo: &Tracked, state: &PollState) -> Reading {
         let mut pages: Vec<Page> = Vec::new();
         let (mut first_etag, mut rest, mut is_moved) = (None, None, false);
         for number in 1..=PAGES {
             let etag = state.etag.as_deref().filter(|_| number == 1);
-            let fresh = match self.client.get(&events_feed::path(repo, number), etag).await {
+            let fresh = match self.client.get(&events_feed::path(&repo.name, number), etag).await {
                 Answer::Fresh(fresh) => fresh,
                 other => return not_fresh(other, repo),
             };
-            let page = match events_feed::read(&fresh.body, repo) {
+            let page = match events_feed::read(&fresh.body, &repo.name) {
                 Ok(page) => page,
-                Err(error) => return Reading::Unreachable(format!("{repo}: {error}")),
+                Err(error) => return Reading::Unreachable(error.to_string()),
             };
             if number == 1 {
                 (first_etag, rest, is_moved) = (fresh.etag, fresh.poll_interval, fresh.is_moved);
@@ -447,7 +455,7 @@ impl Reading {
     }
 }
 
-fn not_fresh(answer: Answer, repo: &RepoName) -> Reading {
+fn not_fresh(answer: Answer, repo: &Tracked) -> Reading {
     match answer {
         Answer::NotModified { poll_interval } => Reading::Same { pace: poll_interval },
         Answer::Limited { until } => Reading::Not {
@@ -456,12 +464,16 @@ fn not_fresh(answer: Answer, repo: &RepoName) -> Reading {
             until: Some(until),
         },
         Answer::Denied(status) => {
-            tracing::warn!(%repo, status = status.as_u16(), "GitHub does not show the events feed");
+            tracing::warn!(
+                repo_id = repo.id(),
+                status = status.as_u16(),
+                "GitHub does not show the events feed"
+            );
             Reading::not(PollOutcome::Denied, Look::refused(status.as_u16()))
         }
         Answer::NotFound => Reading::not(PollOutcome::NotFound, Look::ABSENT),
         Answer::Moved | Answer::Fresh(_) => Reading::not(PollOutcome::Failed, Look::SILENT),
-        Answer::Failed(reason) => Reading::Unreachable(format!("{repo}: {reason}")),
+        Answer::Failed(reason) => Reading::Unreachable(reason),
     }
 }
 

@@ -82,6 +82,12 @@ const FLOORS: &[(&str, &[&str])] = &[
 /// Words, the paths that alone may hold them, and why. Test code may hold those that end in a star.
 const PLACES: &[(&str, &[&str], &str)] = &[
     (
+        "%repo,*",
+        &[],
+        "a log line would name a repository, and so its owner: an id does",
+    ),
+    ("%login,*", &[], "a log line would name a person"),
+    (
         "rusqlite*",
         &["crates/database/", "crates/event-log/"],
         "only the database and the log's adapters know the engine",
@@ -436,6 +442,7 @@ fn each_rule_sees_what_it_is_there_for() {
     );
     assert_eq!(seen(arrows, "src/cli/mod.rs", "use crate::http::routes;\n"), 0);
     assert_eq!(seen(places, "src/http/leads.rs", "use rusqlite::Connection;\n"), 1);
+    assert_eq!(seen(places, "src/ingest/a.rs", "warn!(%repo, reason, \"said\");\n"), 1);
     assert_eq!(seen(places, "src/http/leads.rs", "log.append(vec![StreamAppend {\n"), 1);
     assert_eq!(seen(places, "src/http/tests.rs", "log.append(vec![StreamAppend {\n"), 0);
     assert_eq!(

@@ -8,6 +8,7 @@ pub mod aggregate;
 pub mod coverage;
 pub mod event;
 pub mod ids;
+pub mod key_label;
 pub mod keyword;
 pub mod lead;
 mod parsed;
@@ -32,6 +33,7 @@ pub use ids::{
     AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey,
     WebhookEndpointId, WebhookReplayId,
 };
+pub use key_label::KeyLabel;
 pub use keyword::Keyword;
 pub use lead::LeadStatus;
 pub use personal::{Profile, ProfileField, Provenance, SignalPerson};

@@ -6,7 +6,6 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::signal::words;
-use crate::timestamp::InvalidTimestamp;
 use crate::{Keyword, RepoName, SignalKind, SourceSubject, Timestamp};
 
 words!(
@@ -223,7 +222,7 @@ impl FromStr for StartFrom {
             "beginning" => Ok(Self::Beginning),
             time => match time.parse() {
                 Ok(time) => Ok(Self::Time(time)),
-                Err(InvalidTimestamp) => Err(InvalidStartFrom),
+                Err(_) => Err(InvalidStartFrom),
             },
         }
     }

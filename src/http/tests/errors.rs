@@ -285,3 +285,52 @@ async fn head_answers_like_get_without_a_body() {
     assert_eq!((answer.status.as_u16(), answer.body.as_str()), (200, ""));
     assert_eq!(answer.header("x-ratelimit-limit"), "300");
 }
+
+#[tokio::test]
+async fn a_compressed_body_is_refused_and_says_what_is_taken() {
+    let house = house().await;
+    for idempotency_key in ["", "k"] {
+        let mut request = Request::post("/v1/tracked-repos")
+            .header("authorization", format!("Bearer {}", house.key))
+            .header("content-type", "application/json")
+            .header("content-encoding", "gzip");
+        if !idempotency_key.is_empty() {
+            request = request.header("idempotency-key", idempotency_key);
+        }
+        let answer = house.send(request.body(Body::from("{}")).unwrap()).await;
+        let message = "Content-Encoding: bodies are not taken compressed; send it as it is";
+        answer.is(415, "unsupported_media_type", message);
+        assert_eq!(answer.header("accept-encoding"), "identity");
+    }
+}
+
+#[tokio::test]
+async fn a_time_that_cannot_be_kept_is_refused_by_its_fields_name() {
+    let house = house().await;
+    let malformed = "not an ISO 8601 time with an offset, such as 2026-04-24T10:31:00Z";
+    let leap = "a leap second, which cannot be told from the second after it; use that one";
+    let range = "must lie between 0000-01-01T00:00:00Z and 9999-12-30T21:59:59Z";
+    for (time, fault) in [
+        ("2016-12-31T23:59:60Z", leap),
+        ("9999-12-31T23:59:59Z", range),
+        ("2026-04-31T00:00:00Z", malformed),
+        ("2026-04-24", malformed),
+    ] {
+        for path in ["leads", "events"] {
+            let answer = house.get(&format!("/v1/{path}?since={time}")).await;
+            answer.is(400, "bad_request", &format!("since: {fault}"));
+        }
+        let answer = house.get(&format!("/v1/leads?as_of={time}")).await;
+        answer.is(400, "bad_request", &format!("as_of: {fault}"));
+    }
+    for time in [
+        "2026-04-24t10:00:00z",
+        "2026-04-24T12%3A00%3A00%2B02:00",
+        "9999-12-30T21:59:59Z",
+    ] {
+        for path in ["leads", "events"] {
+            let answer = house.get(&format!("/v1/{path}?since={time}")).await;
+            assert_eq!(answer.status, 200, "{time}: {}", answer.body);
+        }
+    }
+}

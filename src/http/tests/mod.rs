@@ -2,6 +2,7 @@
 
 mod account;
 mod api_keys;
+mod cors;
 mod dry_run;
 mod errors;
 mod etags;
@@ -264,6 +265,7 @@ impl House {
                 leases,
             },
             shared_limits: None,
+            cors_origins: Vec::new(),
             answer_within: Api::ANSWER_WITHIN,
             shutdown: self.shutdown.clone(),
         }

@@ -141,7 +141,7 @@ async fn a_refused_repo_or_keyword_names_the_field() {
         ),
         (
             json!({ "full_name": "a/b", "colour": 1 }),
-            "colour: unknown field `colour`, expected `full_name` or `type`",
+            "colour: unknown field; known are full_name, type",
         ),
     ];
     for (body, message) in repos {
