@@ -8,24 +8,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use domain::{Collector, RepoRelation, Timestamp};
+use domain::{Collector, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accept::Ingest;
-use super::counts::spread;
+use super::own_source::{self, Not, OwnSource};
 use super::poll_repos::Tracked;
 use super::shards::Part;
-use super::source_cursor::{self, SourceCursor, of_repo};
-use super::standing::{Look, Standings};
+use super::standing::Look;
 use crate::github::stargazers::{self, LAST_PAGE, Page};
 use crate::github::{Answer, Client, Told};
 
 /// A list that tells nothing new is read so often; where stars move it is read at once.
 const PACE: Duration = Duration::from_hours(6);
-/// A list that is refused is tried again after so long.
-const REFUSED: Duration = Duration::from_hours(24);
-const FIRST_BACKOFF: Duration = Duration::from_mins(1);
 /// Pages that are read in one go, so that a long list leaves others their turn.
 const IN_ONE_GO: u32 = 10;
 
@@ -69,22 +64,14 @@ pub struct Lists {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
     part: Part,
-    standings: Standings,
-    cursors: HashMap<String, SourceCursor>,
+    source: OwnSource,
 }
 
 impl Lists {
     /// Goes on where the cursors stand.
     pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
-        let cursors = source_cursor::all(&*ingest.store)
-            .await
-            .context("reading how far lists were read")?;
-        let own = cursors
-            .into_iter()
-            .filter(|cursor| cursor.collector == Collector::StargazerList && part.has(&cursor.subject));
         Ok(Self {
-            cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
-            standings: Standings::open(ingest.clone(), part.clone()).await?,
+            source: OwnSource::open(ingest.clone(), part.clone(), Collector::StargazerList, PACE).await?,
             ingest,
             client,
             part,
@@ -93,66 +80,28 @@ impl Lists {
 
     /// When each list is due that may be shown to us: those of own repositories, with a token.
     pub fn due<'a>(&'a self, tracked: &'a HashMap<String, Tracked>) -> impl Iterator<Item = (&'a str, Timestamp)> {
-        let own = tracked
-            .iter()
-            .filter(|(_, tracked)| tracked.relations.contains(&RepoRelation::Own));
-        own.filter(|_| self.client.has_token()).map(|(repo, tracked)| {
-            let cursor = self.cursors.get(&of_repo(repo));
-            (repo.as_str(), cursor.map_or(tracked.since, |cursor| cursor.next_at))
-        })
+        self.source.due(tracked).filter(|_| self.client.has_token())
     }
 
     /// The number of stars moved: the list is read at once, if it is shown to us.
     pub fn hurry(&mut self, repo: &str, now: Timestamp) {
-        if let Some(cursor) = self.cursors.get_mut(&of_repo(repo))
-            && cursor.failures == 0
-        {
-            cursor.next_at = cursor.next_at.min(now);
-        }
+        self.source.hurry(repo, now);
     }
 
-    /// The repository is private: its list is not for us, and whoever tracks it is told so if it was read before.
+    /// The repository is private: whoever tracks it is told so if its list was read before.
     ///
     /// # Errors
     /// If storage fails; to be told again.
-    pub async fn hide(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
-        let subject = of_repo(repo);
-        if !self.cursors.contains_key(&subject) {
-            return Ok(());
-        }
-        self.standings
-            .saw(
-                &subject,
-                Collector::StargazerList,
-                Look::PRIVATE,
-                &tracked.trackers,
-                now,
-            )
-            .await
+    pub async fn hide(&mut self, named: (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
+        self.source.hide(named, now).await
     }
 
     /// Drops what nobody tracks any more.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
     pub async fn keep(&mut self, tracked: &HashMap<String, Tracked>) -> anyhow::Result<()> {
-        let kept: std::collections::HashSet<String> = tracked.keys().map(|repo| of_repo(repo)).collect();
-        let left: Vec<String> = self
-            .cursors
-            .keys()
-            .filter(|subject| !kept.contains(*subject))
-            .cloned()
-            .collect();
-        for subject in left {
-            let delete = database::Statement::sql(
-                "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
-                vec![subject.as_str().into(), Collector::StargazerList.as_str().into()],
-            );
-            self.part
-                .write(&*self.ingest.store, [subject.as_str()], vec![delete])
-                .await
-                .context("dropping how far a list was read")?;
-            self.standings.forget(&subject).await?;
-            self.cursors.remove(&subject);
-        }
-        Ok(())
+        self.source.keep(tracked, |_| None).await
     }
 
     /// Reads a list, ten pages at most. `stars` is GitHub's public number, if it was counted.
@@ -165,43 +114,13 @@ impl Lists {
         stars: Option<u64>,
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        let subject = of_repo(repo);
-        let known = self.cursors.get(&subject).cloned();
-        let mut cursor =
-            known.unwrap_or_else(|| SourceCursor::new(subject.clone(), Collector::StargazerList, now, PACE));
-        let mut reached: Reached = cursor
-            .reached
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
-        let look = self.pages(tracked, &mut reached, stars).await?;
-        let (look, wait) = match look {
-            Ok(()) => (Look::READ, None),
-            Err((look, wait)) => (look, wait),
-        };
-        if look == Look::READ {
-            cursor.failures = 0;
-            cursor.last_success_at = Some(now);
-            cursor.next_at = match reached.under_way {
-                Some(_) => now,
-                None => now.plus(spread(PACE, self.ingest.writer.clock.entropy())),
-            };
-        } else {
-            let doubled = FIRST_BACKOFF.saturating_mul(1 << cursor.failures.min(10)).min(REFUSED);
-            let is_refused = look != Look::SILENT;
-            if wait.is_none() {
-                cursor.failures = cursor.failures.saturating_add(1);
-            }
-            cursor.next_at = wait.unwrap_or_else(|| now.plus(if is_refused { REFUSED } else { doubled }));
-        }
-        cursor.reached = Some(serde_json::to_string(&reached).context("writing how far a list was read")?);
-        self.part
-            .write(&*self.ingest.store, [subject.as_str()], vec![cursor.save()])
-            .await
-            .context("keeping how far a list was read")?;
-        self.cursors.insert(subject.clone(), cursor);
-        self.standings
-            .saw(&subject, Collector::StargazerList, look, &tracked.trackers, now)
+        let (cursor, mut reached) = self.source.begin::<Reached>(repo, now);
+        let outcome = self.pages(tracked, &mut reached, stars).await?;
+        let more = outcome.map(|()| reached.under_way.is_some());
+        self.source.end(cursor, &reached, more, now).await?;
+        let look = outcome.map_or_else(|(look, _)| look, |()| Look::READ);
+        self.source
+            .saw((repo, tracked), Collector::StargazerList, look, now)
             .await
     }
 
@@ -211,7 +130,7 @@ impl Lists {
         repo: &Tracked,
         reached: &mut Reached,
         stars: Option<u64>,
-    ) -> anyhow::Result<Result<(), (Look, Option<Timestamp>)>> {
+    ) -> anyhow::Result<Result<(), Not>> {
         if reached.under_way.is_none() {
             // The first page of REST tells how many there are; if it is the only one, it is all.
             let (first, last) = match self.first(repo).await {
@@ -265,7 +184,7 @@ impl Lists {
         Ok(Ok(()))
     }
 
-    async fn first(&self, repo: &Tracked) -> Result<(Page, Option<u32>), (Look, Option<Timestamp>)> {
+    async fn first(&self, repo: &Tracked) -> Result<(Page, Option<u32>), Not> {
         let path = stargazers::path(&repo.name, 1);
         match self.client.get_as(&path, None, Some(stargazers::ACCEPT)).await {
             Answer::Fresh(fresh) => {
@@ -306,24 +225,16 @@ impl Lists {
     }
 }
 
-impl From<(Look, Option<Timestamp>)> for Paged {
-    fn from((look, wait): (Look, Option<Timestamp>)) -> Self {
+impl From<Not> for Paged {
+    fn from((look, wait): Not) -> Self {
         Self::Not(look, wait)
     }
 }
 
-fn silent(repo: &Tracked, reason: &str) -> (Look, Option<Timestamp>) {
-    tracing::warn!(repo_id = repo.id(), reason, "the stargazer list cannot be read");
-    (Look::SILENT, None)
+fn silent(repo: &Tracked, reason: &str) -> Not {
+    own_source::silent(Collector::StargazerList, repo, reason)
 }
 
-fn refused(repo: &Tracked, answer: &Answer) -> (Look, Option<Timestamp>) {
-    match answer {
-        Answer::Limited { until } => (Look::LIMITED, Some(*until)),
-        Answer::Denied(status) => (Look::refused(status.as_u16()), None),
-        // Who may not see a list is told that there is none.
-        Answer::NotFound => (Look::refused(404), None),
-        Answer::Failed(reason) => silent(repo, reason),
-        Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent(repo, "no list"),
-    }
+fn refused(repo: &Tracked, answer: &Answer) -> Not {
+    own_source::refused(Collector::StargazerList, repo, answer)
 }

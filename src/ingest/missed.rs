@@ -12,26 +12,23 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{ColumnError, Statement, Value};
-use domain::{Collector, RepoRelation, Timestamp};
+use domain::{Collector, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accept::Ingest;
 use super::activity::Activity;
-use super::counts::spread;
 use super::github_webhook::{activity_of, remembering, were_taken};
+use super::own_source::{self, Not, OwnSource};
 use super::poll_repos::Tracked;
 use super::shards::Part;
-use super::source_cursor::{self, SourceCursor, of_repo};
-use super::standing::{Look, Standings};
+use super::source_cursor::of_repo;
+use super::standing::Look;
 use crate::github::activity::EventKind;
 use crate::github::hooks::{self, Attempt};
 use crate::github::{Answer, Client};
 
 /// The record is looked at so often; while nothing was delivered that costs nothing.
 const PACE: Duration = Duration::from_mins(15);
-/// A record that is refused is tried again after so long.
-const REFUSED: Duration = Duration::from_hours(24);
-const FIRST_BACKOFF: Duration = Duration::from_mins(1);
 /// Deliveries stand in the record in the order in which they were made, but for so much.
 const OVERLAP: Duration = Duration::from_mins(1);
 /// Pages of the record, and payloads, that are read in one go, so that others have their turn.
@@ -82,6 +79,15 @@ struct Seen {
     webhook: Option<Look>,
 }
 
+impl Seen {
+    const fn of_record(look: Look) -> Self {
+        Self {
+            record: Some(look),
+            webhook: None,
+        }
+    }
+}
+
 /// A delivery that did not arrive.
 struct Noted {
     guid: String,
@@ -91,30 +97,19 @@ struct Noted {
     at: Timestamp,
 }
 
-/// Why nothing was read.
-type Not = (Look, Option<Timestamp>);
-
 /// The records of deliveries.
 pub struct Missed {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
     part: Part,
-    standings: Standings,
-    cursors: HashMap<String, SourceCursor>,
+    source: OwnSource,
 }
 
 impl Missed {
     /// Goes on where the cursors stand.
     pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
-        let cursors = source_cursor::all(&*ingest.store)
-            .await
-            .context("reading how far records of deliveries were walked")?;
-        let own = cursors
-            .into_iter()
-            .filter(|cursor| cursor.collector == Collector::WebhookDeliveries && part.has(&cursor.subject));
         Ok(Self {
-            cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
-            standings: Standings::open(ingest.clone(), part.clone()).await?,
+            source: OwnSource::open(ingest.clone(), part.clone(), Collector::WebhookDeliveries, PACE).await?,
             ingest,
             client,
             part,
@@ -123,61 +118,27 @@ impl Missed {
 
     /// When each record is due that may be shown to us: those of own repositories, with a token.
     pub fn due<'a>(&'a self, tracked: &'a HashMap<String, Tracked>) -> impl Iterator<Item = (&'a str, Timestamp)> {
-        let own = tracked
-            .iter()
-            .filter(|(_, tracked)| tracked.relations.contains(&RepoRelation::Own));
-        own.filter(|_| self.client.has_token()).map(|(repo, tracked)| {
-            let cursor = self.cursors.get(&of_repo(repo));
-            (repo.as_str(), cursor.map_or(tracked.since, |cursor| cursor.next_at))
-        })
+        self.source.due(tracked).filter(|_| self.client.has_token())
     }
 
-    /// The repository is private: its record is not for us, and whoever tracks it is told so if it was read before.
+    /// The repository is private: whoever tracks it is told so if its record was read before.
     ///
     /// # Errors
     /// If storage fails; to be told again.
-    pub async fn hide(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
-        let subject = of_repo(repo);
-        if !self.cursors.contains_key(&subject) {
-            return Ok(());
-        }
-        self.standings
-            .saw(
-                &subject,
-                Collector::WebhookDeliveries,
-                Look::PRIVATE,
-                &tracked.trackers,
-                now,
-            )
-            .await
+    pub async fn hide(&mut self, named: (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
+        self.source.hide(named, now).await
     }
 
     /// Drops what nobody tracks any more.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
     pub async fn keep(&mut self, tracked: &HashMap<String, Tracked>) -> anyhow::Result<()> {
-        let kept: HashSet<String> = tracked.keys().map(|repo| of_repo(repo)).collect();
-        let left: Vec<String> = self
-            .cursors
-            .keys()
-            .filter(|subject| !kept.contains(*subject))
-            .cloned()
-            .collect();
-        for subject in left {
-            let repo = source_cursor::repo_of(&subject).unwrap_or_default();
-            let deletes = vec![
-                Statement::sql(
-                    "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
-                    vec![subject.as_str().into(), Collector::WebhookDeliveries.as_str().into()],
-                ),
-                Statement::sql("DELETE FROM missed_delivery WHERE repo = $1", vec![repo.into()]),
-            ];
-            self.part
-                .write(&*self.ingest.store, [subject.as_str()], deletes)
-                .await
-                .context("dropping how far a record of deliveries was walked")?;
-            self.standings.forget(&subject).await?;
-            self.cursors.remove(&subject);
-        }
-        Ok(())
+        let noted = |repo: &str| {
+            let text = "DELETE FROM missed_delivery WHERE repo = $1";
+            Some(Statement::sql(text, vec![repo.into()]))
+        };
+        self.source.keep(tracked, noted).await
     }
 
     /// Walks a record, a few pages at most, or reads a few payloads.
@@ -185,52 +146,19 @@ impl Missed {
     /// # Errors
     /// If storage fails; what was not put down is read again.
     pub async fn read(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
-        let subject = of_repo(repo);
-        let known = self.cursors.get(&subject).cloned();
-        let mut cursor =
-            known.unwrap_or_else(|| SourceCursor::new(subject.clone(), Collector::WebhookDeliveries, now, PACE));
-        let mut reached: Reached = cursor
-            .reached
-            .as_deref()
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or_default();
-        let (seen, wait) = match self.go((repo, tracked), &mut reached, now).await? {
-            Ok((seen, more)) => {
-                cursor.failures = 0;
-                cursor.last_success_at = Some(now);
-                cursor.next_at = if more {
-                    now
-                } else {
-                    now.plus(spread(PACE, self.ingest.writer.clock.entropy()))
-                };
-                (seen, None)
-            }
-            Err((look, wait)) => (
-                Seen {
-                    record: Some(look),
-                    webhook: None,
-                },
-                Some(wait),
-            ),
+        let (cursor, mut reached) = self.source.begin::<Reached>(repo, now);
+        let (seen, more) = match self.go((repo, tracked), &mut reached, now).await? {
+            Ok((seen, more)) => (seen, Ok(more)),
+            Err(not) => (Seen::of_record(not.0), Err(not)),
         };
-        if let (Some(wait), Some(look)) = (wait, seen.record) {
-            put_off(&mut cursor, look, wait, now);
-        }
-        cursor.reached = Some(serde_json::to_string(&reached).context("writing how far a record was walked")?);
-        self.part
-            .write(&*self.ingest.store, [subject.as_str()], vec![cursor.save()])
-            .await
-            .context("keeping how far a record of deliveries was walked")?;
-        self.cursors.insert(subject.clone(), cursor);
+        self.source.end(cursor, &reached, more, now).await?;
         let looks = [
             (Collector::WebhookDeliveries, seen.record),
             (Collector::GithubWebhook, seen.webhook),
         ];
         for (collector, look) in looks {
             if let Some(look) = look {
-                self.standings
-                    .saw(&subject, collector, look, &tracked.trackers, now)
-                    .await?;
+                self.source.saw((repo, tracked), collector, look, now).await?;
             }
         }
         Ok(())
@@ -482,16 +410,6 @@ impl Missed {
     }
 }
 
-/// GitHub's own time to wait if it named one; otherwise a minute that doubles with each failure, and a day if it refuses.
-fn put_off(cursor: &mut SourceCursor, look: Look, wait: Option<Timestamp>, now: Timestamp) {
-    let doubled = FIRST_BACKOFF.saturating_mul(1 << cursor.failures.min(10)).min(REFUSED);
-    if wait.is_none() {
-        cursor.failures = cursor.failures.saturating_add(1);
-    }
-    let later = if look == Look::SILENT { doubled } else { REFUSED };
-    cursor.next_at = wait.unwrap_or_else(|| now.plus(later));
-}
-
 /// Whether the webhooks lead to us, by their newest deliveries: one that does is enough.
 fn works(reached: &Reached) -> Option<Look> {
     let arrives = reached.hooks.values().filter_map(|place| place.arrives).max()?;
@@ -499,21 +417,9 @@ fn works(reached: &Reached) -> Option<Look> {
 }
 
 fn silent(repo: &Tracked, reason: &str) -> Not {
-    tracing::warn!(
-        repo_id = repo.id(),
-        reason,
-        "the record of a webhook's deliveries cannot be read"
-    );
-    (Look::SILENT, None)
+    own_source::silent(Collector::WebhookDeliveries, repo, reason)
 }
 
 fn refused(repo: &Tracked, answer: &Answer) -> Not {
-    match answer {
-        Answer::Limited { until } => (Look::LIMITED, Some(*until)),
-        Answer::Denied(status) => (Look::refused(status.as_u16()), None),
-        // Who may not see a record is told that there is none.
-        Answer::NotFound => (Look::refused(404), None),
-        Answer::Failed(reason) => silent(repo, reason),
-        Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent(repo, "no record"),
-    }
+    own_source::refused(Collector::WebhookDeliveries, repo, answer)
 }

@@ -17,6 +17,7 @@ pub mod lists;
 pub mod matcher;
 pub mod missed;
 mod outage;
+mod own_source;
 pub mod packs;
 pub mod plan;
 pub mod poll_cursor;

@@ -121,6 +121,7 @@ impl Worker {
         let Some(failure) = made.outcome.failure else {
             self.cursor.failing_since = None;
             self.cursor.failures = 0;
+            self.cursor.last_status = None;
             return;
         };
         let since = *self.cursor.failing_since.get_or_insert(made.of.at);
