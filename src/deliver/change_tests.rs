@@ -188,10 +188,23 @@ async fn an_endpoint_that_was_changed_begins_with_a_clean_record() {
     // At once: nobody waits for what another receiver asked for.
     sandbox.comes_to(DELIVERED, 1).await;
     job.stop().await;
-    assert_eq!(
-        sandbox.number("SELECT COUNT(silent_until) FROM webhook_cursor").await,
-        0
-    );
+    let kept = "SELECT COUNT(silent_until) + COUNT(last_status) FROM webhook_cursor";
+    assert_eq!(sandbox.number(kept).await, 0);
+}
+
+#[tokio::test]
+async fn the_status_of_a_failure_is_shown_until_an_attempt_does_not_fail() {
+    let sandbox = Sandbox::new().await;
+    let (receiver, answers) = answering(500).await;
+    let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    sandbox.star(1).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to("SELECT COALESCE(MAX(last_status), 0) FROM webhook_cursor", 500).await;
+    answers.store(200, Ordering::SeqCst);
+    sandbox.next_retry(1, &job.nudge).await;
+    sandbox.comes_to(DELIVERED, 1).await;
+    job.stop().await;
+    assert_eq!(sandbox.number("SELECT COUNT(last_status) FROM webhook_cursor").await, 0);
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ pub struct Cursor {
     pub failing_since: Option<Timestamp>,
     /// How many failed since.
     pub failures: u32,
-    /// What the last failed attempt was answered with.
+    /// What the last attempt was answered with, if it failed.
     pub last_status: Option<u16>,
     /// The place of the endpoint's last change that it was written after.
     pub changed_at: Position,

@@ -1,4 +1,4 @@
-//! How far an endpoint is behind the log, and what its last failed attempt was answered with, as a customer reads it; whoever
+//! How far an endpoint is behind the log, and what its last attempt was answered with if that failed, as a customer reads it; whoever
 //! adds up what waits asks here, whether the endpoint gets deliveries or not.
 
 use anyhow::Context as _;
@@ -22,7 +22,7 @@ pub struct Standing {
     pub waiting: u64,
     /// When the oldest of them was recorded.
     pub waiting_since: Option<Timestamp>,
-    /// HTTP status that the last failed attempt was answered with.
+    /// HTTP status of the last attempt, if that failed.
     pub last_status: Option<u16>,
 }
 

@@ -160,6 +160,7 @@ impl Worker {
         // What failed before somebody changed or resumed it is forgiven: it may be another receiver by now.
         if cursor.changed_at < endpoint.changed_at {
             cursor.forgive();
+            cursor.last_status = None;
             cursor.changed_at = endpoint.changed_at;
             moved = true;
         }

@@ -27,7 +27,7 @@ pub(super) const WHAT: &str = "webhook endpoint";
 pub(super) struct Shown {
     #[serde(flatten)]
     record: Record,
-    /// HTTP status of the last attempt of an endpoint that was disabled; null: no answer came, or it is not disabled.
+    /// HTTP status of the last attempt, if that failed; null: it did not fail, or no answer came.
     #[schema(required, example = 500)]
     last_status: Option<u16>,
     /// Events that are to be told; filters may leave out some. Of those that the endpoint has not come to, the ones among the
@@ -43,14 +43,11 @@ impl Shown {
     pub(super) async fn of(room: &Room, rows: Vec<WebhookEndpointRow>) -> Result<Vec<Self>, ApiError> {
         let standings = standing::of(&room.api.writer, &*room.api.store, &rows).await?;
         let now = room.api.writer.clock.now();
-        let shown = rows.into_iter().zip(standings).map(|(row, standing)| {
-            let is_disabled = row.status.word() == WebhookStatus::Disabled;
-            Self {
-                record: Record::of(row, now),
-                last_status: standing.last_status.filter(|_| is_disabled),
-                waiting: standing.waiting,
-                waiting_since: standing.waiting_since,
-            }
+        let shown = rows.into_iter().zip(standings).map(|(row, standing)| Self {
+            record: Record::of(row, now),
+            last_status: standing.last_status,
+            waiting: standing.waiting,
+            waiting_since: standing.waiting_since,
         });
         Ok(shown.collect())
     }
