@@ -199,7 +199,9 @@ async fn the_status_of_a_failure_is_shown_until_an_attempt_does_not_fail() {
     let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
     sandbox.star(1).await;
     let job = sandbox.work(&endpoint).await;
-    sandbox.comes_to("SELECT COALESCE(MAX(last_status), 0) FROM webhook_cursor", 500).await;
+    sandbox
+        .comes_to("SELECT COALESCE(MAX(last_status), 0) FROM webhook_cursor", 500)
+        .await;
     answers.store(200, Ordering::SeqCst);
     sandbox.next_retry(1, &job.nudge).await;
     sandbox.comes_to(DELIVERED, 1).await;

@@ -5,6 +5,7 @@
 
 use domain::{Collector, ScanTarget, Timestamp};
 
+use super::actor::kind_of;
 use super::wire::{Delivery, Event, Item, Payload, Text, User, or_empty};
 use crate::ingest::activity::{Act, Activity, Actor, ActorKind};
 
@@ -366,14 +367,6 @@ impl<'a, 'j> Reading<'a, 'j> {
 
 /// A timeline's actor has no type, so the suffix that GitHub gives to apps must tell. A mannequin stands for somebody
 /// of another platform and is nobody to write to.
-fn kind_of(login: &str, kind: Option<&str>) -> ActorKind {
-    match kind {
-        Some("Organization") => ActorKind::Organization,
-        Some("User") | None if !login.ends_with("[bot]") => ActorKind::User,
-        _ => ActorKind::Bot,
-    }
-}
-
 #[cfg(test)]
 #[path = "activity_tests.rs"]
 mod tests;

@@ -8,7 +8,7 @@ use domain::{RepoName, Timestamp};
 use serde::Deserialize;
 use url::form_urlencoded::byte_serialize;
 
-use super::search::kind_of;
+use super::actor::User;
 use crate::ingest::activity::{Actor, ActorKind};
 
 /// The media type that shows the fragments.
@@ -80,14 +80,6 @@ struct TextMatch {
 }
 
 #[derive(Deserialize)]
-struct User {
-    id: u64,
-    login: String,
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Listed {
     commit: Told,
     #[serde(default)]
@@ -137,18 +129,10 @@ fn hit(item: Item) -> Hit {
         .collect();
     Hit {
         repo: item.repository.full_name,
-        owner: actor(item.repository.owner),
+        owner: item.repository.owner.into(),
         path: item.path,
         sha: item.sha,
         text: fragments.join("\n"),
-    }
-}
-
-fn actor(user: User) -> Actor {
-    Actor {
-        id: user.id,
-        kind: kind_of(&user.login, user.kind.as_deref()),
-        login: user.login,
     }
 }
 
@@ -187,7 +171,7 @@ pub fn read_commit(body: &[u8]) -> Result<Option<Commit>, String> {
         .author
         .and_then(|author| serde_json::from_value::<User>(author).ok());
     Ok(at.map(|at| Commit {
-        author: author.map(actor),
+        author: author.map(Actor::from),
         at,
     }))
 }

@@ -1,6 +1,7 @@
 //! GitHub's words and manners: what it sends, what that means to us, and how to ask it for more. Used by `ingest`.
 
 pub mod activity;
+mod actor;
 pub mod app;
 pub mod client;
 pub mod code;

@@ -8,7 +8,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use url::form_urlencoded::byte_serialize;
 
-use crate::ingest::activity::{Act, Activity, Actor, ActorKind};
+use super::actor::{User, kind_of};
+use crate::ingest::activity::{Act, Activity, Actor};
 
 /// Items on a page of the REST search; GitHub's largest.
 pub const PER_PAGE: usize = 100;
@@ -51,14 +52,6 @@ struct Issue {
     created_at: Option<Timestamp>,
     #[serde(default)]
     pull_request: Option<Value>,
-}
-
-#[derive(Deserialize)]
-struct User {
-    id: u64,
-    login: String,
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
 }
 
 /// What is looked for: the packed phrases, in such a place, written since then. What is not public is nobody's signal, even
@@ -118,11 +111,7 @@ fn issue(item: Issue) -> Option<Activity> {
             url,
         },
         repo,
-        actor: Actor {
-            id: user.id,
-            kind: kind_of(&user.login, user.kind.as_deref()),
-            login: user.login,
-        },
+        actor: user.into(),
         occurred_at: item.created_at?,
         collector: Collector::IssueSearch,
     })
@@ -143,14 +132,6 @@ pub(super) fn text(title: Option<String>, body: Option<String>) -> Option<String
     ) {
         (Some(title), Some(body)) => Some(format!("{title}\n{body}")),
         (one, other) => one.or(other),
-    }
-}
-
-pub(super) fn kind_of(login: &str, kind: Option<&str>) -> ActorKind {
-    match kind {
-        Some("Organization") => ActorKind::Organization,
-        Some("User") | None if !login.ends_with("[bot]") => ActorKind::User,
-        _ => ActorKind::Bot,
     }
 }
 
@@ -267,6 +248,7 @@ fn discussion(item: Discussion) -> Option<Activity> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ingest::activity::ActorKind;
 
     #[test]
     fn a_search_says_what_where_and_since_when() {

@@ -7,8 +7,8 @@ use domain::{Collector, RepoName, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::search::kind_of;
-use crate::ingest::activity::{Act, Activity, Actor};
+use super::actor::User;
+use crate::ingest::activity::{Act, Activity};
 
 /// The media type with the time of each star.
 pub const ACCEPT: &str = "application/vnd.github.star+json";
@@ -44,14 +44,6 @@ struct Star {
     user: User,
 }
 
-#[derive(Deserialize)]
-struct User {
-    id: u64,
-    login: String,
-    #[serde(default, rename = "type")]
-    kind: Option<String>,
-}
-
 /// The path of a page, from 1, which holds the oldest.
 pub fn path(repo: &RepoName, page: u32) -> String {
     format!("/repos/{repo}/stargazers?per_page=100&page={page}")
@@ -84,11 +76,7 @@ fn star(repo: &RepoName, at: Timestamp, user: User) -> Activity {
     Activity {
         act: Act::Starred,
         repo: repo.as_str().to_owned(),
-        actor: Actor {
-            id: user.id,
-            kind: kind_of(&user.login, user.kind.as_deref()),
-            login: user.login,
-        },
+        actor: user.into(),
         occurred_at: at,
         collector: Collector::StargazerList,
     }

@@ -71,16 +71,7 @@ async fn what_did_not_arrive_is_brought_once_and_in_its_order() {
     assert_eq!(story.room.history(2).await, ["LeadCaptured", "StarTakenBack"]);
     assert_eq!(story.room.history(3).await, Vec::<&str>::new(), "it came another way");
     assert_eq!(story.room.history(4).await, ["LeadCaptured"]);
-    let captured = story
-        .room
-        .events()
-        .await
-        .into_iter()
-        .find_map(|recorded| match recorded.event {
-            Event::LeadCaptured(captured) => Some(captured.signal),
-            _ => None,
-        });
-    let signal = captured.unwrap();
+    let signal = story.room.first_captured().await;
     assert_eq!(signal.collector, Collector::WebhookDeliveries);
     assert_eq!(signal.occurred_at.to_string(), "2026-04-10T12:00:00Z");
     assert_eq!(payloads(&story).len(), 3);

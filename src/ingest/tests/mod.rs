@@ -23,7 +23,7 @@ use std::time::Duration;
 use database::Database;
 use database::migrate::{MIGRATIONS, migrate};
 use database::{Durability, Sqlite};
-use domain::{AccountId, Collector, Event, Plan, Plans, ScanTarget, Timestamp};
+use domain::{AccountId, Collector, Event, Plan, Plans, ScanTarget, Signal, Timestamp};
 use event_log::memory::MemoryLog;
 use event_log::{EventLog, Position, Recorded, Scope};
 use projections::runner::Runner;
@@ -231,6 +231,16 @@ impl Room {
         let events = self.events().await.into_iter();
         let events = events.filter(|recorded| recorded.stream.person() == person);
         events.map(|recorded| recorded.event.name()).collect()
+    }
+
+    /// The signal that captured the first lead.
+    async fn first_captured(&self) -> Signal {
+        let signals = self.events().await.into_iter();
+        let mut signals = signals.filter_map(|recorded| match recorded.event {
+            Event::LeadCaptured(captured) => Some(captured.signal),
+            _ => None,
+        });
+        signals.next().unwrap()
     }
 
     fn client(&self, url: &str, token: Option<&str>) -> Arc<Client> {

@@ -76,16 +76,7 @@ async fn the_same_star_by_webhook_list_feed_and_archive_is_one_signal_and_four_s
         let lists = story.github.requests_to("/repos/own/sdk/stargazers").len();
         assert!(lists > 1 && !story.github.requests_to("/repos/own/sdk/events").is_empty());
         assert_eq!(story.room.history(FAN).await, ["LeadCaptured"], "{first}");
-        let captured = story
-            .room
-            .events()
-            .await
-            .into_iter()
-            .find_map(|recorded| match recorded.event {
-                Event::LeadCaptured(captured) => Some(captured.signal),
-                _ => None,
-            });
-        let signal = captured.unwrap();
+        let signal = story.room.first_captured().await;
         assert_eq!(signal.occurred_at.to_string(), AT);
         if first != Collector::StargazerList {
             assert_eq!(signal.collector, first);
