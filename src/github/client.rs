@@ -180,6 +180,11 @@ impl Client {
         self.lock().restore(resource, budget);
     }
 
+    /// Another node has made requests until now.
+    pub fn follow_on(&self) {
+        self.lock().follow_on(self.clock.now());
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, Ledger> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -219,6 +224,7 @@ impl Client {
                 return Err(NotAsked::Limited(until));
             }
             let authorization = self.carried().await.map_err(NotAsked::Failed)?;
+            self.lock().sent(resource, self.clock.now());
             let response = self.send(url.clone(), &request, authorization).await.map_err(unsent)?;
             let (status, headers) = (response.status(), response.headers().clone());
             if let (StatusCode::UNAUTHORIZED, Authorization::Installation(installation)) = (status, &self.authorization)

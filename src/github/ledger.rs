@@ -3,6 +3,8 @@
 //! GitHub counts its REST API, its two searches and its GraphQL API apart; a refusal that is no used-up count is for the
 //! token as a whole (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api>).
 
+use std::time::Duration;
+
 use domain::Timestamp;
 use http::{HeaderMap, StatusCode};
 
@@ -54,6 +56,12 @@ impl Resource {
     }
 }
 
+/// A token may make 900 requests of REST in any minute, whatever they are answered with: 304 costs nothing of a budget, but counts
+/// here (<https://docs.github.com/rest/using-the-rest-api/rate-limits-for-the-rest-api#about-secondary-rate-limits>). So one is
+/// begun every 75 ms, up to 5 s ahead of that: 867 in a minute at most, and the few that a piece of work may have to make more.
+const REST_EVERY: Duration = Duration::from_millis(75);
+const REST_AHEAD: Duration = Duration::from_secs(5);
+
 /// The budgets of one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Ledger {
@@ -63,6 +71,8 @@ pub struct Ledger {
     graphql: Budget,
     /// Nothing at all is sent before.
     all_until: Option<Timestamp>,
+    /// Until when the pace of REST was used.
+    paced_until: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -95,6 +105,27 @@ impl Ledger {
     pub fn spared(&self, resource: Resource, percent: u64, now: Timestamp) -> Option<Timestamp> {
         self.blocked(resource, now)
             .max(self.budget(resource).spared(percent, now))
+            .max(self.paced(resource, now))
+    }
+
+    /// Until when work waits for the pace.
+    fn paced(&self, resource: Resource, now: Timestamp) -> Option<Timestamp> {
+        let ahead = self.paced_until?.since(now);
+        let too_far = ahead.saturating_sub(REST_AHEAD);
+        (resource != Resource::Graphql && !too_far.is_zero()).then(|| now.plus(too_far))
+    }
+
+    /// A request of the resource begins now.
+    pub fn sent(&mut self, resource: Resource, now: Timestamp) {
+        if resource != Resource::Graphql {
+            let from = self.paced_until.map_or(now, |until| until.max(now));
+            self.paced_until = Some(from.plus(REST_EVERY));
+        }
+    }
+
+    /// Another node used the pace until now.
+    pub fn follow_on(&mut self, now: Timestamp) {
+        self.paced_until = self.paced_until.max(Some(now.plus(REST_AHEAD)));
     }
 
     /// Takes note of an answer of the resource; see [`Budget::note`].
@@ -188,6 +219,57 @@ mod tests {
             ledger.spared(Resource::Core, 10, NOW.plus(Duration::from_secs(500))),
             None
         );
+    }
+
+    /// The most requests within any minute, of two minutes in which one is sent whenever it may be.
+    fn most_in_a_minute(mut ledger: Ledger, turn: impl Fn(&mut Ledger, Timestamp)) -> usize {
+        let mut sent: Vec<Timestamp> = Vec::new();
+        for millis in (0..120_000).step_by(5) {
+            let now = NOW.plus(Duration::from_millis(millis));
+            turn(&mut ledger, now);
+            if ledger.spared(Resource::Core, 0, now).is_none() {
+                ledger.sent(Resource::Core, now);
+                sent.push(now);
+            }
+        }
+        let minute = |first: &Timestamp| {
+            sent.iter()
+                .filter(|at| *at >= first && at.since(*first).as_secs() < 60)
+                .count()
+        };
+        sent.iter().map(minute).max().unwrap_or(0)
+    }
+
+    #[test]
+    fn no_minute_has_more_requests_than_github_grants_even_of_several_nodes_in_turn() {
+        let alone = most_in_a_minute(Ledger::default(), |_, _| {});
+        assert!((860..=870).contains(&alone), "{alone}");
+        let every_second = |ledger: &mut Ledger, now: Timestamp| {
+            if now.micros() % 1_000_000 == 0 {
+                let mut others = Ledger::default();
+                others.follow_on(now);
+                *ledger = others;
+            }
+        };
+        let in_turn = most_in_a_minute(Ledger::default(), every_second);
+        assert!((700..=870).contains(&in_turn), "{in_turn}");
+    }
+
+    #[test]
+    fn the_pace_is_that_of_rest_alone() {
+        let mut ledger = Ledger::default();
+        for _ in 0..200 {
+            ledger.sent(Resource::Graphql, NOW);
+        }
+        assert_eq!(ledger.spared(Resource::Search, 0, NOW), None);
+        for _ in 0..100 {
+            ledger.sent(Resource::Core, NOW);
+        }
+        // A hundred take 7.5 s, of which 5 s may be ahead.
+        let until = Some(NOW.plus(Duration::from_millis(2_500)));
+        assert_eq!(ledger.spared(Resource::Search, 0, NOW), until);
+        assert_eq!(ledger.spared(Resource::Graphql, 0, NOW), None);
+        assert_eq!(ledger.blocked(Resource::Core, NOW), None);
     }
 
     #[test]

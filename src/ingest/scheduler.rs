@@ -15,7 +15,7 @@ use super::collectors::Collectors;
 use super::plan::{Grant, Load, Plan};
 use super::schedule::{Choice, Turns, choose};
 use super::shards::{Shards, Whose};
-use super::token_turn::{Taken, TokenTurn};
+use super::token_turn::{self, Taken, TokenTurn};
 use crate::github::Client;
 use crate::lease::Leases;
 
@@ -139,7 +139,8 @@ impl Scheduler {
             Choice::Nothing => look_again,
             Choice::Wait(until) => until.min(look_again),
         };
-        self.turn.pass(true, now).await?;
+        let is_idle = wait.since(now) >= token_turn::BLINK;
+        self.turn.pass(is_idle, now).await?;
         Ok(Some(agenda.later.unwrap_or(wait).min(wait)))
     }
 

@@ -16,6 +16,8 @@ use crate::lease::{Lease, Leases, Role};
 
 /// With others waiting the turn is passed on after so long; what is under way comes to its end first.
 const LONGEST: Duration = Duration::from_secs(2);
+/// Who has less than that to wait for is not idle: passing it on would take longer.
+pub const BLINK: Duration = Duration::from_millis(300);
 /// Who passed it on leaves it to others for so long, who look for it more often than that.
 const REST: Duration = Duration::from_millis(300);
 /// How often is looked whether the turn is free.
@@ -87,6 +89,9 @@ impl TokenTurn {
         budgets::restore(&*self.store, &self.token, &self.client)
             .await
             .context("reading what GitHub grants")?;
+        if self.leases.share(Role::Ingest).is_divided() {
+            self.client.follow_on();
+        }
         self.kept = self.client.ledger();
         self.held = Some((lease, now));
         Ok(Taken::Anew)

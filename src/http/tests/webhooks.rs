@@ -209,7 +209,10 @@ async fn a_change_names_what_is_to_change_and_the_rest_stays() {
     assert_eq!(cleared.json()["description"], Value::Null);
     let cases = [
         (json!({}), "body: must have url, events, filters or description"),
-        (json!({ "filters": null }), "filters: invalid type: null, expected an object"),
+        (
+            json!({ "filters": null }),
+            "filters: invalid type: null, expected an object",
+        ),
         (
             json!({ "url": "http://hooks.example.com/" }),
             "url: must begin with https://",
