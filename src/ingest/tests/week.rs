@@ -48,8 +48,9 @@ fn script(story: &Story) -> BTreeMap<u64, (u64, u64)> {
         for number in 0..REPOS {
             world.put_repo(Repo::new(1_000 + number, &repo(number)));
         }
-        // After everything was counted once, and long enough before the end to be held against the count.
-        let (first, last) = (6 * 3_600, (DAYS * 24 - 12) * 3_600);
+        // After everything was counted once. A count is taken to be held every six hours, and is held for as long, until the next
+        // count after that: so what happens in the last twelve hours and two rounds of counting is not told of any more.
+        let (first, last) = (6 * 3_600, (DAYS * 24 - 13) * 3_600);
         for star in 0..TOLD + UNTOLD {
             let when = from + first + dice.roll(last - first);
             // A few repositories get most of them.
