@@ -48,9 +48,9 @@ fn script(story: &Story) -> BTreeMap<u64, (u64, u64)> {
         for number in 0..REPOS {
             world.put_repo(Repo::new(1_000 + number, &repo(number)));
         }
-        // After everything was counted once. A count is taken to be held every six hours, and is held for as long, until the next
-        // count after that: so what happens in the last twelve hours and two rounds of counting is not told of any more.
-        let (first, last) = (6 * 3_600, (DAYS * 24 - 13) * 3_600);
+        // After everything was counted once. Every six hours a count is taken to be held, and for as long it is held, both until the
+        // next count, which may take an hour: what happens in the last fourteen hours may not be told of any more.
+        let (first, last) = (6 * 3_600, (DAYS * 24 - 15) * 3_600);
         for star in 0..TOLD + UNTOLD {
             let when = from + first + dice.roll(last - first);
             // A few repositories get most of them.
