@@ -1,5 +1,5 @@
-// Validates GraphQL query texts against GitHub's schema, sends each to the stand-in, and checks the type of every field
-// that comes back: node graphql.mjs URL FILE…
+// Validates GraphQL query texts, and the queries on the standard input, against GitHub's schema, sends each to the stand-in,
+// and checks the type of every field that comes back: node graphql.mjs URL FILE… <QUERIES
 
 import { readFileSync } from "node:fs";
 import { schema as github } from "@octokit/graphql-schema";
@@ -64,7 +64,8 @@ function fields(file, document, type, selection, value, at) {
       check(file, document, field.type, one.selectionSet, value[key], `${at}.${key}`);
       continue;
     }
-    const fragment = one.kind === "InlineFragment" ? one : document.definitions.find((it) => it.name?.value === one.name.value);
+    const named = (it) => it.kind === "FragmentDefinition" && it.name.value === one.name.value;
+    const fragment = one.kind === "InlineFragment" ? one : document.definitions.find(named);
     const on = fragment.typeCondition ? schema.getType(fragment.typeCondition.name.value) : type;
     if (on === type || (graphql.isAbstractType(on) && schema.isSubType(on, type))) {
       fields(file, document, type, fragment.selectionSet, value, at);
@@ -72,31 +73,36 @@ function fields(file, document, type, selection, value, at) {
   }
 }
 
-for (const file of files) {
-  const text = readFileSync(file, "utf8");
+/// Validates one query, sends it, and checks what comes back.
+async function hold(file, text, variables, name) {
   const document = graphql.parse(text);
   for (const error of graphql.validate(schema, document)) wrong(file, error.message);
-  const operations = document.definitions.filter((one) => one.kind === "OperationDefinition");
-  for (const operation of operations) {
-    const name = operation.name?.value;
-    const given = { ...values, ...own[name] };
-    const names = operation.variableDefinitions.map((one) => one.variable.name.value);
-    const unnamed = names.filter((one) => !(one in given));
-    if (unnamed.length > 0) {
-      wrong(file, `tests/github/graphql.mjs has no value for ${unnamed}`);
-      continue;
-    }
-    const variables = Object.fromEntries(names.map((one) => [one, given[one]]));
-    const answer = await fetch(`${url}/graphql`, {
-      method: "POST",
-      headers: { authorization: "Bearer owner", "user-agent": "check", "content-type": "application/json" },
-      body: JSON.stringify({ query: text, variables, operationName: name }),
-    });
-    const body = await answer.json();
-    if (body.errors) wrong(file, JSON.stringify(body.errors));
-    if (body.data) check(file, document, schema.getQueryType(), operation.selectionSet, body.data, name);
-    else wrong(file, `no data: ${answer.status}`);
-  }
+  const operation = document.definitions.find((one) => one.kind === "OperationDefinition");
+  const answer = await fetch(`${url}/graphql`, {
+    method: "POST",
+    headers: { authorization: "Bearer owner", "user-agent": "check", "content-type": "application/json" },
+    body: JSON.stringify({ query: text, variables, operationName: name }),
+  });
+  const body = await answer.json();
+  if (body.errors) wrong(file, JSON.stringify(body.errors));
+  if (body.data) check(file, document, schema.getQueryType(), operation.selectionSet, body.data, name ?? "data");
+  else wrong(file, `no data: ${answer.status}`);
 }
-console.log(`${files.length} texts, ${faults} faults`);
-process.exit(faults === 0 && files.length > 0 ? 0 : 1);
+
+for (const file of files) {
+  const text = readFileSync(file, "utf8");
+  const operation = graphql.parse(text).definitions.find((one) => one.kind === "OperationDefinition");
+  const name = operation.name?.value;
+  const given = { ...values, ...own[name] };
+  const names = operation.variableDefinitions.map((one) => one.variable.name.value);
+  const unnamed = names.filter((one) => !(one in given));
+  if (unnamed.length > 0) wrong(file, `tests/github/graphql.mjs has no value for ${unnamed}`);
+  else await hold(file, text, Object.fromEntries(names.map((one) => [one, given[one]])), name);
+}
+
+// What the product asks, from the standard input: a line of JSON each.
+const asked = readFileSync(0, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line));
+for (const { name, query, variables } of asked) await hold(`the query for ${name}`, query, variables);
+
+console.log(`${files.length} texts and ${asked.length} queries of the product, ${faults} faults`);
+process.exit(faults === 0 && files.length > 0 && asked.length > 0 ? 0 : 1);
