@@ -68,22 +68,53 @@ async fn a_person_is_found_by_name_in_their_own_account_only() {
     assert_eq!(found(&history, &["ada", "ben"]).await, [Some(1), None]);
 }
 
+/// A signal of the time that `number` says; `captured` has its own.
+fn seen(number: u64, login: &str, at: u64) -> SignalRecorded {
+    SignalRecorded {
+        lead_id: lead_id(number),
+        login: Some(login_key(login)),
+        signal: signal(at, SignalKind::Stargazer, "rival/kit"),
+        withheld: false,
+    }
+}
+
 #[tokio::test]
 async fn a_renamed_person_is_found_by_the_newest_name_and_a_name_means_who_had_it_last() {
     let mut history = History::new();
     history.lead(1, 1, captured(1, Some("ada"))).await;
     history.lead(1, 1, enriched(1, "lovelace")).await;
     assert_eq!(found(&history, &["ada", "lovelace"]).await, [None, Some(1)]);
-    history.lead(1, 2, captured(2, Some("lovelace"))).await;
+    history.lead(1, 2, captured(2, Some("ada"))).await;
+    history.lead(1, 2, enriched(2, "lovelace")).await;
     assert_eq!(found(&history, &["ada", "lovelace"]).await, [None, Some(2)]);
-    let seen_again = SignalRecorded {
-        lead_id: lead_id(1),
-        login: Some(login_key("lovelace")),
-        signal: signal(9, SignalKind::Stargazer, "rival/kit"),
-        withheld: false,
-    };
-    history.lead(1, 1, seen_again).await;
+    history.lead(1, 1, enriched(1, "lovelace")).await;
     assert_eq!(found(&history, &["lovelace"]).await, [Some(1)]);
+}
+
+#[tokio::test]
+async fn what_an_archive_tells_of_former_names_gives_them_to_nobody() {
+    let mut history = History::new();
+    history.lead(1, 5, captured(5, Some("ada"))).await;
+    history.lead(1, 6, captured(6, Some("ben"))).await;
+    history.lead(1, 6, seen(6, "ada", 2)).await;
+    assert_eq!(found(&history, &["ada", "ben"]).await, [Some(5), Some(6)]);
+    history.lead(1, 5, enriched(5, "ada")).await;
+    history.lead(1, 5, seen(5, "augusta", 3)).await;
+    assert_eq!(found(&history, &["ada", "augusta"]).await, [Some(5), None]);
+}
+
+#[tokio::test]
+async fn before_a_profile_is_known_a_person_is_found_by_the_newest_name_and_by_the_one_that_lists_show() {
+    let mut history = History::new();
+    history.lead(1, 1, captured(1, Some("ada"))).await;
+    history.lead(1, 1, seen(1, "lovelace", 7)).await;
+    assert_eq!(found(&history, &["ada", "lovelace"]).await, [Some(1), Some(1)]);
+    // Whoever is called so takes precedence over whoever is shown so.
+    history.lead(1, 2, captured(2, Some("ada"))).await;
+    assert_eq!(found(&history, &["ada", "lovelace"]).await, [Some(2), Some(1)]);
+    history.lead(1, 1, enriched(1, "lovelace")).await;
+    history.lead(1, 2, erased(2)).await;
+    assert_eq!(found(&history, &["ada", "lovelace"]).await, [None, Some(1)]);
 }
 
 #[tokio::test]
@@ -102,12 +133,14 @@ async fn an_event_that_says_no_name_changes_none() {
 }
 
 #[tokio::test]
-async fn an_erased_person_is_found_by_no_name() {
+async fn an_erased_person_is_found_by_no_name_and_the_name_falls_to_nobody_who_had_it_before() {
     let mut history = History::new();
     history.lead(1, 1, captured(1, Some("ada"))).await;
     history.lead(1, 2, captured(2, Some("ada"))).await;
     history.lead(1, 2, erased(2)).await;
-    assert_eq!(found(&history, &["ada"]).await, [Some(1)]);
-    history.lead(1, 1, erased(1)).await;
+    assert_eq!(found(&history, &["ada"]).await, [None]);
+    history.lead(1, 3, captured(3, Some("ada"))).await;
+    assert_eq!(found(&history, &["ada"]).await, [Some(3)]);
+    history.lead(1, 3, erased(3)).await;
     assert_eq!(found(&history, &["ada"]).await, [None]);
 }

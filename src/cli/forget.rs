@@ -3,18 +3,18 @@
 use anyhow::{Context as _, bail};
 use clap::Args;
 use domain::AccountId;
-use projections::people;
 
 use super::run::Asked;
 use crate::app::App;
 use crate::commands::erase_person;
 use crate::control::{Command, Output};
+use crate::whom;
 
 /// Whom to erase.
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Arguments {
-    /// What the person is called on GitHub; letter case does not count
+    /// What the person is called on GitHub, letter case does not count; or id: and GitHub's number of the person
     #[arg(value_name = "USERNAME")]
     username: String,
 }
@@ -28,8 +28,7 @@ impl Arguments {
 }
 
 pub(super) async fn forget(app: &App, account: AccountId, username: &str, output: &Output) -> anyhow::Result<()> {
-    let login = app.writer.vault.login_key(account, username);
-    let found = people::find(&*app.storage.views, account, login)
+    let found = whom::find(&app.writer, &*app.storage.views, account, username)
         .await
         .context("look for the person")?;
     let Some(person) = found else {

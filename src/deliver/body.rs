@@ -97,6 +97,8 @@ struct Test {
 struct Known<'a> {
     lead_id: LeadId,
     captured_at: Timestamp,
+    /// The one that made the lead.
+    first: (EventId, &'a Signal),
     /// The one that the body shows.
     signal: (EventId, &'a Signal),
     /// Those that it gave while it was withheld: filters look at them as well.
@@ -208,13 +210,18 @@ pub fn render(
             None => return Ok(None),
         },
     };
+    let first = match known.first {
+        (first, _) if first == signal_event => None,
+        (first, signal) => unless_erased(keys.open::<SignalPerson>(person, first, &signal.person))?,
+    };
+    let login = login(&profile, first.as_ref().unwrap_or(&signal_person));
     let edited = match &event.event {
         Event::LeadUpdated(updated) => Some(edited(event.id, updated, person, keys)?),
         _ => None,
     };
     let data = Data {
         edited,
-        ..data(&known, signal, &signal_person, &profile)
+        ..data(&known, signal, &signal_person, (login, &profile))
     };
     body(event, told_at.unwrap_or(event.recorded_at), data).map(Some)
 }
@@ -353,6 +360,7 @@ fn known_at(history: &[Recorded], position: Position) -> Option<Known<'_>> {
     Some(Known {
         lead_id: lead_id?,
         captured_at: captured_at?,
+        first: signal?,
         signal: own.or(signal)?,
         beside: if own.is_some() { Vec::new() } else { beside },
         profile,
@@ -367,12 +375,22 @@ fn unless_erased<T>(opened: Result<T, OpenError>) -> Result<Option<T>, Unrendera
     }
 }
 
-fn data<'a>(known: &Known<'_>, signal: &'a Signal, person: &'a SignalPerson, profile: &'a Profile) -> Data<'a> {
-    let login = if profile.login.is_empty() {
-        &person.login
+/// What a lead is called, here and in lists: as in its profile, or before there is one, as in its first signal. An archive may
+/// tell of further ones under a login that was left long ago.
+fn login<'a>(profile: &'a Profile, first: &'a SignalPerson) -> &'a str {
+    if profile.login.is_empty() {
+        &first.login
     } else {
         &profile.login
-    };
+    }
+}
+
+fn data<'a>(
+    known: &Known<'_>,
+    signal: &'a Signal,
+    person: &'a SignalPerson,
+    (login, profile): (&'a str, &'a Profile),
+) -> Data<'a> {
     let starred = signal.kind == SignalKind::Stargazer;
     Data {
         id: known.lead_id,

@@ -10,7 +10,7 @@ use domain::{AccountId, StreamId};
 use event_log::Recorded;
 use http::StatusCode;
 use projections::leads;
-use projections::people::{self, PersonRow};
+use projections::people::PersonRow;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -23,6 +23,10 @@ use super::path_id::PathId;
 use super::query::NoQuery;
 use super::settle::{failed, settled};
 use crate::commands::erase_person;
+use crate::whom;
+
+/// How a person is named.
+const WHOM: &str = "The login on GitHub, or `id:` and GitHub's number of the person";
 
 /// What a 404 says is not there.
 const WHAT: &str = "person";
@@ -53,7 +57,7 @@ struct EventCount {
     operation_id = "getPerson",
     summary = "What is held on a person",
     description = "Letter case does not count. A lead that is withheld is shown here too.",
-    params(("github_username" = words::Login, Path, description = "The login on GitHub")),
+    params(("github_username" = words::Person, Path, description = WHOM)),
     responses((status = 200, description = "All of it", body = Person)),
 )]
 /// `GET /v1/people/{github_username}`: a withheld lead is shown here too.
@@ -84,7 +88,7 @@ pub(super) async fn show(
     operation_id = "erasePerson",
     summary = "Erase a person",
     description = "Destroys the key that everything personal is encrypted with. The person is not captured again.",
-    params(("github_username" = words::Login, Path, description = "The login on GitHub")),
+    params(("github_username" = words::Person, Path, description = WHOM)),
     responses((status = 204, description = "Erased")),
 )]
 /// `DELETE /v1/people/{github_username}`: 204, then 404.
@@ -103,8 +107,7 @@ pub(super) async fn erase(
 
 async fn find(room: &Room, account: AccountId, username: PathId) -> Result<PersonRow, ApiError> {
     let username: String = username.of(WHAT)?;
-    let login = room.api.writer.vault.login_key(account, &username);
-    let found = people::find(room.api.views.as_ref(), account, login).await?;
+    let found = whom::find(&room.api.writer, room.api.views.as_ref(), account, &username).await?;
     found.ok_or(ApiError::NotFound(WHAT))
 }
 

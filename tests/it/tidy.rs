@@ -13,6 +13,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("clock", &[]),
     ("config", &[]),
     ("erasures", &["commands"]),
+    ("whom", &["commands"]),
     ("metrics", &[]),
     ("project", &["lease"]),
     ("serve", &[]),
@@ -52,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "metrics",
             "serve",
             "telemetry",
+            "whom",
         ],
     ),
     // The one way from the API to the door of ingestion.

@@ -115,7 +115,9 @@ async fn a_further_signal_is_told_with_the_lead_as_it_was_captured() {
     let sandbox = Sandbox::new().await;
     sandbox.star(7).await;
     sandbox.clock.advance(std::time::Duration::from_mins(1));
-    commands::record_signals(&sandbox.writer, account(), vec![comment()], Allowance::Unlimited)
+    let mut former = comment();
+    former.person.login = "ada-former-7".into();
+    commands::record_signals(&sandbox.writer, account(), vec![former], Allowance::Unlimited)
         .await
         .unwrap();
     sandbox.enrich(7, "Staff engineer").await;
@@ -131,6 +133,10 @@ async fn a_further_signal_is_told_with_the_lead_as_it_was_captured() {
     assert_eq!(
         (&data["signal_type"], &data["keyword"]),
         (&json!("keyword_issue"), &json!("event sourcing"))
+    );
+    assert_eq!(
+        (&data["github_username"], &data["github_profile_url"]),
+        (&json!("ada-example-7"), &json!("https://github.com/ada-example-7"))
     );
     // Everything else goes on about the signal that made the lead.
     assert_eq!(enriched["data"]["signal_type"], "stargazer");

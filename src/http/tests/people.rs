@@ -37,10 +37,19 @@ async fn a_person_is_found_by_the_newest_name_in_any_letter_case_with_all_that_i
         { "type": "LeadEnriched", "count": 1 },
         { "type": "LeadUpdated", "count": 1 },
     ]);
-    for name in ["ada-example", "Ada-EXAMPLE", "ada%2Dexample"] {
+    for name in ["ada-example", "Ada-EXAMPLE", "ada%2Dexample", "id:7", "id%3A07"] {
         assert_eq!(house.get(&format!("/v1/people/{name}")).await.json(), expected);
     }
-    for name in ["ada-example-7", "ben-example", "%20"] {
+    for name in [
+        "ada-example-7",
+        "ben-example",
+        "%20",
+        "id:8",
+        "id:",
+        "id:+7",
+        "id:99999999999999999999",
+        "7",
+    ] {
         house
             .get(&format!("/v1/people/{name}"))
             .await
@@ -94,6 +103,34 @@ async fn an_erased_person_is_gone_and_the_lead_says_no_more_than_that() {
     house.record([sighting(7, Stargazer, "rival/kit")]).await;
     assert_eq!(house.get("/v1/leads").await.json()["data"], json!([]));
     assert_eq!(house.get("/v1/people/ada-example").await.status, 404);
+}
+
+/// A star of a moment in the past, under the login of that time.
+fn former(number: u64, login: &str, at: &str) -> crate::commands::Sighting {
+    let mut sighting = sighting(number, Stargazer, "rival/kit");
+    sighting.person.login = login.into();
+    sighting.occurred_at = at.parse().unwrap();
+    sighting
+}
+
+#[tokio::test]
+async fn what_an_archive_tells_of_former_logins_leads_an_erasure_to_nobody_else() {
+    let house = house().await;
+    let of = |number, login| former(number, login, "2026-01-01T00:00:00Z");
+    house.record([of(1, "ada-example"), of(2, "ben-example")]).await;
+    house.record([former(2, "ada-example", "2015-01-01T00:00:00Z")]).await;
+    for (name, number) in [("ada-example", 1), ("ben-example", 2), ("id:2", 2)] {
+        let person = house.get(&format!("/v1/people/{name}")).await.json();
+        assert_eq!(person["github_user_id"], json!(number), "{name}");
+    }
+    assert_eq!(house.call("DELETE", "/v1/people/ada-example", None).await.status, 204);
+    for name in ["ada-example", "id:1"] {
+        let again = house.call("DELETE", &format!("/v1/people/{name}"), None).await;
+        again.is(404, "not_found", "There is no such person");
+    }
+    assert_eq!(house.call("DELETE", "/v1/people/id:2", None).await.status, 204);
+    assert_eq!(house.get("/v1/people/ben-example").await.status, 404);
+    assert_eq!(house.get("/v1/leads").await.json()["data"], json!([]));
 }
 
 #[tokio::test]
