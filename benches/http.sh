@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # How fast the API answers over a full data directory, next to a route that answers with the same bytes from memory; how
-# long the start takes, and how much memory it needs: benches/http.sh [LEADS] (300,000 if left out).
+# long the start takes, and how much memory it needs: benches/http.sh [LEADS] (300,000 if left out), and on PostgreSQL
+# scripts/postgres benches/http.sh [LEADS].
 #
 # Needs wrk, curl and awk. Everything it makes lies in one temporary directory, which goes at the end. Load and server
 # share the machine's cores, so only the ratios of one run travel. Settings, all from the environment:
@@ -51,6 +52,10 @@ serve_constant() {
 # As the GitHub of this run it has no more requests to give, so that nothing is polled or enriched meanwhile.
 serve_constant "$dir/gitleads.toml"
 settings=(--config "$dir/gitleads.toml" --github-api-url "$address")
+if [ -n "${GITLEADS_TEST_POSTGRES:-}" ]; then
+    settings+=(--database-url "$GITLEADS_TEST_POSTGRES")
+    echo 'PostgreSQL, whose processes are not in the figures of memory and size'
+fi
 
 # Starts the server and sets $server, $url and $started, the seconds until it said that it serves.
 start() {
