@@ -1,11 +1,26 @@
 """What a schema cannot say of valid requests."""
 
+import json
+import os
+import urllib.request
+
 import schemathesis
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
 # Endpoints must be on public hosts.
 schemathesis.openapi.format("uri", st.from_regex(r"https://[a-z]{1,20}\.example\.com/[a-z0-9/]{0,40}", fullmatch=True))
+
+
+def own_key():
+    """The id of the key that the run itself uses: the first there was, and ids grow."""
+    asked = urllib.request.Request(os.environ["GITLEADS_URL"] + "/v1/api-keys")
+    asked.add_header("Authorization", "Bearer " + os.environ["GITLEADS_KEY"])
+    with urllib.request.urlopen(asked) as answer:
+        return min(key["id"] for key in json.load(answer)["data"])
+
+
+OWN_KEY = own_key()
 
 
 @schemathesis.hook
@@ -21,3 +36,6 @@ def before_call(context, case, kwargs):
         case.headers.pop("GitLeads-Position", None)
     if is_valid and case.headers:
         case.headers.pop("Last-Event-ID", None)
+    # Without its key the rest of the run would be told nothing but 401.
+    if case.operation.label == "DELETE /v1/api-keys/{id}" and case.path_parameters.get("id") == OWN_KEY:
+        case.path_parameters["id"] = "key_gone"
