@@ -206,7 +206,7 @@ pub struct Made {
     pub of: Attempted,
     /// What came of it.
     pub outcome: Outcome,
-    /// The start of the answer, sealed for the person.
+    /// The start of the answer, sealed for the person; none: it was empty, or to several events at once.
     pub answer: Option<Sealed>,
 }
 
