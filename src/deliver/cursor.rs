@@ -174,6 +174,14 @@ pub fn put(endpoint: WebhookEndpointId, item: &Item, failure: Option<Failure>, p
     )
 }
 
+/// Nothing that waits is due later than at `now`.
+pub fn hasten(endpoint: WebhookEndpointId, now: Timestamp) -> Statement {
+    Statement::sql(
+        "UPDATE webhook_retry SET due_at = $2 WHERE endpoint = $1 AND state = 'waiting' AND due_at > $2",
+        vec![endpoint.to_string().into(), now.micros().into()],
+    )
+}
+
 /// Removes the row of an event that is settled.
 pub fn take(endpoint: WebhookEndpointId, position: Position) -> Statement {
     Statement::sql(
