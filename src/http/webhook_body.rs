@@ -93,7 +93,7 @@ pub(super) struct Record {
 }
 
 /// Which leads an endpoint hears of: of a list that is not empty, an entry has to fit. Erased people are told of whatever the
-/// filters.
+/// filters, unless they were withheld.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 #[schema(as = WebhookFilters)]
