@@ -161,7 +161,9 @@ impl Worker {
             moved = true;
             // So are the waits: the receiver before may have asked for a day.
             let now = writer.clock.now();
-            waiting.iter_mut().for_each(|item| item.due_at = item.due_at.min(now));
+            for item in &mut waiting {
+                item.due_at = item.due_at.min(now);
+            }
             pending.push(cursor::hasten(endpoint.endpoint_id, now));
         }
         let mut lanes = Lanes::default();
