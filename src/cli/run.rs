@@ -65,7 +65,8 @@ pub enum Ended {
 /// Runs the commands, one after the other.
 pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended> {
     let needs_data = asked.iter().all(|asked| needs_data(&asked.command));
-    match Place::find(config, needs_data).await? {
+    let needs_server = asked.iter().any(|asked| needs_server(&asked.command));
+    match Place::find(config, needs_data, needs_server).await? {
         Place::Server(data_dir) => {
             for Asked { command, input } in asked {
                 let input = input.as_ref().map(Source::open).transpose()?;
@@ -125,6 +126,11 @@ const fn needs_data(command: &Command) -> bool {
     }
 }
 
+/// Whether a command waits for what others do: alone in a data directory it would wait for ever, and keep them out.
+const fn needs_server(command: &Command) -> bool {
+    matches!(command, Command::Listen { .. })
+}
+
 async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
     for Asked { command, input } in asked {
         let input = input.as_ref().map(Source::open).transpose()?;
@@ -159,9 +165,9 @@ enum Place {
 }
 
 impl Place {
-    async fn find(config: Config, needs_data: bool) -> anyhow::Result<Self> {
+    async fn find(config: Config, needs_data: bool, needs_server: bool) -> anyhow::Result<Self> {
         match config.database.engine {
-            Engine::Embedded => Self::find_files(config, needs_data).await,
+            Engine::Embedded => Self::find_files(config, needs_data, needs_server).await,
             Engine::Postgres(_) => Self::find_database(config, needs_data).await,
         }
     }
@@ -182,7 +188,7 @@ impl Place {
         Ok(Self::Here(Arc::new(app)))
     }
 
-    async fn find_files(config: Config, needs_data: bool) -> anyhow::Result<Self> {
+    async fn find_files(config: Config, needs_data: bool, needs_server: bool) -> anyhow::Result<Self> {
         let data_dir = config.server.data_dir.clone();
         if needs_data && !data_dir.join("gitleads.db").exists() {
             bail!(
@@ -192,7 +198,7 @@ impl Place {
         }
         let patience = Instant::now() + PATIENCE;
         loop {
-            if let Some(app) = App::open(config.clone()).await? {
+            if !needs_server && let Some(app) = App::open(config.clone()).await? {
                 return Ok(Self::Here(Arc::new(app)));
             }
             if tokio::net::UnixStream::connect(control::socket(&data_dir))
@@ -200,6 +206,12 @@ impl Place {
                 .is_ok()
             {
                 return Ok(Self::Server(data_dir));
+            }
+            if needs_server {
+                bail!(
+                    "no server answers in {}; start one there with `gitleads serve`, and then this again",
+                    data_dir.display()
+                );
             }
             if Instant::now() >= patience {
                 bail!(

@@ -4,6 +4,7 @@ use clap::CommandFactory as _;
 use domain::{DeliveryStatus, SignalKind, StartFrom, WebhookEventType, WebhookFilters, WebhookKind};
 
 use super::*;
+use crate::app::App;
 use crate::control::Command;
 use crate::control::wire::{self, Projections, Webhooks};
 
@@ -239,6 +240,22 @@ async fn a_command_that_needs_data_makes_no_new_installation() {
         assert_eq!(refused.unwrap_err().to_string(), expected, "{arguments:?}");
         assert!(!data.exists());
     }
+}
+
+#[tokio::test]
+async fn listening_where_no_server_runs_ends_at_once_and_keeps_nobody_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let data_dir = folder.path().to_str().unwrap();
+    let line = Line::try_parse_from(["gitleads", "--data-dir", data_dir]).unwrap();
+    let config = Config::from_layers(&line.settings, &|_| None).unwrap();
+    // It does not even ask for the lock, which another command has.
+    let other = App::open(config.clone()).await.unwrap().unwrap();
+    let listen = asked(&["listen", "--forward-to", "http://localhost:3000/"]).unwrap();
+    let refused = run::commands(config, vec![listen.into()]).await;
+    other.close().await;
+    let expected =
+        format!("no server answers in {data_dir}; start one there with `gitleads serve`, and then this again");
+    assert_eq!(refused.unwrap_err().to_string(), expected);
 }
 
 #[test]

@@ -1,5 +1,5 @@
 //! What receivers answered is kept sealed, since it can repeat what was sent: for the person whom the event is about, and
-//! where it is about none, for the account.
+//! where it is about none, for the account. What was answered to a message of several events is not kept at all.
 
 use anyhow::Context as _;
 use domain::{AccountId, EventId, PersonRef, Sealed, StreamId};

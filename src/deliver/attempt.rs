@@ -237,10 +237,12 @@ async fn send(way: &Way, ready: Vec<Ready>) -> Vec<Over> {
     };
     let outcome = way.sender.send(attempt, &way.target.secrets).await;
     let mut turns = Vec::with_capacity(ready.len());
+    // An answer can repeat all that was sent: that to a message of several people would outlive the erasure of any one of them.
+    let answer = if ready.len() == 1 { &*outcome.answer } else { &[] };
     for one in ready {
         let made = Made {
             of: attempted(&one.item, (one.event_id, one.event_type), delivery, at),
-            answer: one.owner.seal(&way.writer.vault, one.event_id, &outcome.answer),
+            answer: one.owner.seal(&way.writer.vault, one.event_id, answer),
             outcome: outcome.clone(),
         };
         turns.push(one.over(Turn::Made(Box::new(made))));

@@ -31,6 +31,15 @@ async fn answering(code: u16) -> (Receiver, Arc<AtomicU16>) {
     (receiver, answers)
 }
 
+/// A receiver that always asks to be left alone for so many seconds.
+async fn busy(seconds: &'static str) -> Receiver {
+    Receiver::start(move |_| {
+        let busy = http::Response::builder().status(503).header("retry-after", seconds);
+        Some(busy.body(axum::body::Body::empty()).unwrap())
+    })
+    .await
+}
+
 /// Event and id of each request.
 fn told(heard: &[Heard]) -> Vec<(String, String)> {
     let part = |request: &Heard, name| request.header(name).to_owned();
@@ -154,7 +163,6 @@ async fn what_waits_for_a_retry_is_not_sent_once_the_endpoint_no_longer_hears_of
     };
     let changed = change(&sandbox, &endpoint, edit).await;
     let job = sandbox.work(&changed).await;
-    sandbox.next_retry(1, &job.nudge).await;
     sandbox.comes_to(RETRIES, 0).await;
     job.stop().await;
     let events: Vec<String> = told(&receiver.heard()).into_iter().map(|(event, _)| event).collect();
@@ -164,11 +172,7 @@ async fn what_waits_for_a_retry_is_not_sent_once_the_endpoint_no_longer_hears_of
 #[tokio::test]
 async fn an_endpoint_that_was_changed_begins_with_a_clean_record() {
     let sandbox = Sandbox::new().await;
-    let busy = Receiver::start(|_| {
-        let busy = http::Response::builder().status(503).header("retry-after", "600");
-        Some(busy.body(axum::body::Body::empty()).unwrap())
-    })
-    .await;
+    let busy = busy("600").await;
     let (receiver, _) = answering(200).await;
     let endpoint = sandbox.add_endpoint(busy.url(), BOTH).await;
     sandbox.star(1).await;
@@ -186,10 +190,39 @@ async fn an_endpoint_that_was_changed_begins_with_a_clean_record() {
     sandbox.star(2).await;
     let job = sandbox.work(&changed).await;
     // At once: nobody waits for what another receiver asked for.
-    sandbox.comes_to(DELIVERED, 1).await;
+    sandbox.comes_to(DELIVERED, 2).await;
     job.stop().await;
     let kept = "SELECT COUNT(silent_until) + COUNT(last_status) FROM webhook_cursor";
     assert_eq!(sandbox.number(kept).await, 0);
+}
+
+#[tokio::test]
+async fn what_waited_for_a_receiver_that_asked_for_a_day_is_due_at_once_for_the_one_after_it() {
+    const DUE: &str = "SELECT MAX(due_at) FROM webhook_retry WHERE state = 'waiting'";
+    let sandbox = Sandbox::new().await;
+    let busy = busy("86400").await;
+    let silent = Receiver::start(|_| None).await;
+    let endpoint = sandbox.add_endpoint(busy.url(), BOTH).await;
+    sandbox.star(1).await;
+    sandbox.enrich(1, "Staff engineer").await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(RETRIES, 2).await;
+    job.stop().await;
+    sandbox.clock.advance(Duration::from_mins(5));
+    let now = sandbox.clock.now().micros();
+    assert!(sandbox.number(DUE).await > now);
+    let edit = EndpointEdit {
+        url: Some(silent.url().to_owned()),
+        ..EndpointEdit::default()
+    };
+    let changed = change(&sandbox, &endpoint, edit).await;
+    let job = sandbox.work(&changed).await;
+    // It shows while the request is under way, and the lead's next event follows.
+    silent.hears(1).await;
+    sandbox.comes_to(DUE, now).await;
+    silent.let_go();
+    sandbox.comes_to(DELIVERED, 2).await;
+    job.stop().await;
 }
 
 #[tokio::test]

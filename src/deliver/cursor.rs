@@ -174,6 +174,14 @@ pub fn put(endpoint: WebhookEndpointId, item: &Item, failure: Option<Failure>, p
     )
 }
 
+/// Nothing that waits is due later than at `now`.
+pub fn hasten(endpoint: WebhookEndpointId, now: Timestamp) -> Statement {
+    Statement::sql(
+        "UPDATE webhook_retry SET due_at = $2 WHERE endpoint = $1 AND state = 'waiting' AND due_at > $2",
+        vec![endpoint.to_string().into(), now.micros().into()],
+    )
+}
+
 /// Removes the row of an event that is settled.
 pub fn take(endpoint: WebhookEndpointId, position: Position) -> Statement {
     Statement::sql(
@@ -206,7 +214,7 @@ pub struct Made {
     pub of: Attempted,
     /// What came of it.
     pub outcome: Outcome,
-    /// The start of the answer, sealed for the person.
+    /// The start of the answer, sealed for the person; none: it was empty, or to several events at once.
     pub answer: Option<Sealed>,
 }
 

@@ -153,6 +153,29 @@ async fn a_channel_gets_what_waits_as_few_messages() {
 }
 
 #[tokio::test]
+async fn an_answer_to_a_message_of_several_people_is_not_kept() {
+    const ANSWERS: &str = "SELECT COUNT(answer) FROM webhook_attempt";
+    let sandbox = Sandbox::new().await;
+    let receiver = Receiver::start(|heard| Some(Response::new(Body::from(heard.body.clone())))).await;
+    let new = NewEndpoint {
+        kind: WebhookKind::Discord,
+        ..Sandbox::new_endpoint(receiver.url(), BOTH)
+    };
+    let endpoint = sandbox.add(new).await;
+    for user_id in 1..=3 {
+        sandbox.star(user_id).await;
+    }
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(DELIVERED, 3).await;
+    assert_eq!((receiver.heard().len(), sandbox.number(ANSWERS).await), (1, 0));
+    sandbox.star(4).await;
+    job.nudge.notify_one();
+    sandbox.comes_to(DELIVERED, 4).await;
+    assert_eq!((receiver.heard().len(), sandbox.number(ANSWERS).await), (2, 1));
+    job.stop().await;
+}
+
+#[tokio::test]
 async fn a_new_endpoint_is_fed_from_the_beginning_and_goes_on_live_without_a_gap() {
     let sandbox = Sandbox::new().await;
     let receiver = healthy().await;

@@ -28,7 +28,7 @@ pub struct Tried {
     pub status: Option<u16>,
     /// `delivered`, or the word for why not.
     pub outcome: String,
-    /// The answer's first KiB; none: there was none, or the person was erased since.
+    /// The answer's first KiB; none: there was none, it was to several events at once, or the person was erased since.
     pub answer: Option<String>,
 }
 

@@ -17,8 +17,9 @@ const COUNTED: usize = 1_000;
 /// How an endpoint stands.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// Events that are to be told; filters may leave out some. Of what the endpoint has not read, those among the next
-    /// thousand of the account's log are counted.
+    /// Events that are to be told, at least so many; filters may leave out some. Of what the endpoint has not read, those among
+    /// the next thousand of the account's log are counted: an exact count would have to read all of a backlog, since whether an
+    /// event is told stands in its data.
     pub waiting: u64,
     /// When the oldest of them was recorded.
     pub waiting_since: Option<Timestamp>,

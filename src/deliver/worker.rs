@@ -144,15 +144,11 @@ impl Worker {
         let loaded = cursor::load(&*store, endpoint.endpoint_id)
             .await
             .context("load the cursor")?;
-        let waiting = cursor::waiting(&*store, endpoint.endpoint_id)
+        let mut waiting = cursor::waiting(&*store, endpoint.endpoint_id)
             .await
             .context("load the retries")?;
-        let mut lanes = Lanes::default();
-        for item in waiting {
-            lanes.push(item, Position::START);
-        }
         // A first cursor is written at once, so that the endpoint's rows are found when it is removed.
-        let mut moved = loaded.is_none();
+        let (mut moved, mut pending) = (loaded.is_none(), Pending::default());
         let mut cursor = match loaded {
             Some(cursor) => cursor,
             None => first_cursor(&*writer.log, &endpoint).await?,
@@ -163,6 +159,16 @@ impl Worker {
             cursor.last_status = None;
             cursor.changed_at = endpoint.changed_at;
             moved = true;
+            // So are the waits: the receiver before may have asked for a day.
+            let now = writer.clock.now();
+            for item in &mut waiting {
+                item.due_at = item.due_at.min(now);
+            }
+            pending.push(cursor::hasten(endpoint.endpoint_id, now));
+        }
+        let mut lanes = Lanes::default();
+        for item in waiting {
+            lanes.push(item, Position::START);
         }
         cursor.added_at = endpoint.added_at;
         let health = Health::left(cursor.health);
@@ -192,7 +198,7 @@ impl Worker {
                 replays: true,
             },
             replay: None,
-            pending: Pending::default(),
+            pending,
             moved,
             next_flush: Instant::now(),
             verdict: None,

@@ -30,10 +30,10 @@ pub(super) struct Shown {
     /// HTTP status of the last attempt, if that failed; null: it did not fail, or no answer came.
     #[schema(required, example = 500)]
     last_status: Option<u16>,
-    /// Events that are to be told; filters may leave out some. Of those that the endpoint has not come to, the ones among the
-    /// next 1,000 of the account's log are counted.
+    /// Events that are to be told, at least so many; filters may leave out some. Of those that the endpoint has not come to,
+    /// only the ones among the next 1,000 of the account's log are counted.
     waiting: u64,
-    /// When the oldest of them was recorded.
+    /// When the oldest of those that are counted was recorded; null: none is.
     #[schema(value_type = Option<words::Time>, required)]
     waiting_since: Option<Timestamp>,
 }
@@ -93,7 +93,7 @@ pub(super) struct Record {
 }
 
 /// Which leads an endpoint hears of: of a list that is not empty, an entry has to fit. Erased people are told of whatever the
-/// filters.
+/// filters, unless they were withheld.
 #[derive(Debug, Clone, Default, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields, default, expecting = "an object")]
 #[schema(as = WebhookFilters)]

@@ -70,7 +70,7 @@ struct Attempt {
     /// The word for why it failed; null: it was taken.
     #[schema(required, value_type = Option<words::DeliveryFailure>)]
     failure: Option<String>,
-    /// The first KiB of the answer; null: it was empty, or the person was erased since.
+    /// The first KiB of the answer; null: it was empty, the message told of several events, or the person was erased since.
     #[schema(required)]
     answer: Option<String>,
 }

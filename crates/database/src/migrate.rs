@@ -97,6 +97,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "webhook_records",
         sql: include_str!("../../../migrations/0016_webhook_records.sql"),
     },
+    Migration {
+        number: 17,
+        name: "shared_answers",
+        sql: include_str!("../../../migrations/0017_shared_answers.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.
@@ -191,6 +196,27 @@ mod tests {
             migrate(&database, MIGRATIONS).await.unwrap();
             assert_eq!(applied(&database).await.unwrap().len(), MIGRATIONS.len());
         }
+    }
+
+    #[tokio::test]
+    async fn answers_to_requests_that_told_of_several_people_go() {
+        let dir = tempfile::tempdir().unwrap();
+        let database = open(&dir);
+        let (before, _) = MIGRATIONS.split_at(16);
+        migrate(&database, before).await.unwrap();
+        // Two of one message, one after it that took as long, and one of the same moment to another endpoint.
+        for (id, endpoint, at) in [("a", "one", 7), ("b", "one", 7), ("c", "one", 8), ("d", "other", 7)] {
+            let attempt = format!(
+                "INSERT INTO webhook_attempt (id, endpoint, position, event_id, attempt, at, duration_us, outcome, answer) \
+                 VALUES ('{id}', '{endpoint}', 1, '{id}', 1, {at}, 25, 'delivered', x'01')"
+            );
+            database.write(vec![Statement::sql(attempt, vec![])]).await.unwrap();
+        }
+        migrate(&database, MIGRATIONS).await.unwrap();
+        let kept = "SELECT id FROM webhook_attempt WHERE answer IS NOT NULL ORDER BY id";
+        let rows = database.read(Statement::sql(kept, vec![])).await.unwrap();
+        let kept: Vec<&str> = rows.iter().map(|row| row.text(0).unwrap()).collect();
+        assert_eq!(kept, ["c", "d"]);
     }
 
     #[tokio::test]

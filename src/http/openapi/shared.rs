@@ -79,8 +79,9 @@ const ERRORS: [Shared; 12] = [
         name: "Conflict",
         code: "conflict",
         message: "Idempotency-Key: was used for another request",
-        description: "The `Idempotency-Key` was used for another request, the person was erased, or the signing secret was rotated \
-            less than a day ago",
+        description: "The `Idempotency-Key` was used for another request or one that is being worked on; the lead's person was \
+            erased; the signing secret was rotated less than a day ago, or is the endpoint's already; or the endpoint no longer \
+            hears of the event that is to be sent again",
         happens: |kind| matches!(kind.method, "post" | "patch"),
     },
     Shared {

@@ -428,6 +428,13 @@ async fn an_endpoint_shows_what_waits_for_it_and_since_when() {
         .collect();
     assert_eq!(waiting, [&json!(3), &json!(0)]);
     assert_eq!(house.get(&other).await.json()["waiting_since"], Value::Null);
+    // Of a long backlog only its beginning is counted; the pause and the other endpoint stand in it.
+    captured(&house, 1_010).await;
+    let long = house.get(&path).await.json();
+    assert_eq!(
+        (&long["waiting"], &long["waiting_since"]),
+        (&json!(998), &shown["waiting_since"])
+    );
 }
 
 #[tokio::test]
