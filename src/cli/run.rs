@@ -128,7 +128,11 @@ const fn needs_data(command: &Command) -> bool {
 
 /// Whether a command waits for what others do: alone in a data directory it would wait for ever, and keep them out.
 const fn needs_server(command: &Command) -> bool {
-    matches!(command, Command::Listen { .. })
+    match command {
+        Command::Listen { .. } => true,
+        Command::Events(asked) => asked.follow,
+        _ => false,
+    }
 }
 
 async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {

@@ -243,19 +243,23 @@ async fn a_command_that_needs_data_makes_no_new_installation() {
 }
 
 #[tokio::test]
-async fn listening_where_no_server_runs_ends_at_once_and_keeps_nobody_out() {
+async fn waiting_for_news_where_no_server_runs_ends_at_once_and_keeps_nobody_out() {
     let folder = tempfile::tempdir().unwrap();
     let data_dir = folder.path().to_str().unwrap();
     let line = Line::try_parse_from(["gitleads", "--data-dir", data_dir]).unwrap();
     let config = Config::from_layers(&line.settings, &|_| None).unwrap();
     // It does not even ask for the lock, which another command has.
     let other = App::open(config.clone()).await.unwrap().unwrap();
-    let listen = asked(&["listen", "--forward-to", "http://localhost:3000/"]).unwrap();
-    let refused = run::commands(config, vec![listen.into()]).await;
-    other.close().await;
     let expected =
         format!("no server answers in {data_dir}; start one there with `gitleads serve`, and then this again");
-    assert_eq!(refused.unwrap_err().to_string(), expected);
+    for arguments in [
+        ["listen", "--forward-to=http://localhost:3000/"],
+        ["events", "--follow"],
+    ] {
+        let refused = run::commands(config.clone(), vec![asked(&arguments).unwrap().into()]).await;
+        assert_eq!(refused.unwrap_err().to_string(), expected);
+    }
+    other.close().await;
 }
 
 #[test]
