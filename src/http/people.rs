@@ -57,7 +57,7 @@ struct EventCount {
     operation_id = "getPerson",
     summary = "What is held on a person",
     description = "Letter case does not count. A lead that is withheld is shown here too.",
-    params(("github_username" = words::Person, Path, description = WHOM)),
+    params(("github_username" = words::WhoIsMeant, Path, description = WHOM)),
     responses((status = 200, description = "All of it", body = Person)),
 )]
 /// `GET /v1/people/{github_username}`: a withheld lead is shown here too.
@@ -88,7 +88,7 @@ pub(super) async fn show(
     operation_id = "erasePerson",
     summary = "Erase a person",
     description = "Destroys the key that everything personal is encrypted with. The person is not captured again.",
-    params(("github_username" = words::Person, Path, description = WHOM)),
+    params(("github_username" = words::WhoIsMeant, Path, description = WHOM)),
     responses((status = 204, description = "Erased")),
 )]
 /// `DELETE /v1/people/{github_username}`: 204, then 404.

@@ -1,13 +1,13 @@
 //! What all operations have in common and no handler repeats: the errors, the headers of every answer, who may ask.
 
 use serde_json::json;
-use utoipa::PartialSchema as _;
 use utoipa::openapi::path::{Operation, PathItem};
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::schema::{Schema, SchemaType, Type};
 use utoipa::openapi::{ContentBuilder, OpenApi, Ref, RefOr, SecurityRequirement};
+use utoipa::{PartialSchema as _, ToSchema as _};
 
-use super::words::Login;
+use super::words::WhoIsMeant;
 use super::{KEY, forms, headers};
 use crate::http::error::ErrorBody;
 
@@ -148,7 +148,8 @@ pub(super) fn complete(document: &mut OpenApi) {
     let components = document.components.get_or_insert_default();
     components.schemas.insert("Error".to_owned(), ErrorBody::schema());
     // Of a path alone, whose schemas are not collected.
-    components.schemas.insert("Login".to_owned(), Login::schema());
+    let whom = WhoIsMeant::name().into_owned();
+    components.schemas.insert(whom, WhoIsMeant::schema());
     for error in ERRORS.iter().chain([&UNAVAILABLE]) {
         components
             .responses

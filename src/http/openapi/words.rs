@@ -110,10 +110,8 @@ schemas! {
     LeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()).chain(["erased"]));
     /// How far the customer got with a lead.
     EditedLeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()));
-    /// A login on GitHub.
-    Login => id("^[A-Za-z0-9_][A-Za-z0-9_-]{0,38}$", "ada-example");
     /// A login on GitHub, or `id:` and the number of a person there.
-    Person => id("^([A-Za-z0-9_][A-Za-z0-9_-]{0,38}|id:[0-9]{1,19})$", "ada-example");
+    WhoIsMeant => id("^[A-Za-z0-9_][A-Za-z0-9_:-]{0,38}$", "ada-example");
     /// How a source works, as the log has it.
     SourceStandingState => list(domain::SourceState::ALL.iter().map(|word| word.as_str()));
     /// Why a source is in its state.
