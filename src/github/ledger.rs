@@ -71,6 +71,8 @@ pub struct Ledger {
     graphql: Budget,
     /// Nothing at all is sent before.
     all_until: Option<Timestamp>,
+    /// That is because GitHub does not take the token.
+    is_refused: bool,
     /// Until when the pace of REST was used.
     paced_until: Option<Timestamp>,
 }
@@ -99,6 +101,17 @@ impl Ledger {
     pub fn blocked(&self, resource: Resource, now: Timestamp) -> Option<Timestamp> {
         let all = self.all_until.filter(|until| *until > now);
         self.budget(resource).blocked(now).max(all)
+    }
+
+    /// Whether nothing may be asked of the resource since GitHub does not take the token.
+    pub fn is_refused(&self, resource: Resource, now: Timestamp) -> bool {
+        let budget = self.budget(resource);
+        let until = self.blocked(resource, now);
+        let refusals = [
+            (self.is_refused, self.all_until),
+            (budget.is_refused, budget.blocked_until),
+        ];
+        until.is_some() && refusals.contains(&(true, until))
     }
 
     /// Until when work waits that leaves so many percent of the resource to more urgent work.
@@ -146,7 +159,10 @@ impl Ledger {
         let blocked = budget
             .blocked_until
             .filter(|_| budget.blocked_until != before && !is_used_up);
-        self.all_until = self.all_until.max(blocked);
+        let is_refused = budget.is_refused;
+        if blocked > self.all_until {
+            (self.all_until, self.is_refused) = (blocked, is_refused);
+        }
         verdict
     }
 
@@ -197,6 +213,8 @@ mod tests {
             ledger.note(Resource::Search, status, &headers(pairs), "", NOW);
             for resource in Resource::ALL {
                 assert!(ledger.blocked(resource, NOW).is_some(), "{status} {resource:?}");
+                let is_refused = ledger.is_refused(resource, NOW);
+                assert_eq!(is_refused, status == StatusCode::UNAUTHORIZED, "{resource:?}");
             }
         }
     }

@@ -27,6 +27,8 @@ pub struct Budget {
     pub resets_at: Option<Timestamp>,
     /// No request is sent before.
     pub blocked_until: Option<Timestamp>,
+    /// That is because GitHub does not take the token; otherwise it asked to wait.
+    pub is_refused: bool,
     /// What the next refusal in a row is waited out at least: a minute, doubled so many times less one.
     #[serde(skip)]
     strikes: u32,
@@ -46,18 +48,21 @@ pub enum Verdict {
 }
 
 impl Budget {
-    /// What was known before: requests in the window and left in it, when it begins anew, and until when none is sent.
+    /// What was known before: requests in the window and left in it, when it begins anew, until when none is sent, and
+    /// whether that is because GitHub does not take the token.
     pub const fn known(
         limit: Option<u64>,
         remaining: Option<u64>,
         resets_at: Option<Timestamp>,
         blocked_until: Option<Timestamp>,
+        is_refused: bool,
     ) -> Self {
         Self {
             limit,
             remaining,
             resets_at,
             blocked_until,
+            is_refused,
             strikes: 0,
         }
     }
@@ -144,11 +149,13 @@ impl Budget {
         self.strikes = self.strikes.saturating_add(1);
         let until = bounded(now.plus(least).max(ahead.unwrap_or(now)), now);
         self.blocked_until = Some(until);
+        self.is_refused = false;
         Verdict::Limited(until)
     }
 
     fn quarantine(&mut self, now: Timestamp) -> Verdict {
         self.blocked_until = Some(now.plus(QUARANTINE));
+        self.is_refused = true;
         Verdict::Denied
     }
 }

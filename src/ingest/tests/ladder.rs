@@ -34,7 +34,7 @@ impl Story {
             world.put_repo(Repo::new(1, "own/sdk"));
             world.put_repo(Repo::new(2, "acme/kit"));
         });
-        let scheduler = Self::scheduler(&room, &github);
+        let scheduler = Self::scheduler(&room, &github, Some(SECRET));
         Self {
             room,
             github,
@@ -42,15 +42,20 @@ impl Story {
         }
     }
 
-    fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
-        let client = room.client(github.url(), Some(SECRET));
+    fn scheduler(room: &Room, github: &FakeGithub, token: Option<&str>) -> Scheduler {
+        let client = room.client(github.url(), token);
         Scheduler::new(room.ingest.clone(), client, Whose::Host(Arc::default()), Leases::sole())
     }
 
     /// As after a restart.
     pub async fn restart(&mut self) {
+        self.restart_with(Some(SECRET)).await;
+    }
+
+    /// As after a restart with this token, or none.
+    pub async fn restart_with(&mut self, token: Option<&str>) {
         self.room.settle().await;
-        self.scheduler = Self::scheduler(&self.room, &self.github);
+        self.scheduler = Self::scheduler(&self.room, &self.github, token);
     }
 
     /// Works for so long by the clock.
@@ -455,4 +460,65 @@ async fn a_restart_goes_on_with_the_budget_and_the_cursors() {
     let budgets = budgets::all(story.room.store()).await.unwrap();
     let known: BTreeSet<&str> = budgets.iter().map(|row| row.resource.as_str()).collect();
     assert_eq!(known, BTreeSet::from(["core", "graphql", "search"]));
+}
+
+/// What is put down of the budgets: whether GitHub refuses the token, for each of them that waits now.
+async fn waiting(story: &Story) -> Vec<bool> {
+    let (rows, now) = (budgets::all(story.room.store()).await.unwrap(), story.room.clock.now());
+    let waiting = rows.into_iter().filter(|row| row.budget.blocked(now).is_some());
+    waiting.map(|row| row.budget.is_refused).collect()
+}
+
+#[tokio::test]
+async fn what_github_asked_of_nobody_binds_no_token() {
+    let mut story = Story::new().await;
+    story.restart_with(None).await;
+    story.room.track("acme/kit").await;
+    story.star("acme/kit", 1..=3);
+    let reset = u64::try_from(story.room.clock.now().secs()).unwrap() + 50 * 60;
+    let feed = "/repos/acme/kit/events";
+    story
+        .github
+        .change(|world| world.misbehave(feed, Misbehaviour::RateLimited { reset }));
+    story.work(Duration::from_mins(2)).await;
+    assert_eq!(
+        (waiting(&story).await, story.github.requests_to(feed).len()),
+        (vec![false], 1)
+    );
+
+    story.restart_with(None).await;
+    story.work(Duration::from_mins(2)).await;
+    assert_eq!(story.github.requests_to(feed).len(), 1, "it is the same nobody");
+
+    story.restart().await;
+    story.work(Duration::from_secs(10)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 3);
+    assert_eq!(waiting(&story).await, [false; 0]);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_from_a_limit_and_binds_no_other() {
+    let mut story = Story::new().await;
+    story.own().await;
+    story.star("own/sdk", 1..=3);
+    let list = "/repos/own/sdk/stargazers";
+    story.restart_with(Some("mistyped")).await;
+    story.work(Duration::from_mins(2)).await;
+    let refused = waiting(&story).await;
+    assert!(
+        !refused.is_empty() && refused.iter().all(|refused| *refused),
+        "{refused:?}"
+    );
+    assert!(story.github.requests_to(list).len() <= 1);
+
+    story.restart().await;
+    story.work(Duration::from_secs(10)).await;
+    assert_eq!(waiting(&story).await, [false; 0]);
+    assert!(
+        story
+            .github
+            .requests_to(list)
+            .iter()
+            .any(|request| request.token.as_deref() == Some(SECRET))
+    );
 }
