@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
+
+use crate::retry_after;
 
 /// A secondary limit without `Retry-After` is waited out so long at least.
 const FIRST_WAIT: Duration = Duration::from_mins(1);
@@ -120,8 +123,9 @@ impl Budget {
     }
 
     fn refused(&mut self, status: StatusCode, headers: &HeaderMap, text: &str, now: Timestamp) -> Verdict {
-        if let Some(wait) = number(headers, "retry-after") {
-            return self.strike(Some(now.plus(Duration::from_secs(wait))), now);
+        let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        if let Some(wait) = asked.and_then(|value| retry_after::read(value, now)) {
+            return self.strike(Some(now.plus(wait)), now);
         }
         if number(headers, "x-ratelimit-remaining") == Some(0) {
             return self.strike(number(headers, "x-ratelimit-reset").map(moment), now);
@@ -207,6 +211,12 @@ mod tests {
         ];
         for (status, pairs, text, expected) in [
             (403, &both[..], "", Verdict::Limited(after(7))),
+            (
+                403,
+                &[("retry-after", "Mon, 12 Jan 1970 14:15:00 GMT")],
+                "",
+                Verdict::Limited(after(1_700)),
+            ),
             (429, &used_up[..], "", Verdict::Limited(after(500))),
             (403, &used_up[..], "", Verdict::Limited(after(500))),
             (429, &left[..], "", Verdict::Limited(after(60))),
