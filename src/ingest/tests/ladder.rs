@@ -230,6 +230,24 @@ async fn the_list_of_an_own_repository_is_read_to_its_beginning_and_then_only_wh
 }
 
 #[tokio::test]
+async fn a_list_that_does_not_tell_its_last_page_is_read_on_to_its_end() {
+    let mut story = Story::new().await;
+    story.own().await;
+    for id in 1..=450 {
+        let at = format!("2026-04-0{}T10:{:02}:{:02}Z", 1 + id / 100, id % 100 / 60, id % 60);
+        let fan = User::new(id, &format!("fan-{id}"));
+        story.github.change(|world| world.star_unseen("own/sdk", &fan, &at));
+    }
+    let list = "/repos/own/sdk/stargazers";
+    story
+        .github
+        .change(|world| world.outage(list, Misbehaviour::NoLastPage, 100));
+    story.work(Duration::from_mins(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 450);
+    assert_eq!(story.github.requests_to(list).len(), 5);
+}
+
+#[tokio::test]
 async fn a_list_that_is_refused_in_any_way_leaves_the_stars_to_the_feed() {
     for (refusal, reason) in [
         (Refusal::Unauthorized, SourceReason::Unauthorized),
