@@ -168,12 +168,13 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .build()?;
+        let has_token = !matches!(authorization, Authorization::None);
         Ok(Self {
             http,
             base,
             authorization,
             turn: Mutex::new(()),
-            ledger: StdMutex::new(Ledger::default()),
+            ledger: StdMutex::new(Ledger::new(has_token)),
             clock,
         })
     }

@@ -540,3 +540,36 @@ async fn a_refused_token_is_told_from_a_limit_and_binds_no_other() {
             .any(|request| request.token.as_deref() == Some(SECRET))
     );
 }
+
+#[tokio::test]
+async fn a_search_with_more_results_than_github_shows_goes_on_where_it_was_cut_off() {
+    let mut story = Story::new().await;
+    let noon = story.room.clock.now().secs();
+    story.github.change(|world| {
+        for number in 1..=1_100_i64 {
+            let at = Timestamp::from_secs(noon - 100_000 + number * 60).to_string();
+            let id = u64::try_from(number).unwrap();
+            world.open_issue("some/where", &post(id, 10_000 + id, "docker is slow"), &at);
+        }
+    });
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 1_100);
+}
+
+#[tokio::test]
+async fn a_search_without_an_end_is_given_up_and_tried_again_later() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.open_issue("some/where", &post(1, 100, "docker is slow"), &at);
+        world.outage("/search/issues", Misbehaviour::Endless, u64::MAX);
+    });
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_hours(1)).await;
+    // Ten pages of each attempt, which are at minutes 0, 1, 3, 7, 15 and 31.
+    assert_eq!(story.github.requests_to("/search/issues").len(), 60);
+    assert_eq!(story.room.count("LeadCaptured").await, 1);
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer)]);
+}
