@@ -134,7 +134,7 @@ fn read(question: &Question, body: &[u8]) -> anyhow::Result<Value> {
             json!({ "items": page.items, "activities": activities(&page.stars) })
         }
         "events" => {
-            let page = events_feed::read(body, repo()?)?;
+            let page = events_feed::read(body, repo()?, question.at)?;
             json!({
                 "items": page.items, "marks": page.marks.len(), "broken": page.broken, "bare": page.bare.len(),
                 "activities": activities(&page.activities),

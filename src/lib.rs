@@ -18,6 +18,7 @@ pub mod ingest;
 pub mod lease;
 pub mod metrics;
 pub mod project;
+mod retry_after;
 pub mod serve;
 pub mod storage;
 pub mod telemetry;

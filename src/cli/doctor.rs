@@ -6,7 +6,9 @@ use domain::{AccountId, SourceState, Timestamp};
 use projections::{sources, tracked_keywords, tracked_repos};
 
 use super::run::Asked;
+use super::serve::authorization;
 use crate::app::App;
+use crate::config::GitHub;
 use crate::control::{Command, Output};
 use crate::ingest::budgets::{self, BudgetRow};
 use crate::ingest::plan::{Grant, Load, Plan};
@@ -33,7 +35,9 @@ pub(super) async fn doctor(app: &App, account: AccountId, output: &Output) -> an
         })
         .await?;
     for row in budgets::all(&*app.storage.store).await? {
-        output.line(budget(&row, now)).await?;
+        if is_of_its_token(&row, &app.config.github)? {
+            output.line(budget(&row, now)).await?;
+        }
     }
     let repos = tracked_repos::all(views).await?;
     let keywords = tracked_keywords::all(views).await?;
@@ -76,6 +80,21 @@ pub(super) async fn doctor(app: &App, account: AccountId, output: &Output) -> an
     Ok(())
 }
 
+/// Whether the row is of a token that is still configured.
+fn is_of_its_token(row: &BudgetRow, github: &GitHub) -> anyhow::Result<bool> {
+    let access = if row.token == budgets::HOST {
+        github.token.as_ref()
+    } else {
+        let account = row.token.parse().ok();
+        let Some(access) = account.and_then(|account: AccountId| github.account_tokens.get(&account)) else {
+            return Ok(false);
+        };
+        Some(access)
+    };
+    let fingerprint = authorization(access)?.fingerprint();
+    Ok(row.fingerprint == Some(fingerprint))
+}
+
 fn told(plan: &Plan) -> String {
     let text = plan.to_string();
     if text.is_empty() {
@@ -108,7 +127,40 @@ fn budget(row: &BudgetRow, now: Timestamp) -> String {
         let _ = write!(line, ", anew at {at}");
     }
     if let Some(at) = budget.blocked_until.filter(|at| *at > now) {
-        let _ = write!(line, ", GitHub asks to wait until {at}");
+        let _ = if budget.is_refused {
+            write!(line, ", GitHub refuses the token, which is tried again at {at}")
+        } else {
+            write!(line, ", GitHub asks to wait until {at}")
+        };
     }
     line
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::github::{Budget, Resource};
+
+    use super::*;
+
+    #[test]
+    fn a_token_that_is_refused_is_told_from_one_that_has_to_wait() {
+        let now: Timestamp = "2026-04-10T12:00:00Z".parse().unwrap();
+        let until: Timestamp = "2026-04-10T12:15:00Z".parse().unwrap();
+        let line = |is_refused| {
+            let row = BudgetRow {
+                token: budgets::HOST.to_owned(),
+                fingerprint: None,
+                resource: Resource::Core,
+                budget: Budget::known(None, None, None, Some(until), is_refused),
+                noted_at: now,
+            };
+            budget(&row, now)
+        };
+        let begins = "  host core: ? of ? left, GitHub";
+        assert_eq!(line(false), format!("{begins} asks to wait until {until}"));
+        assert_eq!(
+            line(true),
+            format!("{begins} refuses the token, which is tried again at {until}")
+        );
+    }
 }

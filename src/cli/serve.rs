@@ -224,7 +224,7 @@ fn tokens(app: &App) -> anyhow::Result<Vec<(Whose, Arc<Client>)>> {
 }
 
 /// What requests with that access carry.
-fn authorization(access: Option<&Access>) -> anyhow::Result<Authorization> {
+pub(super) fn authorization(access: Option<&Access>) -> anyhow::Result<Authorization> {
     Ok(match access {
         None => Authorization::None,
         Some(Access::Token(token)) => Authorization::token(token.expose())?,

@@ -42,22 +42,13 @@ pub fn is_given_up(since: Timestamp, failures: u32, now: Timestamp) -> bool {
     failures >= GIVE_UP_ATTEMPTS && now.since(since) >= GIVE_UP_AFTER
 }
 
-/// How long the receiver asks to be left alone: `Retry-After` of a 429 or 503, in seconds or as an HTTP date
-/// (RFC 9110, section 10.2.3). Anything else asks for nothing.
+/// How long the receiver asks to be left alone: `Retry-After` of a 429 or 503, a day at most. Anything else asks for
+/// nothing.
 pub fn asked_to_wait(status: u16, retry_after: Option<&str>, now: Timestamp) -> Option<Duration> {
     if !matches!(status, 429 | 503) {
         return None;
     }
-    let value = retry_after?.trim();
-    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
-        // More digits than a number holds still mean "for very long".
-        return Some(value.parse().map_or(LONGEST_ASKED, Duration::from_secs));
-    }
-    let since_epoch = httpdate::parse_http_date(value)
-        .ok()?
-        .duration_since(std::time::UNIX_EPOCH)
-        .ok()?;
-    Some(Timestamp::from_secs(i64::try_from(since_epoch.as_secs()).ok()?).since(now))
+    Some(crate::retry_after::read(retry_after?, now)?.min(LONGEST_ASKED))
 }
 
 #[cfg(test)]

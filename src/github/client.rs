@@ -10,6 +10,7 @@ use anyhow::Context as _;
 use domain::Timestamp;
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
+use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
 use tracing::{Instrument as _, info_span};
 use url::Url;
@@ -129,6 +130,18 @@ impl Authorization {
         value.set_sensitive(true);
         Ok(Self::Token(value))
     }
+
+    /// Tells it from others where what GitHub said of it is kept; the token cannot be got from it.
+    pub fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        match self {
+            Self::None => return "none".to_owned(),
+            Self::Token(token) => hash.update(token.as_bytes()),
+            Self::Installation(installation) => hash.update(installation.path()),
+        }
+        let hash = hash.finalize();
+        hash.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    }
 }
 
 /// Access to one GitHub with the tokens of one owner, or none.
@@ -155,12 +168,13 @@ impl Client {
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             .build()?;
+        let has_token = !matches!(authorization, Authorization::None);
         Ok(Self {
             http,
             base,
             authorization,
             turn: Mutex::new(()),
-            ledger: StdMutex::new(Ledger::default()),
+            ledger: StdMutex::new(Ledger::new(has_token)),
             clock,
         })
     }
@@ -168,6 +182,11 @@ impl Client {
     /// Whether requests carry a token.
     pub const fn has_token(&self) -> bool {
         !matches!(self.authorization, Authorization::None)
+    }
+
+    /// Tells what requests carry from what others do.
+    pub fn fingerprint(&self) -> String {
+        self.authorization.fingerprint()
     }
 
     /// What is known of the budgets.

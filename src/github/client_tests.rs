@@ -163,3 +163,12 @@ fn the_pages_that_a_link_names_are_found() {
     assert_eq!((named("last", "page"), named("next", "page")), (Some("5"), Some("2")));
     assert_eq!((named("prev", "page"), named("next", "cursor")), (None, None));
 }
+
+#[test]
+fn a_token_has_a_fingerprint_of_its_own_that_does_not_tell_it() {
+    let of = |token| Authorization::token(token).unwrap().fingerprint();
+    assert_eq!(of("ghp_one"), of("ghp_one"));
+    assert_ne!(of("ghp_one"), of("ghp_two"));
+    assert_ne!(of("ghp_one"), Authorization::None.fingerprint());
+    assert_eq!(of("ghp_one").len(), 16);
+}

@@ -15,6 +15,8 @@ use crate::ingest::activity::Activity;
 pub const PER_PAGE: usize = 100;
 /// Pages that the feed has at that size.
 pub const PAGES: u32 = 3;
+/// So many events in a row tell how far back was read: a single one may stand out of its order.
+const SURE: usize = 5;
 
 /// Which event it is: GitHub's numbers began anew once, so the time belongs to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +32,7 @@ pub struct Mark {
 pub struct Page {
     /// What the events tell, newest first.
     pub activities: Vec<Activity>,
-    /// The events.
+    /// The events, but those that are dated in the future.
     pub marks: Vec<Mark>,
     /// Items on the page, whether or not they could be read.
     pub items: usize,
@@ -40,16 +42,36 @@ pub struct Page {
     pub bare: Vec<Bare>,
 }
 
-impl Page {
-    /// Whether the page goes back to what was read before.
-    pub fn reaches(&self, last: &Mark) -> bool {
-        self.marks.iter().any(|mark| mark == last || mark.at < last.at)
-    }
+/// The newest event of those that were read.
+pub fn newest(pages: &[Page]) -> Option<&Mark> {
+    pages.iter().flat_map(|page| &page.marks).max_by_key(|mark| mark.at)
+}
 
-    /// The newest event.
-    pub fn newest(&self) -> Option<&Mark> {
-        self.marks.iter().max_by_key(|mark| mark.at)
-    }
+/// Whether what was read of a feed goes back to what was read before: so do its last events.
+pub fn reach(pages: &[Page], last: &Mark) -> bool {
+    up_to(pages, last).take(SURE).count() == SURE
+}
+
+/// Whether the last events that were read are all such ones.
+pub fn end_in(pages: &[Page], is_such: impl Fn(&Mark) -> bool) -> bool {
+    last_first(pages).take(SURE).all(is_such)
+}
+
+/// Whether nothing is missing between what was read of a feed, as far as it goes, and what was read before. The event of
+/// before may be gone; another that is older may stand out of its order, but hardly two.
+pub fn join(pages: &[Page], last: &Mark) -> bool {
+    up_to(pages, last).any(|mark| mark == last) || up_to(pages, last).nth(1).is_some()
+}
+
+/// The last events that were read, as far as none of them is newer than that one.
+fn up_to<'a>(pages: &'a [Page], last: &'a Mark) -> impl Iterator<Item = &'a Mark> {
+    // Others of the same second may stand before or behind it.
+    let told = move |mark: &&Mark| mark.at != last.at || *mark == last;
+    last_first(pages).filter(told).take_while(|mark| mark.at <= last.at)
+}
+
+fn last_first(pages: &[Page]) -> impl Iterator<Item = &Mark> {
+    pages.iter().rev().flat_map(|page| page.marks.iter().rev())
 }
 
 /// The path of a page, from 1.
@@ -57,11 +79,11 @@ pub fn path(repo: &RepoName, page: u32) -> String {
     format!("/repos/{repo}/events?per_page={PER_PAGE}&page={page}")
 }
 
-/// Reads a page. All of it happened in `repo`, whatever the repository is called by now.
+/// Reads a page as of `now`. All of it happened in `repo`, whatever the repository is called by now.
 ///
 /// # Errors
 /// If the body is no JSON list; an event that cannot be read is only counted.
-pub fn read(body: &[u8], repo: &RepoName) -> anyhow::Result<Page> {
+pub fn read(body: &[u8], repo: &RepoName, now: Timestamp) -> anyhow::Result<Page> {
     // What serde says may quote the body.
     let items: Vec<&RawValue> = serde_json::from_slice(body).map_err(|error| {
         let (line, column) = (error.line(), error.column());
@@ -76,7 +98,7 @@ pub fn read(body: &[u8], repo: &RepoName) -> anyhow::Result<Page> {
             page.broken += 1;
             continue;
         };
-        page.marks.extend(mark(&event));
+        page.marks.extend(mark(&event).filter(|mark| mark.at <= now));
         if event.public == Some(false) {
             continue;
         }
@@ -107,6 +129,9 @@ fn mark(event: &Event<'_>) -> Option<Mark> {
 mod tests {
     use super::*;
 
+    /// 2026-03-02T00:00:00Z.
+    const NOW: Timestamp = Timestamp::from_secs(1_772_409_600);
+
     fn star(id: u32, second: u32) -> String {
         format!(
             r#"{{"id":"{id}","type":"WatchEvent","actor":{{"id":{id},"login":"fan-{id}"}},"repo":{{"name":"renamed/sdk"}},"payload":{{"action":"started"}},"created_at":"2026-03-01T10:00:{second:02}Z"}}"#
@@ -117,39 +142,74 @@ mod tests {
     fn a_page_is_read_event_by_event_and_a_strange_one_does_no_harm() {
         let repo: RepoName = "acme/sdk".parse().unwrap();
         let body = format!(r#"[{},{{"id":5}},7,{{"type":"NewEvent"}},{}]"#, star(2, 9), star(1, 3));
-        let page = read(body.as_bytes(), &repo).unwrap();
+        let page = read(body.as_bytes(), &repo, NOW).unwrap();
         assert_eq!((page.items, page.broken, page.activities.len()), (5, 2, 2));
         assert_eq!(page.activities[0].repo, "acme/sdk");
-        assert_eq!(page.newest().unwrap().id, "2");
+        assert_eq!(newest(&[page]).unwrap().id, "2");
+    }
+
+    fn mark(id: u32, second: u32) -> Mark {
+        let event = star(id, second);
+        super::mark(&serde_json::from_str(&event).unwrap()).unwrap()
+    }
+
+    fn page(events: &[(u32, u32)]) -> Page {
+        let events: Vec<String> = events.iter().map(|(id, second)| star(*id, *second)).collect();
+        read(
+            format!("[{}]", events.join(",")).as_bytes(),
+            &"a/b".parse().unwrap(),
+            NOW,
+        )
+        .unwrap()
     }
 
     #[test]
-    fn a_page_reaches_what_was_read_before_even_if_that_event_is_gone() {
-        let page = read(
-            format!("[{},{}]", star(2, 9), star(1, 3)).as_bytes(),
-            &"a/b".parse().unwrap(),
-        )
-        .unwrap();
-        let mark = |id: &str, second: i64| Mark {
-            id: id.to_owned(),
-            at: Timestamp::from_secs("2026-03-01T10:00:00Z".parse::<Timestamp>().unwrap().secs() + second),
-        };
-        assert!(page.reaches(&mark("1", 3)));
+    fn what_was_read_before_is_reached_by_several_events_in_a_row() {
+        let old = [(5, 5), (4, 4), (3, 3), (2, 2), (1, 1)];
+        let pages = |events: &[(u32, u32)]| [page(events), page(&old)];
+        assert!(reach(&pages(&[(7, 9), (6, 8)]), &mark(5, 5)));
+        assert!(reach(&pages(&[(7, 9), (6, 8)]), &mark(99, 6)), "that event is gone");
+        assert!(!reach(&pages(&[(7, 9)])[..1], &mark(5, 5)));
+        let stray = page(&[(9, 9), (1, 1), (8, 8), (7, 7), (2, 2)]);
+        assert!(!reach(&[stray], &mark(5, 5)));
+        let same_second = page(&[(9, 5), (8, 5), (7, 5), (6, 5), (4, 5)]);
+        assert!(!reach(&[same_second], &mark(5, 5)), "they may all be new");
+    }
+
+    #[test]
+    fn a_feed_that_ends_too_soon_has_a_gap_and_one_that_is_short_has_none() {
+        assert!(join(&[page(&[(7, 7), (6, 6)]), page(&[(5, 5)])], &mark(5, 5)));
         assert!(
-            page.reaches(&mark("0", 5)),
-            "its time lies behind the oldest of the page"
+            join(&[page(&[(7, 7), (4, 4), (3, 3)])], &mark(5, 5)),
+            "that event is gone"
         );
-        assert!(!page.reaches(&mark("0", 2)));
-        assert!(!page.reaches(&mark("9", 3)), "the same second, another event");
+        assert!(!join(&[page(&[(7, 7), (6, 6)])], &mark(5, 5)));
+        assert!(
+            !join(&[page(&[(7, 7), (6, 6), (1, 1)])], &mark(5, 5)),
+            "out of its order"
+        );
+        assert!(
+            !join(&[page(&[(5, 5), (7, 7), (6, 6)])], &mark(5, 5)),
+            "shown once more"
+        );
+    }
+
+    #[test]
+    fn an_event_that_is_dated_in_the_future_is_read_and_is_no_mark() {
+        let future = star(9, 9).replace("2026-03-01", "2036-03-01");
+        let body = format!("[{future},{}]", star(2, 5));
+        let page = read(body.as_bytes(), &"a/b".parse().unwrap(), NOW).unwrap();
+        assert_eq!(page.activities.len(), 2);
+        assert_eq!(newest(&[page]).unwrap().id, "2");
     }
 
     #[test]
     fn what_is_not_public_is_passed_over_and_read_up_to() {
         let hidden = star(2, 9).replace(r#""type""#, r#""public":false,"type""#);
         let shown = star(1, 3).replace(r#""type""#, r#""public":true,"type""#);
-        let page = read(format!("[{hidden},{shown}]").as_bytes(), &"a/b".parse().unwrap()).unwrap();
+        let page = read(format!("[{hidden},{shown}]").as_bytes(), &"a/b".parse().unwrap(), NOW).unwrap();
         assert_eq!((page.items, page.broken, page.activities.len()), (2, 0, 1));
-        assert_eq!(page.newest().unwrap().id, "2");
+        assert_eq!(newest(&[page]).unwrap().id, "2");
     }
 
     #[test]
@@ -161,14 +221,14 @@ mod tests {
         };
         let repo: RepoName = "acme/sdk".parse().unwrap();
         let body = format!("[{},{}]", pull("opened"), pull("closed"));
-        let page = read(body.as_bytes(), &repo).unwrap();
+        let page = read(body.as_bytes(), &repo, NOW).unwrap();
         assert_eq!(page.bare, [Bare { repo, number: 8 }]);
     }
 
     #[test]
     fn what_is_no_list_is_an_error() {
         for body in [r#"{"message":"Not Found"}"#, r#""ada-example""#] {
-            let error = read(body.as_bytes(), &"a/b".parse().unwrap()).unwrap_err();
+            let error = read(body.as_bytes(), &"a/b".parse().unwrap(), NOW).unwrap_err();
             let told = format!("{error:#}");
             assert!(
                 told.starts_with("the events feed is no JSON list, line 1") && !told.contains("ada"),

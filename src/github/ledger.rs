@@ -61,6 +61,28 @@ impl Resource {
 /// begun every 75 ms, up to 5 s ahead of that: 867 in a minute at most, and the few that a piece of work may have to make more.
 const REST_EVERY: Duration = Duration::from_millis(75);
 const REST_AHEAD: Duration = Duration::from_secs(5);
+/// What a token may search in a minute, and what nobody may, unless GitHub tells otherwise
+/// (<https://docs.github.com/rest/search/search#rate-limit>); code takes a token.
+const SEARCHES: u64 = 30;
+const SEARCHES_OF_NOBODY: u64 = 10;
+const SEARCHES_OF_CODE: u64 = 10;
+const SEARCH_WINDOW: Duration = Duration::from_mins(1);
+
+/// Searches that were sent in a minute, by our own count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Minute {
+    ends_at: Option<Timestamp>,
+    sent: u64,
+}
+
+impl Minute {
+    fn add(&mut self, now: Timestamp) {
+        if self.ends_at.is_none_or(|ends| ends <= now) {
+            (self.ends_at, self.sent) = (Some(now.plus(SEARCH_WINDOW)), 0);
+        }
+        self.sent += 1;
+    }
+}
 
 /// The budgets of one token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -71,11 +93,24 @@ pub struct Ledger {
     graphql: Budget,
     /// Nothing at all is sent before.
     all_until: Option<Timestamp>,
+    /// That is because GitHub does not take the token.
+    is_refused: bool,
     /// Until when the pace of REST was used.
     paced_until: Option<Timestamp>,
+    has_token: bool,
+    searches: Minute,
+    code_searches: Minute,
 }
 
 impl Ledger {
+    /// The ledger of a token, or of nobody, before anything was asked.
+    pub fn new(has_token: bool) -> Self {
+        Self {
+            has_token,
+            ..Self::default()
+        }
+    }
+
     /// What is known of one resource.
     pub const fn budget(&self, resource: Resource) -> Budget {
         match resource {
@@ -98,7 +133,35 @@ impl Ledger {
     /// Until when nothing may be asked of the resource, if that is so now.
     pub fn blocked(&self, resource: Resource, now: Timestamp) -> Option<Timestamp> {
         let all = self.all_until.filter(|until| *until > now);
-        self.budget(resource).blocked(now).max(all)
+        self.budget(resource)
+            .blocked(now)
+            .max(all)
+            .max(self.searched_enough(resource, now))
+    }
+
+    /// Until when nothing is searched while GitHub does not tell what is left.
+    fn searched_enough(&self, resource: Resource, now: Timestamp) -> Option<Timestamp> {
+        let (minute, granted) = match resource {
+            Resource::Search if self.has_token => (self.searches, SEARCHES),
+            Resource::Search => (self.searches, SEARCHES_OF_NOBODY),
+            Resource::CodeSearch => (self.code_searches, SEARCHES_OF_CODE),
+            Resource::Core | Resource::Graphql => return None,
+        };
+        let budget = self.budget(resource);
+        let is_told = budget.resets_at.is_some_and(|at| at > now);
+        let is_enough = !is_told && minute.sent >= budget.limit.unwrap_or(granted);
+        minute.ends_at.filter(|ends| is_enough && *ends > now)
+    }
+
+    /// Whether nothing may be asked of the resource since GitHub does not take the token.
+    pub fn is_refused(&self, resource: Resource, now: Timestamp) -> bool {
+        let budget = self.budget(resource);
+        let until = self.blocked(resource, now);
+        let refusals = [
+            (self.is_refused, self.all_until),
+            (budget.is_refused, budget.blocked_until),
+        ];
+        until.is_some() && refusals.contains(&(true, until))
     }
 
     /// Until when work waits that leaves so many percent of the resource to more urgent work.
@@ -120,6 +183,11 @@ impl Ledger {
         if resource != Resource::Graphql {
             let from = self.paced_until.map_or(now, |until| until.max(now));
             self.paced_until = Some(from.plus(REST_EVERY));
+        }
+        match resource {
+            Resource::Search => self.searches.add(now),
+            Resource::CodeSearch => self.code_searches.add(now),
+            Resource::Core | Resource::Graphql => {}
         }
     }
 
@@ -146,7 +214,10 @@ impl Ledger {
         let blocked = budget
             .blocked_until
             .filter(|_| budget.blocked_until != before && !is_used_up);
-        self.all_until = self.all_until.max(blocked);
+        let is_refused = budget.is_refused;
+        if blocked > self.all_until {
+            (self.all_until, self.is_refused) = (blocked, is_refused);
+        }
         verdict
     }
 
@@ -197,6 +268,8 @@ mod tests {
             ledger.note(Resource::Search, status, &headers(pairs), "", NOW);
             for resource in Resource::ALL {
                 assert!(ledger.blocked(resource, NOW).is_some(), "{status} {resource:?}");
+                let is_refused = ledger.is_refused(resource, NOW);
+                assert_eq!(is_refused, status == StatusCode::UNAUTHORIZED, "{resource:?}");
             }
         }
     }
@@ -270,6 +343,34 @@ mod tests {
         assert_eq!(ledger.spared(Resource::Search, 0, NOW), until);
         assert_eq!(ledger.spared(Resource::Graphql, 0, NOW), None);
         assert_eq!(ledger.blocked(Resource::Core, NOW), None);
+    }
+
+    /// Searches within two minutes in which one is sent whenever it may be, and the answers to which say that.
+    fn searches(has_token: bool, resource: Resource, pairs: &[(&'static str, &str)]) -> usize {
+        let mut ledger = Ledger::new(has_token);
+        let mut sent = 0;
+        for second in 0..120 {
+            let now = NOW.plus(Duration::from_secs(second));
+            if ledger.spared(resource, 0, now).is_none() {
+                ledger.sent(resource, now);
+                ledger.note(resource, StatusCode::OK, &headers(pairs), "", now);
+                sent += 1;
+            }
+        }
+        sent
+    }
+
+    #[test]
+    fn searches_keep_to_what_github_grants_also_where_it_does_not_say_so() {
+        assert_eq!(searches(true, Resource::Search, &[]), 60);
+        assert_eq!(searches(true, Resource::CodeSearch, &[]), 20);
+        assert_eq!(searches(false, Resource::Search, &[]), 20);
+        let told = [
+            ("x-ratelimit-remaining", "90"),
+            ("x-ratelimit-limit", "100"),
+            ("x-ratelimit-reset", "1000200"),
+        ];
+        assert_eq!(searches(true, Resource::Search, &told), 120, "what it says goes first");
     }
 
     #[test]

@@ -7,7 +7,10 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
+
+use crate::retry_after;
 
 /// A secondary limit without `Retry-After` is waited out so long at least.
 const FIRST_WAIT: Duration = Duration::from_mins(1);
@@ -27,6 +30,8 @@ pub struct Budget {
     pub resets_at: Option<Timestamp>,
     /// No request is sent before.
     pub blocked_until: Option<Timestamp>,
+    /// That is because GitHub does not take the token; otherwise it asked to wait.
+    pub is_refused: bool,
     /// What the next refusal in a row is waited out at least: a minute, doubled so many times less one.
     #[serde(skip)]
     strikes: u32,
@@ -46,18 +51,21 @@ pub enum Verdict {
 }
 
 impl Budget {
-    /// What was known before: requests in the window and left in it, when it begins anew, and until when none is sent.
+    /// What was known before: requests in the window and left in it, when it begins anew, until when none is sent, and
+    /// whether that is because GitHub does not take the token.
     pub const fn known(
         limit: Option<u64>,
         remaining: Option<u64>,
         resets_at: Option<Timestamp>,
         blocked_until: Option<Timestamp>,
+        is_refused: bool,
     ) -> Self {
         Self {
             limit,
             remaining,
             resets_at,
             blocked_until,
+            is_refused,
             strikes: 0,
         }
     }
@@ -115,8 +123,9 @@ impl Budget {
     }
 
     fn refused(&mut self, status: StatusCode, headers: &HeaderMap, text: &str, now: Timestamp) -> Verdict {
-        if let Some(wait) = number(headers, "retry-after") {
-            return self.strike(Some(now.plus(Duration::from_secs(wait))), now);
+        let asked = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        if let Some(wait) = asked.and_then(|value| retry_after::read(value, now)) {
+            return self.strike(Some(now.plus(wait)), now);
         }
         if number(headers, "x-ratelimit-remaining") == Some(0) {
             return self.strike(number(headers, "x-ratelimit-reset").map(moment), now);
@@ -144,11 +153,13 @@ impl Budget {
         self.strikes = self.strikes.saturating_add(1);
         let until = bounded(now.plus(least).max(ahead.unwrap_or(now)), now);
         self.blocked_until = Some(until);
+        self.is_refused = false;
         Verdict::Limited(until)
     }
 
     fn quarantine(&mut self, now: Timestamp) -> Verdict {
         self.blocked_until = Some(now.plus(QUARANTINE));
+        self.is_refused = true;
         Verdict::Denied
     }
 }
@@ -200,6 +211,12 @@ mod tests {
         ];
         for (status, pairs, text, expected) in [
             (403, &both[..], "", Verdict::Limited(after(7))),
+            (
+                403,
+                &[("retry-after", "Mon, 12 Jan 1970 14:15:00 GMT")],
+                "",
+                Verdict::Limited(after(1_700)),
+            ),
             (429, &used_up[..], "", Verdict::Limited(after(500))),
             (403, &used_up[..], "", Verdict::Limited(after(500))),
             (429, &left[..], "", Verdict::Limited(after(60))),

@@ -13,8 +13,10 @@ use crate::ingest::activity::{Act, Activity, Actor};
 
 /// Items on a page of the REST search; GitHub's largest.
 pub const PER_PAGE: usize = 100;
-/// Pages of that size that a search has: 1,000 results.
+/// Pages of that size that a search has.
 pub const PAGES: u32 = 10;
+/// Results that a search has at most.
+pub const MOST: usize = 1_000;
 
 /// What a page of a search holds.
 #[derive(Debug, Default)]

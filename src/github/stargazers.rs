@@ -22,6 +22,8 @@ pub struct Page {
     pub stars: Vec<Activity>,
     /// Items on the page, whether or not they could be read.
     pub items: usize,
+    /// Whether another page follows, as REST tells it.
+    pub has_next: bool,
     /// Where the next page begins, in GraphQL.
     pub next: Option<String>,
 }
@@ -68,6 +70,7 @@ pub fn read(body: &[u8], repo: &RepoName) -> Result<Page, String> {
             .filter_map(|item| serde_json::from_value::<Star>(item).ok())
             .map(|Star { starred_at, user }| star(repo, starred_at, user))
             .collect(),
+        has_next: false,
         next: None,
     })
 }
@@ -145,6 +148,7 @@ pub fn read_graphql(mut data: Map<String, Value>, repo: &RepoName) -> Option<Pag
                 star(repo, starred_at, user)
             })
             .collect(),
+        has_next: page_info.has_next_page,
         next: page_info.end_cursor.filter(|_| page_info.has_next_page),
     })
 }

@@ -2,8 +2,9 @@
 //! `gitleads doctor` show it.
 
 use database::{ColumnError, Database, DatabaseError, Row, Statement};
-use domain::Timestamp;
+use domain::{SourceState, Timestamp};
 
+use super::poll_cursor::PollOutcome;
 use crate::github::{Budget, Client, Ledger, Resource};
 
 /// The token of the host, which serves all accounts.
@@ -14,6 +15,8 @@ pub const HOST: &str = "host";
 pub struct BudgetRow {
     /// Whose token: `host`, or an account.
     pub token: String,
+    /// Which token that is, by its fingerprint; none: one of a version that did not note it.
+    pub fingerprint: Option<String>,
     /// What GitHub counts.
     pub resource: Resource,
     /// What is known of it.
@@ -23,7 +26,7 @@ pub struct BudgetRow {
 }
 
 /// The statements that put down what is known of a token's budgets.
-pub(super) fn save(token: &str, ledger: &Ledger, now: Timestamp) -> Vec<Statement> {
+pub(super) fn save(token: &str, fingerprint: &str, ledger: &Ledger, now: Timestamp) -> Vec<Statement> {
     let time = |time: Option<Timestamp>| time.map(Timestamp::micros).into();
     let number = |number: Option<u64>| number.map(|number| i64::try_from(number).unwrap_or(i64::MAX)).into();
     let row = |resource: Resource| {
@@ -33,9 +36,10 @@ pub(super) fn save(token: &str, ledger: &Ledger, now: Timestamp) -> Vec<Statemen
             return None;
         }
         Some(Statement::insert(
-            "rate_budget (token, resource, granted, remaining, resets_at, blocked_until, noted_at)",
+            "rate_budget (token, resource, granted, remaining, resets_at, blocked_until, noted_at, fingerprint, is_refused)",
             "ON CONFLICT (token, resource) DO UPDATE SET granted = excluded.granted, remaining = excluded.remaining, \
-             resets_at = excluded.resets_at, blocked_until = excluded.blocked_until, noted_at = excluded.noted_at",
+             resets_at = excluded.resets_at, blocked_until = excluded.blocked_until, noted_at = excluded.noted_at, \
+             fingerprint = excluded.fingerprint, is_refused = excluded.is_refused",
             vec![
                 token.into(),
                 resource.as_str().into(),
@@ -44,6 +48,8 @@ pub(super) fn save(token: &str, ledger: &Ledger, now: Timestamp) -> Vec<Statemen
                 time(budget.resets_at),
                 time(blocked),
                 now.micros().into(),
+                fingerprint.into(),
+                ledger.is_refused(resource, now).into(),
             ],
         ))
     };
@@ -52,18 +58,41 @@ pub(super) fn save(token: &str, ledger: &Ledger, now: Timestamp) -> Vec<Statemen
 
 /// What is known of the budgets of all tokens.
 pub async fn all(store: &dyn Database) -> Result<Vec<BudgetRow>, DatabaseError> {
-    let text = "SELECT token, resource, granted, remaining, resets_at, blocked_until, noted_at FROM rate_budget \
-                ORDER BY token, resource";
+    let text = "SELECT token, resource, granted, remaining, resets_at, blocked_until, noted_at, fingerprint, is_refused \
+                FROM rate_budget ORDER BY token, resource";
     let rows = store.read(Statement::sql(text, Vec::new())).await?;
     Ok(rows.iter().map(load).collect::<Result<_, _>>()?)
 }
 
-/// Goes on with what was known before.
-pub(super) async fn restore(store: &dyn Database, token: &str, client: &Client) -> Result<(), DatabaseError> {
+/// Goes on with what was known before. Whether some of it was told to another token: of that nothing is taken over.
+pub(super) async fn restore(store: &dyn Database, token: &str, client: &Client) -> Result<bool, DatabaseError> {
+    let fingerprint = client.fingerprint();
+    let mut is_other = false;
     for row in all(store).await?.into_iter().filter(|row| row.token == token) {
-        client.restore(row.resource, row.budget);
+        if row.fingerprint.as_ref() == Some(&fingerprint) {
+            client.restore(row.resource, row.budget);
+        } else {
+            is_other = true;
+        }
     }
-    Ok(())
+    Ok(is_other)
+}
+
+/// The statements that forget what another token was told: its budgets, and until when sources are left alone that did not
+/// answer it.
+pub(super) fn begin_anew(token: &str, fingerprint: &str, now: Timestamp) -> Vec<Statement> {
+    let of_others = "DELETE FROM rate_budget WHERE token = $1 AND (fingerprint IS NULL OR fingerprint <> $2)";
+    let feeds = "UPDATE poll_cursor SET next_poll_at = $1, failures = 0 WHERE state <> $2 AND next_poll_at > $1";
+    let sources = "UPDATE source_cursor SET next_at = $1, failures = 0 WHERE next_at > $1 AND EXISTS (SELECT 1 FROM \
+                   source_look WHERE source_look.subject = source_cursor.subject \
+                   AND source_look.collector = source_cursor.collector AND source_look.state <> $2)";
+    let ok = PollOutcome::Ok.as_str().into();
+    let active = SourceState::Active.as_str().into();
+    vec![
+        Statement::sql(of_others, vec![token.into(), fingerprint.into()]),
+        Statement::sql(feeds, vec![now.micros().into(), ok]),
+        Statement::sql(sources, vec![now.micros().into(), active]),
+    ]
 }
 
 fn load(row: &Row) -> Result<BudgetRow, ColumnError> {
@@ -78,7 +107,8 @@ fn load(row: &Row) -> Result<BudgetRow, ColumnError> {
             index: 1,
             expected: "resource of GitHub's",
         })?,
-        budget: Budget::known(number(2)?, number(3)?, time(4)?, time(5)?),
+        budget: Budget::known(number(2)?, number(3)?, time(4)?, time(5)?, row.int(8)? != 0),
+        fingerprint: row.find_text(7)?.map(str::to_owned),
         noted_at: Timestamp::from_micros(row.int(6)?),
     })
 }

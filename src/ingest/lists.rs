@@ -47,8 +47,10 @@ struct UnderWay {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Next {
-    /// The number of a page, from the oldest star on.
+    /// The number of a page, from the oldest star on; then the one before it.
     Rest(u32),
+    /// The same, and then the one after it: it is not known which is the last.
+    Onward(u32),
     /// The mark that GraphQL gave; none: the newest page.
     Graphql(Option<String>),
 }
@@ -133,26 +135,27 @@ impl Lists {
     ) -> anyhow::Result<Result<(), Not>> {
         if reached.under_way.is_none() {
             // The first page of REST tells how many there are; if it is the only one, it is all.
-            let (first, last) = match self.first(repo).await {
+            let (first, last) = match self.of_rest(repo, 1).await {
                 Ok(first) => first,
                 Err(not) => return Ok(Err(not)),
             };
             if first.items == 0 && stars.is_some_and(|stars| stars > 0) {
                 return Ok(Err((Look::EMPTY, None)));
             }
-            let Some(last) = last else {
-                reached.through = first.newest().max(reached.through);
-                self.ingest.accept_for(self.part.account(), first.stars).await?;
-                return Ok(Ok(()));
+            let newest = first.newest();
+            let next = match last {
+                Some(last) if last < LAST_PAGE => Next::Rest(last),
+                Some(_) => Next::Graphql(None),
+                None => {
+                    self.ingest.accept_for(self.part.account(), first.stars).await?;
+                    if !first.has_next {
+                        reached.through = newest.max(reached.through);
+                        return Ok(Ok(()));
+                    }
+                    Next::Onward(2)
+                }
             };
-            reached.under_way = Some(UnderWay {
-                newest: None,
-                next: if last < LAST_PAGE {
-                    Next::Rest(last)
-                } else {
-                    Next::Graphql(None)
-                },
-            });
+            reached.under_way = Some(UnderWay { newest, next });
         }
         for _ in 0..IN_ONE_GO {
             let Some(under_way) = reached.under_way.clone() else {
@@ -163,11 +166,14 @@ impl Lists {
                 Paged::Not(look, wait) => return Ok(Err((look, wait))),
             };
             let newest = under_way.newest.max(page.newest());
-            let is_known =
-                matches!((page.oldest(), reached.through), (Some(oldest), Some(through)) if oldest < through);
+            let is_known = !matches!(under_way.next, Next::Onward(_))
+                && matches!((page.oldest(), reached.through), (Some(oldest), Some(through)) if oldest < through);
             let next = match (&under_way.next, page.next.clone()) {
                 (Next::Rest(number), _) if *number > 1 => Some(Next::Rest(number - 1)),
                 (Next::Rest(_), _) => None,
+                (Next::Onward(_), _) if !page.has_next || page.items == 0 => None,
+                (Next::Onward(number), _) if *number < LAST_PAGE => Some(Next::Onward(number + 1)),
+                (Next::Onward(_), _) => Some(Next::Graphql(None)),
                 (Next::Graphql(_), mark) => mark.map(|mark| Next::Graphql(Some(mark))),
             };
             self.ingest.accept_for(self.part.account(), page.stars).await?;
@@ -184,13 +190,14 @@ impl Lists {
         Ok(Ok(()))
     }
 
-    async fn first(&self, repo: &Tracked) -> Result<(Page, Option<u32>), Not> {
-        let path = stargazers::path(&repo.name, 1);
+    /// A page of REST, and which is the last, if that is told.
+    async fn of_rest(&self, repo: &Tracked, number: u32) -> Result<(Page, Option<u32>), Not> {
+        let path = stargazers::path(&repo.name, number);
         match self.client.get_as(&path, None, Some(stargazers::ACCEPT)).await {
             Answer::Fresh(fresh) => {
-                let last = fresh.last_page;
                 let page = stargazers::read(&fresh.body, &repo.name).map_err(|reason| silent(repo, &reason))?;
-                Ok((page, last))
+                let has_next = fresh.has_next;
+                Ok((Page { has_next, ..page }, fresh.last_page))
             }
             other => Err(refused(repo, &other)),
         }
@@ -198,16 +205,10 @@ impl Lists {
 
     async fn page(&self, repo: &Tracked, next: &Next) -> Paged {
         match next {
-            Next::Rest(number) => {
-                let path = stargazers::path(&repo.name, *number);
-                match self.client.get_as(&path, None, Some(stargazers::ACCEPT)).await {
-                    Answer::Fresh(fresh) => match stargazers::read(&fresh.body, &repo.name) {
-                        Ok(page) => Paged::Page(page),
-                        Err(reason) => Paged::from(silent(repo, &reason)),
-                    },
-                    other => Paged::from(refused(repo, &other)),
-                }
-            }
+            Next::Rest(number) | Next::Onward(number) => match self.of_rest(repo, *number).await {
+                Ok((page, _)) => Paged::Page(page),
+                Err(not) => Paged::from(not),
+            },
             Next::Graphql(after) => {
                 let variables = stargazers::variables(&repo.name, after.as_deref());
                 match self.client.graphql(stargazers::QUERY, &variables).await {

@@ -11,6 +11,7 @@ mod collectors;
 pub mod counts;
 pub mod coverage;
 pub mod enrich;
+mod feed_walk;
 pub mod folding;
 pub mod github_webhook;
 pub mod lists;

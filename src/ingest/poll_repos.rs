@@ -12,14 +12,14 @@ use projections::tracked_repos;
 
 use super::accept::Ingest;
 use super::counts::{put_down_name, spread};
+use super::feed_walk::{Reading, read};
 use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use super::pulls;
 use super::shards::Part;
 use super::source_cursor::of_repo;
 use super::standing::{Look, Standings, Tracker};
-use crate::github::events_feed::{self, PAGES, Page};
-use crate::github::{Answer, Client, repository};
+use crate::github::{Answer, Client, events_feed, repository};
 
 /// GitHub's own pace for a feed, if it names none.
 const PACE: Duration = Duration::from_mins(1);
@@ -33,6 +33,9 @@ const LOOKS: u32 = 4;
 const NAME_AGAIN: Duration = Duration::from_hours(24);
 /// The feed of a repository in which nothing happens for days is looked at so often at least.
 const LONGEST_PACE: Duration = Duration::from_hours(6);
+/// Below the page that has all that is new, late events are looked for so often. Only feeds with more than a page within hours have
+/// such pages, two at most.
+const LATE_EVERY: Duration = Duration::from_hours(1);
 
 /// A repository that some account tracks.
 #[derive(Debug, Clone)]
@@ -92,31 +95,10 @@ pub struct Polls {
     not_before: HashMap<String, Timestamp>,
     /// When it was last asked what a repository is called by now.
     named_at: HashMap<String, Timestamp>,
+    /// When it was last looked for events that a feed showed late.
+    late_looks: HashMap<String, Timestamp>,
     standings: Standings,
     outage: Outage,
-}
-
-/// How a feed was read.
-enum Reading {
-    Pages {
-        pages: Vec<Page>,
-        etag: Option<String>,
-        pace: Option<Duration>,
-        /// The feed ended before what was read the last time.
-        gap: bool,
-        /// The repository has another name by now.
-        is_moved: bool,
-    },
-    Same {
-        pace: Option<Duration>,
-    },
-    Not {
-        outcome: PollOutcome,
-        look: Look,
-        until: Option<Timestamp>,
-    },
-    /// No usable answer, for that reason; other feeds would have none either.
-    Unreachable(String),
 }
 
 impl Polls {
@@ -135,6 +117,7 @@ impl Polls {
             moved: HashMap::new(),
             not_before: HashMap::new(),
             named_at: HashMap::new(),
+            late_looks: HashMap::new(),
             outage: Outage::none("polling"),
         })
     }
@@ -282,6 +265,7 @@ impl Polls {
             self.moved.remove(&key);
             self.not_before.remove(&key);
             self.named_at.remove(&key);
+            self.late_looks.remove(&key);
         }
         self.tracked_from = Some(from);
         Ok(true)
@@ -297,7 +281,8 @@ impl Polls {
             state.etag = None;
             state.newest = None;
         }
-        let reading = self.read(tracked, &state).await;
+        let late_since = self.late_since(&state.repo, now);
+        let reading = read(&self.client, tracked, &state, late_since, now).await;
         match &reading {
             Reading::Unreachable(reason) => self.outage.failed(reason, now),
             // That may have been said without asking.
@@ -320,7 +305,10 @@ impl Polls {
                 if is_moved {
                     self.follow_name(&state.repo, now).await?;
                 }
-                let newest = pages.first().and_then(Page::newest).cloned();
+                if late_since.is_some() {
+                    self.late_looks.insert(state.repo.clone(), now);
+                }
+                let newest = events_feed::newest(&pages).cloned();
                 let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
                 statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
                 let newest_first = pages.into_iter().flat_map(|page| page.activities);
@@ -354,44 +342,6 @@ impl Polls {
             .await
     }
 
-    /// Reads page after page until what was read before comes up.
-    async fn read(&self, repo: &Tracked, state: &PollState) -> Reading {
-        let mut pages: Vec<Page> = Vec::new();
-        let (mut first_etag, mut rest, mut is_moved) = (None, None, false);
-        for number in 1..=PAGES {
-            let etag = state.etag.as_deref().filter(|_| number == 1);
-            let fresh = match self.client.get(&events_feed::path(&repo.name, number), etag).await {
-                Answer::Fresh(fresh) => fresh,
-                other => return not_fresh(other, repo),
-            };
-            let page = match events_feed::read(&fresh.body, &repo.name) {
-                Ok(page) => page,
-                Err(error) => return Reading::Unreachable(error.to_string()),
-            };
-            if number == 1 {
-                (first_etag, rest, is_moved) = (fresh.etag, fresh.poll_interval, fresh.is_moved);
-            }
-            let reached = state.newest.as_ref().is_some_and(|newest| page.reaches(newest));
-            pages.push(page);
-            if reached || !fresh.has_next {
-                return Reading::Pages {
-                    gap: !reached && state.newest.is_some() && pages.iter().any(|page| page.items > 0),
-                    pages,
-                    etag: first_etag,
-                    pace: rest,
-                    is_moved,
-                };
-            }
-        }
-        Reading::Pages {
-            pages,
-            etag: first_etag,
-            pace: rest,
-            gap: state.newest.is_some(),
-            is_moved,
-        }
-    }
-
     /// Puts down what a repository that has moved is called by now. With a token the sweep of counts says it for all.
     async fn follow_name(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
         let was_asked = self.named_at.get(repo).is_some_and(|at| now.since(*at) < NAME_AGAIN);
@@ -411,15 +361,31 @@ impl Polls {
         Ok(())
     }
 
+    /// Since when late events are to be looked for in a feed; none: it is not time yet.
+    fn late_since(&self, repo: &str, now: Timestamp) -> Option<Timestamp> {
+        let every = if self.client.has_token() {
+            LATE_EVERY
+        } else {
+            LATE_EVERY.saturating_mul(self.feeds())
+        };
+        match self.late_looks.get(repo) {
+            Some(at) => (now.since(*at) >= every).then_some(*at),
+            None => Some(now),
+        }
+    }
+
+    fn feeds(&self) -> u32 {
+        u32::try_from(self.states.len()).unwrap_or(u32::MAX)
+    }
+
     fn succeeded(&mut self, state: &mut PollState, serves: Timestamp, pace: Option<Duration>, now: Timestamp) {
         let asked = pace.unwrap_or(PACE).max(PACE);
         self.not_before.insert(state.repo.clone(), now.plus(asked));
         let asked = asked.max(spread(self.pace(state, now), self.ingest.writer.clock.entropy()));
-        let repos = u32::try_from(self.states.len()).unwrap_or(u32::MAX);
         let pace = if self.client.has_token() {
             asked
         } else {
-            asked.max(PACE_WITHOUT_TOKEN.saturating_mul(repos))
+            asked.max(PACE_WITHOUT_TOKEN.saturating_mul(self.feeds()))
         };
         state.outcome = PollOutcome::Ok;
         state.failures = 0;
@@ -433,47 +399,6 @@ impl Polls {
         let newest = state.newest.as_ref().map(|mark| mark.at);
         let sign = newest.or(state.serves).max(self.moved.get(&state.repo).copied());
         sign.map_or(PACE, |at| now.since(at) / LOOKS).min(LONGEST_PACE)
-    }
-}
-
-impl Reading {
-    const fn not(outcome: PollOutcome, look: Look) -> Self {
-        Self::Not {
-            outcome,
-            look,
-            until: None,
-        }
-    }
-
-    /// What it says of the feed.
-    const fn look(&self) -> Look {
-        match self {
-            Self::Pages { .. } | Self::Same { .. } => Look::READ,
-            Self::Not { look, .. } => *look,
-            Self::Unreachable(_) => Look::SILENT,
-        }
-    }
-}
-
-fn not_fresh(answer: Answer, repo: &Tracked) -> Reading {
-    match answer {
-        Answer::NotModified { poll_interval } => Reading::Same { pace: poll_interval },
-        Answer::Limited { until } => Reading::Not {
-            outcome: PollOutcome::Limited,
-            look: Look::LIMITED,
-            until: Some(until),
-        },
-        Answer::Denied(status) => {
-            tracing::warn!(
-                repo_id = repo.id(),
-                status = status.as_u16(),
-                "GitHub does not show the events feed"
-            );
-            Reading::not(PollOutcome::Denied, Look::refused(status.as_u16()))
-        }
-        Answer::NotFound => Reading::not(PollOutcome::NotFound, Look::ABSENT),
-        Answer::Moved | Answer::Fresh(_) => Reading::not(PollOutcome::Failed, Look::SILENT),
-        Answer::Failed(reason) => Reading::Unreachable(reason),
     }
 }
 

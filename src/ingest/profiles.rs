@@ -3,6 +3,7 @@
 //!
 //! What GitHub told over REST has an `ETag`: looked at again, it costs nothing for as long as nothing changed.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -70,6 +71,8 @@ pub struct Profiles {
     /// When the first of each way is due, as far as was looked.
     many_at: Option<Timestamp>,
     one_at: Option<Timestamp>,
+    /// Why people could not be looked up, and how many, until it is told.
+    troubles: BTreeMap<String, usize>,
     looked_at: Option<Timestamp>,
 }
 
@@ -87,6 +90,7 @@ impl Profiles {
             rest_outage: Outage::none("look-up of profiles"),
             many_at: None,
             one_at: None,
+            troubles: BTreeMap::new(),
             looked_at: None,
         }
     }
@@ -155,6 +159,7 @@ impl Profiles {
         if !opened.is_empty() {
             self.ask(&opened, now).await?;
         }
+        self.tell_troubles();
         self.look_now().await
     }
 
@@ -198,6 +203,14 @@ impl Profiles {
                 return Ok(());
             }
         };
+        // One of whom nothing is told may be a strange one; all of them are not.
+        if told.len() > 1 && told.iter().all(|told| *told == profiles::Told::Untold) {
+            self.graphql_outage.failed("GraphQL tells nothing of anybody", now);
+            for (due, _) in opened {
+                self.later(due, now).await?;
+            }
+            return Ok(());
+        }
         self.graphql_outage.over();
         let is_cut = told.contains(&profiles::Told::Untold) && told.iter().any(|told| *told != profiles::Told::Untold);
         for ((due, _), told) in opened.iter().zip(told) {
@@ -243,11 +256,12 @@ impl Profiles {
             }
             self.settle(&due, looked, now).await?;
         }
+        self.tell_troubles();
         self.look_now().await
     }
 
     /// Puts down what the look-up came to and when the next one is due.
-    async fn settle(&self, due: &Due, looked: Looked, now: Timestamp) -> anyhow::Result<()> {
+    async fn settle(&mut self, due: &Due, looked: Looked, now: Timestamp) -> anyhow::Result<()> {
         let again = now.plus(REFRESH);
         match looked {
             Looked::Found {
@@ -273,7 +287,13 @@ impl Profiles {
     }
 
     /// Records what was found. What stands in the way for this person alone is no error: the others shall not wait for it.
-    async fn found(&self, due: &Due, observed: Observed, etag: Option<String>, now: Timestamp) -> anyhow::Result<()> {
+    async fn found(
+        &mut self,
+        due: &Due,
+        observed: Observed,
+        etag: Option<String>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
         match enrich_lead(&self.ingest.writer, due.account, due.person, observed).await {
             Ok(_) => {
                 let way = if etag.is_some() { Way::OneByOne } else { due.way };
@@ -286,14 +306,16 @@ impl Profiles {
         }
     }
 
-    /// Tries the person again later, and tells why. The reason names no person.
-    async fn put_off(&self, due: &Due, reason: &str, now: Timestamp) -> anyhow::Result<()> {
-        tracing::warn!(
-            reason,
-            failures = due.failures.saturating_add(1),
-            "a profile could not be looked up"
-        );
+    /// Tries the person again later. The reason is told once for all whom it stands in the way of; it names no person.
+    async fn put_off(&mut self, due: &Due, reason: &str, now: Timestamp) -> anyhow::Result<()> {
+        *self.troubles.entry(reason.to_owned()).or_default() += 1;
         self.later(due, now).await
+    }
+
+    fn tell_troubles(&mut self) {
+        for (reason, people) in std::mem::take(&mut self.troubles) {
+            tracing::warn!(reason, people, "profiles could not be looked up");
+        }
     }
 
     /// A minute's wait that doubles with each failure, a day at most.
@@ -335,7 +357,7 @@ impl Profiles {
     }
 
     /// Who those are; whoever was erased is taken off the list before anybody is asked for.
-    async fn open(&self, due: Vec<Due>, now: Timestamp) -> anyhow::Result<Vec<(Due, SignalPerson)>> {
+    async fn open(&mut self, due: Vec<Due>, now: Timestamp) -> anyhow::Result<Vec<(Due, SignalPerson)>> {
         let mut opened = Vec::with_capacity(due.len());
         for due in due {
             let keys = match self.ingest.writer.vault.keys(due.account, &[due.person]).await {

@@ -37,6 +37,8 @@ pub struct Scheduler {
     turn: TokenTurn,
     /// None: it has to be read anew where everything stands.
     collectors: Option<Collectors>,
+    /// Whether the turn was had once: only then is known whether the token is the one that cursors wait for.
+    is_begun: bool,
     turns: Turns,
     divided_at: Option<Timestamp>,
     looked_at: Option<Timestamp>,
@@ -57,6 +59,7 @@ impl Scheduler {
             ingest,
             client,
             collectors: None,
+            is_begun: false,
             turns: Turns::default(),
             divided_at: None,
             looked_at: None,
@@ -90,6 +93,12 @@ impl Scheduler {
     }
 
     async fn step_surely(&mut self, now: Timestamp) -> anyhow::Result<Option<Timestamp>> {
+        if !self.is_begun {
+            if let Taken::Busy(until) = self.turn.take(now).await? {
+                return Ok(Some(until));
+            }
+            self.is_begun = true;
+        }
         let collectors = match &mut self.collectors {
             Some(collectors) => collectors,
             none => none.insert(Collectors::open(&self.ingest, &self.client, &self.shards.part()).await?),

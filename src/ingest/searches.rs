@@ -33,6 +33,8 @@ const BEFORE: Duration = Duration::from_hours(7 * 24);
 /// Searches overlap by so much: an item is found only some time after it was written.
 const OVERLAP: Duration = Duration::from_mins(10);
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+/// A search that is cut off brought as much at least: ten pages, of 50 discussions each.
+const FEWEST: usize = 500;
 /// Pages that are read of a search for code: of 300 files, those that were indexed last.
 const PAGES_OF_CODE: u32 = 3;
 
@@ -372,7 +374,7 @@ impl Searches {
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
     async fn look(&self, packed: &str, target: ScanTarget, since: Timestamp, now: Timestamp) -> anyhow::Result<Found> {
-        let (mut items, mut newest, mut after) = (0, None, None);
+        let (mut items, mut newest, mut after, mut is_cut) = (0, None, None, false);
         for number in 1..=search::PAGES {
             let page = match self.page(packed, target, since, number, after.as_deref()).await {
                 Ok((page, _)) if page.is_incomplete => return Ok(Found::Not(Look::SILENT, None)),
@@ -384,12 +386,20 @@ impl Searches {
             newest = page.newest.max(newest);
             after = page.next;
             self.ingest.accept_for(self.part.account(), page.activities).await?;
+            is_cut = has_next || items >= search::MOST;
             if !has_next {
-                return Ok(Found::Until(now, items));
+                break;
             }
         }
+        if !is_cut {
+            return Ok(Found::Until(now, items));
+        }
+        let Some(newest) = newest.filter(|_| items >= FEWEST) else {
+            let (look, wait) = silent("it does not come to an end");
+            return Ok(Found::Not(look, wait));
+        };
         // The oldest come first; where a thousand were written within the overlap, the rest of them is given up.
-        let reached = newest.unwrap_or(now).max(since.plus(OVERLAP * 2));
+        let reached = newest.max(since.plus(OVERLAP * 2));
         Ok(Found::Until(reached.min(now), items))
     }
 

@@ -86,9 +86,20 @@ impl TokenTurn {
         let Some(lease) = taken.context("asking for the turn of a token")? else {
             return Ok(Taken::Busy(now.plus(LOOK_EVERY)));
         };
-        budgets::restore(&*self.store, &self.token, &self.client)
+        let is_other = budgets::restore(&*self.store, &self.token, &self.client)
             .await
             .context("reading what GitHub grants")?;
+        if is_other {
+            tracing::info!(
+                token = self.token,
+                "another token than before: what GitHub told that one is forgotten"
+            );
+            let statements = budgets::begin_anew(&self.token, &self.client.fingerprint(), now);
+            lease
+                .write(&*self.store, statements)
+                .await
+                .context("forgetting what another token was told")?;
+        }
         if self.leases.share(Role::Ingest).is_divided() {
             self.client.follow_on();
         }
@@ -133,7 +144,7 @@ impl TokenTurn {
     async fn keep(&mut self, lease: &Lease, now: Timestamp) -> anyhow::Result<()> {
         self.kept_at = Some(now);
         let ledger = self.client.ledger();
-        let statements = budgets::save(&self.token, &ledger, now);
+        let statements = budgets::save(&self.token, &self.client.fingerprint(), &ledger, now);
         if ledger != self.kept && !statements.is_empty() {
             lease
                 .write(&*self.store, statements)

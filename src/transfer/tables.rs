@@ -85,7 +85,7 @@ pub(super) const PROGRESS: [Table; 21] = [
     table!(
         "rate_budget",
         2,
-        "token, resource, granted, remaining, resets_at, blocked_until, noted_at"
+        "token, resource, granted, remaining, resets_at, blocked_until, noted_at, fingerprint, is_refused"
     ),
     table!("bare_pull", 2, "repo, number, due_at, tries"),
     table!("missed_delivery", 2, "repo, guid, hook, attempt, event, delivered_at"),

@@ -118,6 +118,11 @@ async fn a_refused_source_is_told_to_those_who_asked_and_by_the_doctor_with_what
 
     let with_server = doctor(&home, SECRET);
     assert!(server.terminate());
+    let of_another = doctor(&home, "another-token");
+    assert!(
+        !of_another.iter().any(|line| line.starts_with("  host ")),
+        "{of_another:?}"
+    );
     // What GitHub granted is known after the end, too.
     for lines in [with_server, doctor(&home, SECRET)] {
         assert_eq!(lines[0], "Token: one, for all accounts.");

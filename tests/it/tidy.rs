@@ -16,6 +16,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("whom", &["commands"]),
     ("metrics", &[]),
     ("project", &["lease"]),
+    ("retry_after", &[]),
     ("serve", &[]),
     ("storage", &["config", "transfer"]),
     ("telemetry", &["config", "tls"]),
@@ -25,7 +26,17 @@ const ARROWS: &[(&str, &[&str])] = &[
     // Nodes say in the database what they do.
     ("lease", &["clock", "config", "serve"]),
     ("commands", &["clock", "metrics", "telemetry"]),
-    ("github", &["clock", "ingest::activity", "metrics", "telemetry", "tls"]),
+    (
+        "github",
+        &[
+            "clock",
+            "ingest::activity",
+            "metrics",
+            "retry_after",
+            "telemetry",
+            "tls",
+        ],
+    ),
     ("gharchive", &["clock", "github", "ingest::activity", "tls"]),
     (
         "ingest",
@@ -33,7 +44,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     (
         "deliver",
-        &["clock", "commands", "lease", "metrics", "serve", "telemetry"],
+        &[
+            "clock",
+            "commands",
+            "lease",
+            "metrics",
+            "retry_after",
+            "serve",
+            "telemetry",
+        ],
     ),
     // The URLs and secrets of webhook endpoints are checked by the rules that deliveries follow.
     (

@@ -102,6 +102,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "shared_answers",
         sql: include_str!("../../../migrations/0017_shared_answers.sql"),
     },
+    Migration {
+        number: 19,
+        name: "budget_tokens",
+        sql: include_str!("../../../migrations/0019_budget_tokens.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

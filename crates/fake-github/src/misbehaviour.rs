@@ -53,6 +53,12 @@ pub enum Misbehaviour {
     WrongType,
     /// 200 of GraphQL with no data and one error of this type, such as `INTERNAL` or `RESOURCE_LIMITS_EXCEEDED`.
     GraphqlError(&'static str),
+    /// 200 of GraphQL with data in which nothing stands.
+    GraphqlNothing,
+    /// The true answer, whose `Link` does not say which page is the last.
+    NoLastPage,
+    /// The true answer, whose `Link` says that another page follows.
+    Endless,
 }
 
 /// Failures that were told of and have not come yet.
@@ -184,9 +190,15 @@ impl Misbehaviour {
                 let text = format!("Something went wrong while executing your query: {kind}.");
                 Reply::ok(&json!({ "data": null, "errors": [{ "type": kind, "message": text }] }))
             }
-            Self::Truncated | Self::Dropped | Self::Reset | Self::Hang | Self::CutJson | Self::WrongType => {
-                return None;
-            }
+            Self::GraphqlNothing => Reply::ok(&json!({ "data": {} })),
+            Self::Truncated
+            | Self::Dropped
+            | Self::Reset
+            | Self::Hang
+            | Self::CutJson
+            | Self::WrongType
+            | Self::NoLastPage
+            | Self::Endless => return None,
         })
     }
 
@@ -203,9 +215,20 @@ impl Misbehaviour {
                 answer
             }
             Self::WrongType => answer.with("content-type", "text/plain; charset=utf-8"),
+            Self::NoLastPage => {
+                let links = answer.headers.iter_mut().filter(|(name, _)| *name == "link");
+                links.for_each(|(_, link)| *link = without_last(link));
+                answer
+            }
+            Self::Endless => answer.with("link", "<https://github.example/?page=9>; rel=\"next\""),
             _ => answer,
         }
     }
+}
+
+fn without_last(link: &str) -> String {
+    let kept = link.split(", ").filter(|part| !part.ends_with("rel=\"last\""));
+    kept.collect::<Vec<_>>().join(", ")
 }
 
 /// The answer to a suspended token.

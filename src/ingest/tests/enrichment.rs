@@ -519,3 +519,52 @@ async fn whoever_was_erased_is_in_no_query() {
     );
     assert_eq!(story.profiles().await.len(), 1);
 }
+
+/// What is logged on this thread, as text.
+#[derive(Clone, Default)]
+struct Lines(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl std::io::Write for Lines {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Lines {
+    fn warnings(&self) -> Vec<String> {
+        let text = String::from_utf8(self.0.lock().unwrap().clone()).unwrap();
+        let warnings = text.lines().filter(|line| line.contains("WARN"));
+        warnings.map(str::to_owned).collect()
+    }
+}
+
+#[tokio::test]
+async fn that_nothing_is_told_of_many_people_is_logged_once() {
+    let lines = Lines::default();
+    let writer = lines.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_ansi(false)
+        .with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let story = Story::with("agency", Some("token")).await;
+    fans(&story, 1..=60);
+    story.accept(1..=60).await;
+    story
+        .github
+        .change(|world| world.outage("/graphql", Misbehaviour::GraphqlNothing, 8));
+    for _ in 0..8 {
+        story.enrich().await;
+        story.room.clock.advance(Duration::from_hours(2));
+    }
+    assert_eq!(story.widths().len(), 8, "a pause after each");
+    assert_eq!(lines.warnings().len(), 1, "{:?}", lines.warnings());
+    for _ in 0..3 {
+        story.enrich().await;
+        story.room.clock.advance(Duration::from_hours(24));
+    }
+    assert_eq!(story.profiles().await.len(), 60);
+}

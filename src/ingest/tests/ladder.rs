@@ -34,7 +34,7 @@ impl Story {
             world.put_repo(Repo::new(1, "own/sdk"));
             world.put_repo(Repo::new(2, "acme/kit"));
         });
-        let scheduler = Self::scheduler(&room, &github);
+        let scheduler = Self::scheduler(&room, &github, Some(SECRET));
         Self {
             room,
             github,
@@ -42,15 +42,20 @@ impl Story {
         }
     }
 
-    fn scheduler(room: &Room, github: &FakeGithub) -> Scheduler {
-        let client = room.client(github.url(), Some(SECRET));
+    fn scheduler(room: &Room, github: &FakeGithub, token: Option<&str>) -> Scheduler {
+        let client = room.client(github.url(), token);
         Scheduler::new(room.ingest.clone(), client, Whose::Host(Arc::default()), Leases::sole())
     }
 
     /// As after a restart.
     pub async fn restart(&mut self) {
+        self.restart_with(Some(SECRET)).await;
+    }
+
+    /// As after a restart with this token, or none.
+    pub async fn restart_with(&mut self, token: Option<&str>) {
         self.room.settle().await;
-        self.scheduler = Self::scheduler(&self.room, &self.github);
+        self.scheduler = Self::scheduler(&self.room, &self.github, token);
     }
 
     /// Works for so long by the clock.
@@ -222,6 +227,24 @@ async fn the_list_of_an_own_repository_is_read_to_its_beginning_and_then_only_wh
         story.told(Collector::StargazerList).await,
         [(SourceState::Active, SourceReason::Answered)]
     );
+}
+
+#[tokio::test]
+async fn a_list_that_does_not_tell_its_last_page_is_read_on_to_its_end() {
+    let mut story = Story::new().await;
+    story.own().await;
+    for id in 1..=450 {
+        let at = format!("2026-04-0{}T10:{:02}:{:02}Z", 1 + id / 100, id % 100 / 60, id % 60);
+        let fan = User::new(id, &format!("fan-{id}"));
+        story.github.change(|world| world.star_unseen("own/sdk", &fan, &at));
+    }
+    let list = "/repos/own/sdk/stargazers";
+    story
+        .github
+        .change(|world| world.outage(list, Misbehaviour::NoLastPage, 100));
+    story.work(Duration::from_mins(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 450);
+    assert_eq!(story.github.requests_to(list).len(), 5);
 }
 
 #[tokio::test]
@@ -455,4 +478,98 @@ async fn a_restart_goes_on_with_the_budget_and_the_cursors() {
     let budgets = budgets::all(story.room.store()).await.unwrap();
     let known: BTreeSet<&str> = budgets.iter().map(|row| row.resource.as_str()).collect();
     assert_eq!(known, BTreeSet::from(["core", "graphql", "search"]));
+}
+
+/// What is put down of the budgets: whether GitHub refuses the token, for each of them that waits now.
+async fn waiting(story: &Story) -> Vec<bool> {
+    let (rows, now) = (budgets::all(story.room.store()).await.unwrap(), story.room.clock.now());
+    let waiting = rows.into_iter().filter(|row| row.budget.blocked(now).is_some());
+    waiting.map(|row| row.budget.is_refused).collect()
+}
+
+#[tokio::test]
+async fn what_github_asked_of_nobody_binds_no_token() {
+    let mut story = Story::new().await;
+    story.restart_with(None).await;
+    story.room.track("acme/kit").await;
+    story.star("acme/kit", 1..=3);
+    let reset = u64::try_from(story.room.clock.now().secs()).unwrap() + 50 * 60;
+    let feed = "/repos/acme/kit/events";
+    story
+        .github
+        .change(|world| world.misbehave(feed, Misbehaviour::RateLimited { reset }));
+    story.work(Duration::from_mins(2)).await;
+    assert_eq!(
+        (waiting(&story).await, story.github.requests_to(feed).len()),
+        (vec![false], 1)
+    );
+
+    story.restart_with(None).await;
+    story.work(Duration::from_mins(2)).await;
+    assert_eq!(story.github.requests_to(feed).len(), 1, "it is the same nobody");
+
+    story.restart().await;
+    story.work(Duration::from_secs(10)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 3);
+    assert_eq!(waiting(&story).await, [false; 0]);
+}
+
+#[tokio::test]
+async fn a_refused_token_is_told_from_a_limit_and_binds_no_other() {
+    let mut story = Story::new().await;
+    story.own().await;
+    story.star("own/sdk", 1..=3);
+    let list = "/repos/own/sdk/stargazers";
+    story.restart_with(Some("mistyped")).await;
+    story.work(Duration::from_mins(2)).await;
+    let refused = waiting(&story).await;
+    assert!(
+        !refused.is_empty() && refused.iter().all(|refused| *refused),
+        "{refused:?}"
+    );
+    assert!(story.github.requests_to(list).len() <= 1);
+
+    story.restart().await;
+    story.work(Duration::from_secs(10)).await;
+    assert_eq!(waiting(&story).await, [false; 0]);
+    assert!(
+        story
+            .github
+            .requests_to(list)
+            .iter()
+            .any(|request| request.token.as_deref() == Some(SECRET))
+    );
+}
+
+#[tokio::test]
+async fn a_search_with_more_results_than_github_shows_goes_on_where_it_was_cut_off() {
+    let mut story = Story::new().await;
+    let noon = story.room.clock.now().secs();
+    story.github.change(|world| {
+        for number in 1..=1_100_i64 {
+            let at = Timestamp::from_secs(noon - 100_000 + number * 60).to_string();
+            let id = u64::try_from(number).unwrap();
+            world.open_issue("some/where", &post(id, 10_000 + id, "docker is slow"), &at);
+        }
+    });
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 1_100);
+}
+
+#[tokio::test]
+async fn a_search_without_an_end_is_given_up_and_tried_again_later() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.open_issue("some/where", &post(1, 100, "docker is slow"), &at);
+        world.outage("/search/issues", Misbehaviour::Endless, u64::MAX);
+    });
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_hours(1)).await;
+    // Ten pages of each attempt, which are at minutes 0, 1, 3, 7, 15 and 31.
+    assert_eq!(story.github.requests_to("/search/issues").len(), 60);
+    assert_eq!(story.room.count("LeadCaptured").await, 1);
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer)]);
 }

@@ -107,6 +107,75 @@ async fn more_than_the_feed_holds_leaves_a_gap_that_is_told() {
 }
 
 #[tokio::test]
+async fn one_event_out_of_its_order_hides_none_of_the_pages_behind_it() {
+    let mut story = Story::new().await;
+    story.star(100..=101);
+    story.poll().await;
+    story.star(102..=250);
+    story.star(1..=1);
+    story.star(251..=300);
+    story.poll().await;
+    assert_eq!(story.leads().await, 202);
+    assert_eq!(story.state().await.last_gap_at, None);
+    assert_eq!(story.github.requests_to(FEED).len(), 4);
+}
+
+#[tokio::test]
+async fn an_event_of_the_future_hides_nothing_that_comes_after_it() {
+    let mut story = Story::new().await;
+    story.star(1..=10);
+    story.github.change(|world| {
+        world.star("acme/sdk", &User::new(9_000, "fan-of-tomorrow"), "2027-04-10T00:00:00Z");
+    });
+    story.poll().await;
+    story.star(11..=160);
+    story.poll().await;
+    assert_eq!((story.leads().await, story.state().await.last_gap_at), (161, None));
+    story.star(161..=460);
+    story.poll().await;
+    assert_eq!(story.state().await.last_gap_at, Some(story.room.clock.now()));
+}
+
+#[tokio::test]
+async fn late_events_below_what_is_known_are_looked_for_once_an_hour() {
+    let mut story = Story::new().await;
+    let recent = |second: u64| format!("2026-04-10T18:{:02}:{:02}Z", second / 60, second % 60);
+    let star = |story: &Story, id: u64, second: u64| {
+        let fan = User::new(id, &format!("fan-{id}"));
+        story
+            .github
+            .change(|world| world.star("acme/sdk", &fan, &recent(second)));
+    };
+    let late = |story: &Story, id: u64, second: u64| {
+        let (fan, payload) = (
+            User::new(id, &format!("fan-{id}")),
+            serde_json::json!({ "action": "started" }),
+        );
+        story.github.change(|world| {
+            world.put_user(fan.clone());
+            world.happen_late("acme/sdk", &fan, "WatchEvent", &payload, &recent(second));
+        });
+    };
+    for id in 1..=250 {
+        star(&story, id, 1_000 + id * 2);
+    }
+    story.poll().await;
+    assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (250, 3));
+
+    late(&story, 251, 1_101);
+    star(&story, 252, 2_000);
+    story.poll().await;
+    assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (252, 6));
+
+    late(&story, 253, 1_103);
+    star(&story, 254, 2_001);
+    story.polls.hurry("acme/sdk", story.room.clock.now());
+    story.room.clock.advance(Duration::from_mins(1));
+    assert_eq!(story.step().await, None);
+    assert_eq!(story.github.requests_to(FEED).len(), 7, "the hour is not over");
+}
+
+#[tokio::test]
 async fn faults_move_no_cursor_and_are_tried_again_later() {
     let mut story = Story::new().await;
     story.star(1..=2);
