@@ -16,6 +16,7 @@ pub mod github_webhook;
 pub mod lists;
 pub mod matcher;
 pub mod missed;
+mod missed_payloads;
 mod outage;
 mod own_source;
 pub mod packs;

@@ -97,6 +97,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "webhook_records",
         sql: include_str!("../../../migrations/0016_webhook_records.sql"),
     },
+    Migration {
+        number: 18,
+        name: "unread_deliveries",
+        sql: include_str!("../../../migrations/0018_unread_deliveries.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

@@ -207,6 +207,87 @@ async fn faults_on_the_way_lose_nothing() {
     }
 }
 
+/// Deliveries that are noted and not read.
+async fn noted(story: &Story) -> i64 {
+    let text = "SELECT count(*) FROM missed_delivery";
+    let query = database::Statement::sql(text, Vec::new());
+    story.room.store().read(query).await.unwrap()[0].int(0).unwrap()
+}
+
+/// GitHub shows everything again but the list of stargazers.
+fn recover(story: &Story) {
+    story.github.change(|world| {
+        world.behave();
+        world.outage("/repos/own/sdk/stargazers", Misbehaviour::Status(404), u64::MAX);
+    });
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_holds_up_no_other_and_is_read_once_it_can_be() {
+    for fault in [
+        Misbehaviour::Status(500),
+        Misbehaviour::Status(403),
+        Misbehaviour::Garbage,
+        Misbehaviour::Truncated,
+    ] {
+        let (mut story, hook) = story().await;
+        let first = deliver(&story, hook, 1, "created", 0);
+        deliver(&story, hook, 2, "created", 0);
+        deliver(&story, hook, 3, "created", 0);
+        let path = format!("{HOOKS}/{hook}/deliveries/{}", first.id);
+        story.github.change(|world| world.outage(&path, fault, u64::MAX));
+        story.work(Duration::from_mins(5)).await;
+        assert_eq!(story.room.history(2).await, ["LeadCaptured"], "{fault:?}");
+        assert_eq!(story.room.history(3).await, ["LeadCaptured"], "{fault:?}");
+        assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{fault:?}");
+        story.work(Duration::from_hours(4)).await;
+        let asked = story.github.requests_to(&path).len();
+        assert!((3..=5).contains(&asked), "{fault:?}: {asked}");
+        recover(&story);
+        story.work(Duration::from_hours(5)).await;
+        assert_eq!(story.room.history(1).await, ["LeadCaptured"], "{fault:?}");
+        assert_eq!(noted(&story).await, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_never_shown_is_given_up_when_github_has_forgotten_it() {
+    let (mut story, hook) = story().await;
+    let delivery = deliver(&story, hook, 1, "created", 0);
+    let path = format!("{HOOKS}/{hook}/deliveries/{}", delivery.id);
+    story
+        .github
+        .change(|world| world.outage(&path, Misbehaviour::Status(500), u64::MAX));
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(noted(&story).await, 1);
+    story.room.clock.advance(Duration::from_hours(72));
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(noted(&story).await, 0);
+    let asked = story.github.requests_to(&path).len();
+    recover(&story);
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(story.github.requests_to(&path).len(), asked);
+    assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE]);
+}
+
+#[tokio::test]
+async fn while_none_can_be_read_little_is_asked() {
+    let (mut story, hook) = story().await;
+    for id in 1..=24 {
+        deliver(&story, hook, id, "created", 0);
+    }
+    let pattern = "/repos/own/sdk/hooks/*/deliveries/*";
+    story
+        .github
+        .change(|world| world.outage(pattern, Misbehaviour::Status(500), u64::MAX));
+    story.work(Duration::from_hours(2)).await;
+    let asked = payloads(&story).len();
+    assert!((15..=30).contains(&asked), "{asked}");
+    recover(&story);
+    story.work(Duration::from_hours(5)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 24);
+}
+
 #[tokio::test]
 async fn what_nobody_tracks_any_more_is_forgotten() {
     let (mut story, hook) = story().await;
@@ -219,16 +300,7 @@ async fn what_nobody_tracks_any_more_is_forgotten() {
         );
     });
     story.work(Duration::from_mins(5)).await;
-    let rows = async |story: &Story| {
-        let text = "SELECT count(*) FROM missed_delivery";
-        let rows = story
-            .room
-            .store()
-            .read(database::Statement::sql(text, Vec::new()))
-            .await;
-        rows.unwrap()[0].int(0).unwrap()
-    };
-    assert_eq!(rows(&story).await, 1);
+    assert_eq!(noted(&story).await, 1);
     let tracked = projections::tracked_repos::list(&*story.room.ingest.views, story.room.account).await;
     let row = tracked.unwrap().remove(0);
     commands::untrack_repo(&story.room.writer, story.room.account, &row.full_name, row.repo_id)
@@ -236,5 +308,5 @@ async fn what_nobody_tracks_any_more_is_forgotten() {
         .unwrap();
     story.room.settle().await;
     story.work(Duration::from_mins(5)).await;
-    assert_eq!(rows(&story).await, 0);
+    assert_eq!(noted(&story).await, 0);
 }
