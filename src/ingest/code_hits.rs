@@ -110,6 +110,7 @@ impl CodeHits {
                 self.outage.failed(&reason, now);
                 return Ok(());
             }
+            Answer::Invalid(_) => None,
             // That is about the token, and nothing about the file.
             Answer::Denied(_) if self.client.ledger().blocked(Resource::Core, now).is_some() => return Ok(()),
             // The repository is gone, empty or hidden by now: whose it is the search said.

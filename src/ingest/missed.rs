@@ -74,6 +74,11 @@ struct Seen {
 }
 
 impl Seen {
+    const NOTHING: Self = Self {
+        record: None,
+        webhook: None,
+    };
+
     const fn of_record(look: Look) -> Self {
         Self {
             record: Some(look),
@@ -168,8 +173,11 @@ impl Missed {
         }
         let mut pages = PAGES_IN_ONE_GO;
         for (hook, place) in &mut reached.hooks {
-            if let Err(not) = self.walk((repo, tracked), *hook, place, &mut pages).await? {
-                return Ok(Err(not));
+            match self.walk((repo, tracked), *hook, place, &mut pages).await? {
+                Ok(true) => {}
+                // The next look begins with the webhooks that there are by then.
+                Ok(false) => return Ok(Ok((Seen::NOTHING, false))),
+                Err(not) => return Ok(Err(not)),
             }
         }
         let seen = Seen {
@@ -203,14 +211,15 @@ impl Missed {
         Ok(())
     }
 
-    /// Walks the record of a webhook back to where it was walked before, as far as the pages go.
+    /// Walks the record of a webhook back to where it was walked before, as far as the pages go. Whether it stands: a walk whose
+    /// next page is gone, or whose webhook, has to begin anew.
     async fn walk(
         &self,
         (repo, tracked): (&str, &Tracked),
         hook: u64,
         place: &mut Place,
         pages: &mut u32,
-    ) -> anyhow::Result<Result<(), Not>> {
+    ) -> anyhow::Result<Result<bool, Not>> {
         while *pages > 0 {
             *pages -= 1;
             let under_way = place.under_way.clone();
@@ -218,7 +227,13 @@ impl Missed {
             let path = hooks::deliveries_path(&tracked.name, hook, under_way.as_ref().map(|walk| walk.cursor.as_str()));
             let fresh = match self.client.get(&path, etag).await {
                 Answer::Fresh(fresh) => fresh,
-                Answer::NotModified { .. } => return Ok(Ok(())),
+                Answer::NotModified { .. } => return Ok(Ok(true)),
+                Answer::NotFound | Answer::Invalid(_) if under_way.is_some() => {
+                    place.under_way = None;
+                    // Otherwise the first page would count as known.
+                    place.etag = None;
+                    return Ok(Ok(false));
+                }
                 other => return Ok(Err(refused(tracked, &other))),
             };
             let attempts = match hooks::read_deliveries(&fresh.body) {
@@ -238,11 +253,11 @@ impl Missed {
             let Some(cursor) = fresh.next_cursor.filter(|_| !is_known) else {
                 place.through = newest.max(place.through);
                 place.under_way = None;
-                return Ok(Ok(()));
+                return Ok(Ok(true));
             };
             place.under_way = Some(UnderWay { newest, cursor });
         }
-        Ok(Ok(()))
+        Ok(Ok(true))
     }
 }
 

@@ -490,6 +490,7 @@ fn not_fresh(answer: Answer) -> (Look, Option<Timestamp>) {
         Answer::Denied(status) => (Look::refused(status.as_u16()), None),
         Answer::NotFound => (Look::ABSENT, None),
         Answer::Failed(reason) => silent(&reason),
+        Answer::Invalid(status) => silent(&format!("answered {}", status.as_u16())),
         Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
 }

@@ -103,6 +103,48 @@ async fn a_long_record_is_walked_and_read_on_where_it_was_broken_off() {
 }
 
 #[tokio::test]
+async fn a_walk_whose_next_page_is_gone_begins_anew_with_the_webhooks_that_there_are() {
+    for is_removed in [true, false] {
+        let (mut story, hook) = story().await;
+        deliver(&story, hook, 1, "created", 0);
+        for id in 10..=540 {
+            deliver(&story, hook, id, "created", 200);
+        }
+        let pages = format!("{HOOKS}/{hook}/deliveries");
+        let mut steps = 0;
+        while story.github.requests_to(&pages).len() < 5 {
+            story.work(Duration::from_millis(50)).await;
+            steps += 1;
+            assert!(steps < 1_000, "the record is not walked");
+        }
+        let missed = if is_removed {
+            let another = story.github.change(|world| {
+                world.remove_hook(hook);
+                world.put_hook("own/sdk", OURS, &["star"])
+            });
+            deliver(&story, another, 2, "created", 0);
+            2
+        } else {
+            story
+                .github
+                .change(|world| world.misbehave(&pages, Misbehaviour::Status(422)));
+            1
+        };
+        let before = story.github.requests().len();
+        story.work(Duration::from_hours(1)).await;
+        assert_eq!(story.room.history(missed).await, ["LeadCaptured"], "{is_removed}");
+        let requests = story.github.requests();
+        let mut of_hooks = requests
+            .iter()
+            .skip(before)
+            .filter(|request| request.path.starts_with(HOOKS));
+        assert_eq!(of_hooks.next().map(|request| &request.path), Some(&pages));
+        assert_eq!(of_hooks.next().map(|request| request.path.as_str()), Some(HOOKS));
+        assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{is_removed}");
+    }
+}
+
+#[tokio::test]
 async fn a_quiet_record_costs_nothing() {
     let (mut story, hook) = story().await;
     deliver(&story, hook, 1, "created", 200);
