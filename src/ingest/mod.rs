@@ -34,6 +34,7 @@ pub mod sighting;
 pub mod source_cursor;
 pub mod standing;
 pub mod star_count;
+mod suspects;
 pub mod token_turn;
 pub mod width;
 

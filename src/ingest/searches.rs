@@ -22,6 +22,7 @@ use super::plan::SHORTEST_SWEEP;
 use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
+use super::suspects::Suspects;
 use crate::github::code::{self, Hit};
 use crate::github::search::{self, Page};
 use crate::github::{self, Answer, Client, Resource};
@@ -96,7 +97,26 @@ enum Found {
     /// All of it was read, up to then.
     Until(Timestamp, usize),
     /// Nothing, and why.
-    Not(Look, Option<Timestamp>),
+    Not(Not),
+}
+
+/// Why a search shows nothing.
+struct Not {
+    look: Look,
+    /// GitHub's own time to wait if it named one.
+    wait: Option<Timestamp>,
+    /// Whether GitHub does not take the query: one of its keywords is at fault.
+    is_refused: bool,
+}
+
+impl Not {
+    const fn of(look: Look) -> Self {
+        Self {
+            look,
+            wait: None,
+            is_refused: false,
+        }
+    }
 }
 
 /// One of the searches.
@@ -111,6 +131,7 @@ pub struct Searches {
     /// How far the read model was that they were read from.
     read_from: Option<Position>,
     cursors: HashMap<String, SourceCursor>,
+    suspects: Suspects,
 }
 
 impl Searches {
@@ -131,6 +152,7 @@ impl Searches {
             part,
             phrases: BTreeMap::new(),
             read_from: None,
+            suspects: Suspects::default(),
         })
     }
 
@@ -247,9 +269,9 @@ impl Searches {
         waiting.sort_unstable();
         // Those that are not due yet fill the search up: they cost nothing.
         let phrases = waiting.iter().map(|(_, phrase)| *phrase);
-        let (_, taken) = packs::pack(phrases.take(self.kind.at_once()));
-        let taken = waiting.iter().take(taken);
-        taken.map(|(_, phrase)| (*phrase).to_owned()).collect()
+        let chosen = self.suspects.choose(phrases, self.kind.at_once());
+        let (_, taken) = packs::pack(chosen.iter().copied());
+        chosen.into_iter().take(taken).map(str::to_owned).collect()
     }
 
     /// Looks in texts for the keywords that have been due for longest.
@@ -276,7 +298,7 @@ impl Searches {
                     until = until.min(at);
                     hits += items;
                 }
-                Found::Not(look, wait) => return self.put_off(&pack, look, wait, now).await,
+                Found::Not(not) => return self.put_off(&pack, not, now).await,
             }
         }
         self.succeeded(&pack, until, hits, now).await
@@ -296,8 +318,8 @@ impl Searches {
         for number in 1..=PAGES_OF_CODE {
             let (page, has_next) = match self.page_of_code(&quoted, number).await {
                 Ok(page) => page,
-                Err((look, wait)) => {
-                    self.put_off(&pack, look, wait, now).await?;
+                Err(not) => {
+                    self.put_off(&pack, not, now).await?;
                     return Ok(None);
                 }
             };
@@ -314,7 +336,7 @@ impl Searches {
         Ok(Some((self.part.key(phrase), files)))
     }
 
-    async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), (Look, Option<Timestamp>)> {
+    async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), Not> {
         let path = code::path(quoted, number);
         match self.client.get_as(&path, None, Some(code::ACCEPT)).await {
             Answer::Fresh(fresh) => Ok((
@@ -333,6 +355,7 @@ impl Searches {
         hits: usize,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        self.suspects.clear(pack);
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
             let subject = self.subject(phrase);
@@ -375,9 +398,9 @@ impl Searches {
         let (mut items, mut newest, mut after) = (0, None, None);
         for number in 1..=search::PAGES {
             let page = match self.page(packed, target, since, number, after.as_deref()).await {
-                Ok((page, _)) if page.is_incomplete => return Ok(Found::Not(Look::SILENT, None)),
+                Ok((page, _)) if page.is_incomplete => return Ok(Found::Not(Not::of(Look::SILENT))),
                 Ok(page) => page,
-                Err((look, wait)) => return Ok(Found::Not(look, wait)),
+                Err(not) => return Ok(Found::Not(not)),
             };
             let (page, has_next) = page;
             items += page.items;
@@ -401,7 +424,7 @@ impl Searches {
         since: Timestamp,
         number: u32,
         after: Option<&str>,
-    ) -> Result<(Page, bool), (Look, Option<Timestamp>)> {
+    ) -> Result<(Page, bool), Not> {
         if self.kind == Kind::Discussions {
             let variables = search::discussions(packed, since, after);
             return match self.client.graphql(search::DISCUSSIONS, &variables).await {
@@ -410,8 +433,8 @@ impl Searches {
                     let has_next = page.next.is_some();
                     Ok((page, has_next))
                 }
-                github::Told::Limited(until) => Err((Look::LIMITED, Some(until))),
-                github::Told::Denied(status) => Err((Look::refused(status.as_u16()), None)),
+                github::Told::Limited(until) => Err(limited(until)),
+                github::Told::Denied(status) => Err(Not::of(Look::refused(status.as_u16()))),
                 github::Told::TooMuch => Err(silent("too much for GraphQL")),
                 github::Told::Failed(reason) => Err(silent(&reason)),
             };
@@ -429,14 +452,20 @@ impl Searches {
         }
     }
 
-    /// Nothing was found out: again when GitHub says so, or after a minute that doubles each time.
+    /// Nothing was found out: again when GitHub says so, or after a minute that doubles each time. A query of several keywords that
+    /// GitHub does not take is asked again at once, in halves.
     async fn put_off(
         &mut self,
         pack: &[String],
-        look: Look,
-        wait: Option<Timestamp>,
+        Not { look, wait, is_refused }: Not,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        if is_refused {
+            self.suspects.halve(pack);
+            if pack.len() > 1 {
+                return Ok(());
+            }
+        }
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
             let subject = self.subject(phrase);
@@ -479,18 +508,29 @@ impl Searches {
     }
 }
 
-fn silent(reason: &str) -> (Look, Option<Timestamp>) {
+fn silent(reason: &str) -> Not {
     tracing::warn!(reason, "a search on GitHub has no usable answer");
-    (Look::SILENT, None)
+    Not::of(Look::SILENT)
 }
 
-fn not_fresh(answer: Answer) -> (Look, Option<Timestamp>) {
+const fn limited(until: Timestamp) -> Not {
+    Not {
+        look: Look::LIMITED,
+        wait: Some(until),
+        is_refused: false,
+    }
+}
+
+fn not_fresh(answer: Answer) -> Not {
     match answer {
-        Answer::Limited { until } => (Look::LIMITED, Some(until)),
-        Answer::Denied(status) => (Look::refused(status.as_u16()), None),
-        Answer::NotFound => (Look::ABSENT, None),
+        Answer::Limited { until } => limited(until),
+        Answer::Denied(status) => Not::of(Look::refused(status.as_u16())),
+        Answer::NotFound => Not::of(Look::ABSENT),
+        Answer::Invalid(status) => Not {
+            is_refused: true,
+            ..silent(&format!("answered {}", status.as_u16()))
+        },
         Answer::Failed(reason) => silent(&reason),
-        Answer::Invalid(status) => silent(&format!("answered {}", status.as_u16())),
         Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
 }

@@ -10,6 +10,7 @@ mod hours;
 mod ladder;
 mod missed;
 mod polls;
+mod searches;
 mod shared;
 mod sightings;
 mod tokens;

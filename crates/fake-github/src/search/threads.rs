@@ -32,6 +32,9 @@ impl World {
             Ok(query) => query,
             Err(refused) => return Reply::invalid("Search", "q", refused.text()),
         };
+        if self.refused_phrases.iter().any(|phrase| text.contains(phrase)) {
+            return Reply::invalid("Search", "q", "The search is not valid");
+        }
         if let Some(refusal) = self.refused_search(ask.who, &query) {
             return refusal;
         }
