@@ -96,6 +96,8 @@ struct Phrase {
 enum Found {
     /// All of it was read, up to then.
     Until(Timestamp, usize),
+    /// What GitHub showed before it broke off.
+    Partly,
     /// Nothing, and why.
     Not(Not),
 }
@@ -281,7 +283,7 @@ impl Searches {
     pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let pack = self.pack();
         let mut until = now;
-        let mut hits = 0;
+        let (mut hits, mut is_whole) = (0, true);
         for target in self.kind.targets() {
             let wanted = |phrase: &&String| {
                 self.phrases
@@ -298,8 +300,13 @@ impl Searches {
                     until = until.min(at);
                     hits += items;
                 }
+                Found::Partly => is_whole = false,
                 Found::Not(not) => return self.put_off(&pack, not, now).await,
             }
+        }
+        if !is_whole {
+            // From where it stands on, so that what was not shown is found then.
+            return self.put_off(&pack, Not::of(Look::SILENT), now).await;
         }
         self.succeeded(&pack, until, hits, now).await
     }
@@ -395,21 +402,24 @@ impl Searches {
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
     async fn look(&self, packed: &str, target: ScanTarget, since: Timestamp, now: Timestamp) -> anyhow::Result<Found> {
-        let (mut items, mut newest, mut after) = (0, None, None);
+        let (mut items, mut newest, mut after, mut is_whole) = (0, None, None, true);
         for number in 1..=search::PAGES {
             let page = match self.page(packed, target, since, number, after.as_deref()).await {
-                Ok((page, _)) if page.is_incomplete => return Ok(Found::Not(Not::of(Look::SILENT))),
                 Ok(page) => page,
                 Err(not) => return Ok(Found::Not(not)),
             };
             let (page, has_next) = page;
             items += page.items;
+            is_whole &= !page.is_incomplete;
             newest = page.newest.max(newest);
             after = page.next;
             self.ingest.accept_for(self.part.account(), page.activities).await?;
             if !has_next {
-                return Ok(Found::Until(now, items));
+                return Ok(if is_whole { Found::Until(now, items) } else { Found::Partly });
             }
+        }
+        if !is_whole {
+            return Ok(Found::Partly);
         }
         // The oldest come first; where a thousand were written within the overlap, the rest of them is given up.
         let reached = newest.unwrap_or(now).max(since.plus(OVERLAP * 2));

@@ -47,3 +47,23 @@ async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
     assert_eq!(story.room.history(12).await, ["LeadCaptured"]);
     assert_eq!(story.github.exceeded(), []);
 }
+
+#[tokio::test]
+async fn what_a_search_shows_before_github_breaks_it_off_is_captured_and_the_rest_later() {
+    let mut story = Story::new().await;
+    story.room.track_keyword("docker").await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.searches_break_off = true;
+        for number in 1..=4 {
+            world.open_issue("some/where", &post(number, 10 + number, "docker"), &at);
+        }
+    });
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 2);
+    story.github.change(|world| world.searches_break_off = false);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 4);
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer), ACTIVE]);
+}

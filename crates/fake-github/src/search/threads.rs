@@ -52,6 +52,9 @@ impl World {
         if ask.query("order") != Some("asc") {
             found.reverse();
         }
+        if self.searches_break_off {
+            found.truncate(found.len() / 2);
+        }
         let total = found.len();
         let phrases = ask.accepts("text-match").then(|| query.phrases());
         let shown = page.of(found.into_iter().take(super::RESULTS)).into_iter();
@@ -60,7 +63,7 @@ impl World {
             .collect();
         let body = json!({
             "total_count": total,
-            "incomplete_results": false,
+            "incomplete_results": self.searches_break_off,
             "search_type": "lexical",
             "items": items,
         });
