@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::Statement;
-use domain::{AccountId, Collector, ScanTarget, SourceSubject, Timestamp};
+use domain::{AccountId, Collector, KeywordId, ScanTarget, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_keywords;
 
@@ -84,12 +84,27 @@ impl Kind {
 }
 
 /// A keyword that some account tracks.
+#[derive(Default)]
 struct Phrase {
-    /// Where any of them looks for it.
-    targets: Vec<ScanTarget>,
-    /// When the first of them began to track it.
-    since: Timestamp,
+    /// Where each of them looks for it, and since when it is tracked.
+    wanted: BTreeMap<(KeywordId, ScanTarget), Timestamp>,
     trackers: Vec<Tracker>,
+}
+
+impl Phrase {
+    fn is_wanted_in(&self, target: ScanTarget) -> bool {
+        self.wanted.keys().any(|(_, wanted)| *wanted == target)
+    }
+
+    /// When the last of those began to track it who were not there before: by what was known of it then, or else by the moment up to
+    /// which was looked for it.
+    fn news(&self, before: Option<&Self>, reached: Timestamp) -> Option<Timestamp> {
+        let is_news = |(who, since): &(&(KeywordId, ScanTarget), &Timestamp)| match before {
+            Some(before) => !before.wanted.contains_key(who),
+            None => **since > reached,
+        };
+        self.wanted.iter().filter(is_news).map(|(_, since)| *since).max()
+    }
 }
 
 /// What a search came to.
@@ -170,7 +185,7 @@ impl Searches {
         let rows = tracked_keywords::all(&*self.ingest.views)
             .await
             .context("reading the tracked keywords")?;
-        self.phrases.clear();
+        let before = std::mem::take(&mut self.phrases);
         for row in rows {
             let wanted = self.kind.targets().iter().copied();
             let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
@@ -178,17 +193,9 @@ impl Searches {
             if wanted.is_empty() || !is_own {
                 continue;
             }
-            let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_insert(Phrase {
-                targets: Vec::new(),
-                since: row.created_at,
-                trackers: Vec::new(),
-            });
-            phrase.since = phrase.since.min(row.created_at);
-            for target in wanted {
-                if !phrase.targets.contains(&target) {
-                    phrase.targets.push(target);
-                }
-            }
+            let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_default();
+            let wanted = wanted.into_iter().map(|target| (row.keyword_id, target));
+            phrase.wanted.extend(wanted.map(|wanted| (wanted, row.created_at)));
             phrase.trackers.push(Tracker {
                 account: row.account,
                 subject: SourceSubject::Keyword {
@@ -198,6 +205,7 @@ impl Searches {
             });
         }
         self.drop_untracked().await?;
+        self.look_back(&before).await?;
         self.read_from = Some(from);
         Ok(true)
     }
@@ -224,6 +232,30 @@ impl Searches {
             self.cursors.remove(&subject);
         }
         Ok(())
+    }
+
+    /// Has keywords looked for at once, and as far back as new ones, that somebody wants as well by now, or in more places.
+    async fn look_back(&mut self, before: &BTreeMap<String, Phrase>) -> anyhow::Result<()> {
+        let mut cursors = Vec::new();
+        for (phrase, known) in &self.phrases {
+            let Some(cursor) = self.cursors.get(&self.subject(phrase)) else {
+                continue;
+            };
+            let Some(reached) = reached(cursor) else {
+                continue;
+            };
+            if let Some(since) = known.news(before.get(phrase), reached) {
+                let asked_at = since.max(reached);
+                let mut cursor = cursor.clone();
+                cursor.reached = Some(minus(asked_at, BEFORE).plus(OVERLAP).min(reached).to_string());
+                cursor.next_at = cursor.next_at.min(asked_at);
+                cursors.push(cursor);
+            }
+        }
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        self.save(cursors).await
     }
 
     /// When the next search is due, whether it is for a keyword that was never looked for, and for whom it is. None: there is
@@ -288,7 +320,7 @@ impl Searches {
             let wanted = |phrase: &&String| {
                 self.phrases
                     .get(*phrase)
-                    .is_some_and(|known| known.targets.contains(target))
+                    .is_some_and(|known| known.is_wanted_in(*target))
             };
             let part: Vec<&String> = pack.iter().filter(wanted).collect();
             let Some(since) = part.iter().map(|phrase| self.since(phrase)).min() else {
@@ -392,12 +424,12 @@ impl Searches {
     /// From when on the keyword is looked for.
     fn since(&self, phrase: &str) -> Timestamp {
         let cursor = self.cursors.get(&self.subject(phrase));
-        let reached = cursor.and_then(|cursor| cursor.reached.as_ref()?.parse::<Timestamp>().ok());
-        let tracked = self.phrases.get(phrase).map(|known| known.since).unwrap_or_default();
-        match reached {
-            Some(reached) => minus(reached, OVERLAP),
-            None => minus(tracked, BEFORE),
+        if let Some(reached) = cursor.and_then(reached) {
+            return minus(reached, OVERLAP);
         }
+        let known = self.phrases.get(phrase);
+        let tracked = known.and_then(|known| known.wanted.values().min().copied());
+        minus(tracked.unwrap_or_default(), BEFORE)
     }
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
@@ -415,7 +447,11 @@ impl Searches {
             after = page.next;
             self.ingest.accept_for(self.part.account(), page.activities).await?;
             if !has_next {
-                return Ok(if is_whole { Found::Until(now, items) } else { Found::Partly });
+                return Ok(if is_whole {
+                    Found::Until(now, items)
+                } else {
+                    Found::Partly
+                });
             }
         }
         if !is_whole {
@@ -543,6 +579,11 @@ fn not_fresh(answer: Answer) -> Not {
         Answer::Failed(reason) => silent(&reason),
         Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
+}
+
+/// Up to when was looked for the keyword.
+fn reached(cursor: &SourceCursor) -> Option<Timestamp> {
+    cursor.reached.as_ref()?.parse().ok()
 }
 
 fn minus(at: Timestamp, span: Duration) -> Timestamp {

@@ -5,6 +5,7 @@ use fake_github::Request;
 
 use super::ladder::{Story, post};
 use super::*;
+use crate::commands::{open_account, track_keyword, untrack_keyword};
 
 const ISSUES: &str = "/search/issues";
 const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
@@ -66,4 +67,57 @@ async fn what_a_search_shows_before_github_breaks_it_off_is_captured_and_the_res
     assert_eq!(story.room.count("LeadCaptured").await, 4);
     let told = story.told(Collector::IssueSearch).await;
     assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer), ACTIVE]);
+}
+
+async fn track_in(room: &Room, account: AccountId, targets: &str) -> domain::KeywordId {
+    let targets = Some(targets.parse().unwrap());
+    let tracked = track_keyword(&room.writer, account, "docker".parse().unwrap(), targets).await;
+    tracked.unwrap().value.keyword_id
+}
+
+#[tokio::test]
+async fn whoever_looks_in_more_places_or_as_well_hears_of_the_days_before() {
+    for case in ["more places", "anew", "another account", "after a restart"] {
+        let mut story = Story::new().await;
+        let account = story.room.account;
+        let id = track_in(&story.room, account, "issues").await;
+        story.room.settle().await;
+        let at = minus_days(story.room.clock.now(), 3);
+        story.github.change(|world| {
+            world.open_issue("some/where", &post(1, 11, "docker"), &at);
+            world.open_pull("some/where", &post(2, 12, "docker"), &at);
+        });
+        story.work(Duration::from_mins(30)).await;
+        assert_eq!(story.room.count("LeadCaptured").await, 1, "{case}");
+
+        match case {
+            "more places" => {
+                track_in(&story.room, account, "issues,prs").await;
+            }
+            "anew" => {
+                let keyword = "docker".parse().unwrap();
+                untrack_keyword(&story.room.writer, account, &keyword, id)
+                    .await
+                    .unwrap();
+                track_in(&story.room, account, "issues,prs").await;
+            }
+            _ => {
+                let opened = open_account(&story.room.writer, "other".into(), "agency".parse().unwrap()).await;
+                track_in(&story.room, opened.unwrap().value, "issues").await;
+            }
+        }
+        if case == "after a restart" {
+            story.restart().await;
+        }
+        story.room.settle().await;
+        story.work(Duration::from_mins(1)).await;
+        assert_eq!(story.room.count("LeadCaptured").await, 2, "{case}");
+        let before = story.github.requests_to(ISSUES).len();
+        story.work(Duration::from_mins(3)).await;
+        assert_eq!(story.github.requests_to(ISSUES).len(), before, "{case}: once");
+    }
+}
+
+fn minus_days(at: Timestamp, days: i64) -> String {
+    Timestamp::from_secs(at.secs() - days * 24 * 3_600).to_string()
 }
