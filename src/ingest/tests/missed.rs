@@ -294,6 +294,7 @@ async fn one_that_cannot_be_read_holds_up_no_other_and_is_read_once_it_can_be() 
 
 #[tokio::test]
 async fn one_that_is_never_shown_is_given_up_when_github_has_forgotten_it() {
+    let (log, _kept) = Log::kept();
     let (mut story, hook) = story().await;
     let delivery = deliver(&story, hook, 1, "created", 0);
     let path = format!("{HOOKS}/{hook}/deliveries/{}", delivery.id);
@@ -302,9 +303,16 @@ async fn one_that_is_never_shown_is_given_up_when_github_has_forgotten_it() {
         .change(|world| world.outage(&path, Misbehaviour::Status(500), u64::MAX));
     story.work(Duration::from_hours(1)).await;
     assert_eq!(noted(&story).await, 1);
+    assert!(!log.text().contains("lost"), "{}", log.text());
     story.room.clock.advance(Duration::from_hours(72));
     story.work(Duration::from_hours(1)).await;
     assert_eq!(noted(&story).await, 0);
+    let text = log.text();
+    let lost = text.lines().find(|line| line.contains("lost=1")).unwrap();
+    assert!(
+        lost.contains("WARN") && !lost.contains("fan-1") && !lost.contains("own/sdk"),
+        "{lost}"
+    );
     let asked = story.github.requests_to(&path).len();
     recover(&story);
     story.work(Duration::from_hours(1)).await;

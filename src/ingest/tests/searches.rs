@@ -11,6 +11,17 @@ const ISSUES: &str = "/search/issues";
 const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
 
 #[tokio::test]
+async fn the_plan_is_told_once_something_is_tracked() {
+    let (log, _kept) = Log::kept();
+    let mut story = Story::new().await;
+    story.work(Duration::from_mins(1)).await;
+    assert!(!log.text().contains("plan="), "{}", log.text());
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_mins(1)).await;
+    assert!(log.text().contains("plan=2 searches in issues"), "{}", log.text());
+}
+
+#[tokio::test]
 async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
     let mut story = Story::new().await;
     let at = story.room.clock.now().to_string();
