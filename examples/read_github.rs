@@ -110,6 +110,10 @@ fn rest(question: &Question, answer: Answer) -> anyhow::Result<Value> {
         Answer::Denied(_) => return Ok(json!({ "answer": "denied" })),
         Answer::NotFound => return Ok(json!({ "answer": "not_found" })),
         Answer::Moved => return Ok(json!({ "answer": "moved" })),
+        Answer::Invalid(status) => {
+            let reason = format!("answered {}", status.as_u16());
+            return Ok(json!({ "answer": "failed", "reason": reason }));
+        }
         Answer::Failed(reason) => return Ok(json!({ "answer": "failed", "reason": reason })),
     };
     let mut told = json!({

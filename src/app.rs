@@ -140,6 +140,20 @@ impl App {
         account.context("the account that was opened is not in the views")
     }
 
+    /// The accounts that have a token of their own by the settings and do not exist.
+    ///
+    /// # Errors
+    /// If the views cannot be read.
+    pub async fn tokens_of_nobody(&self) -> anyhow::Result<Vec<AccountId>> {
+        let mut unknown = Vec::new();
+        for account in self.config.github.account_tokens.keys() {
+            if accounts::find(&*self.storage.views, *account).await?.is_none() {
+                unknown.push(*account);
+            }
+        }
+        Ok(unknown)
+    }
+
     /// Issues the first key if the account never had one.
     pub async fn first_key(&self, account: AccountId) -> anyhow::Result<Option<IssuedKey>> {
         if !projections::api_keys::list(&*self.storage.views, account)
@@ -224,7 +238,7 @@ mod tests {
     use clap::Parser as _;
 
     use super::*;
-    use crate::config::Flags;
+    use crate::config::{Access, Flags};
 
     #[derive(clap::Parser)]
     struct Line {
@@ -276,6 +290,19 @@ mod tests {
         let told = complaint(folder.path(), Some(&wrong)).await;
         assert!(told.starts_with("the root key does not fit gitleads.db"), "{told}");
         open(folder.path(), Some(&right)).await.unwrap().close().await;
+    }
+
+    #[tokio::test]
+    async fn a_token_for_an_account_that_does_not_exist_is_noticed() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut app = open(folder.path(), None).await.unwrap();
+        let known = app.account().await.unwrap().account;
+        let unknown: AccountId = "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1".parse().unwrap();
+        let token = || Access::Token("planted".parse().unwrap());
+        let tokens = [(known, token()), (unknown, token())];
+        app.config.github.account_tokens = tokens.into();
+        assert_eq!(app.tokens_of_nobody().await.unwrap(), [unknown]);
+        app.close().await;
     }
 
     #[tokio::test]

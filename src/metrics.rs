@@ -30,7 +30,8 @@ names! {
     HTTP_REQUESTS = "gitleads_http_requests_total", counter Count;
     /// How long answers took, by route.
     HTTP_SECONDS = "gitleads_http_request_duration_seconds", histogram Seconds;
-    /// Signals brought by sources, by what became of them: captured, withheld, joined, known, erased.
+    /// Signals brought by sources, by what became of them: captured, withheld, joined, known, erased,
+    /// unattributed (a file in code that is nobody's).
     SIGNALS = "gitleads_signals_total", counter Count;
     /// Sightings of recorded signals by another source than the one that brought them, by source; the same one may be seen
     /// again and again.

@@ -28,8 +28,8 @@ pub struct Arguments {
     /// Where the hours are: BASE/2026-01-01-0.json.gz and so on
     #[arg(long, value_name = "BASE", requires = "from", default_value = GH_ARCHIVE)]
     url: Url,
-    /// Show the hours that were missing or broken when they were fetched last
-    #[arg(long, conflicts_with = "from")]
+    /// Show the hours of all sources that were missing or broken when they were fetched last
+    #[arg(long, conflicts_with_all = ["from", "url"])]
     gaps: bool,
 }
 
@@ -197,6 +197,11 @@ mod tests {
         let mirror = "http://127.0.0.1:9/hours";
         assert_eq!(command(&[&range[..], &["--url", mirror]].concat()), hours(mirror));
         assert_eq!(command(&["--gaps"]), Command::BackfillGaps);
+        let refused = arguments(&["--gaps", "--url", mirror]).err().unwrap();
+        assert!(
+            refused.contains("'--gaps' cannot be used with '--url <BASE>'"),
+            "{refused}"
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! `gitleads backfill --from … --to …`: fetches archive hours, reads them into the log, and tells what each came to.
 
 use anyhow::bail;
+use domain::Timestamp;
 use url::Url;
 
 use crate::app::App;
@@ -18,6 +19,7 @@ pub(super) async fn backfill_hours(
     source: Url,
     output: &Output,
 ) -> anyhow::Result<()> {
+    check(from, to, app.writer.clock.now())?;
     let archive = Archive::new(source, app.config.server.data_dir.join(FOLDER))?;
     let mut run = BackfillHours::open(&app.ingest, &archive, from, to).await?;
     if let Some(next) = run.next_hour().filter(|next| *next != from) {
@@ -45,6 +47,16 @@ pub(super) async fn backfill_hours(
     output.line(total(read, missing, broken, &accepted)).await?;
     if broken > 0 {
         bail!("{broken} of the hours could not be read to their end; what stands before that is recorded");
+    }
+    Ok(())
+}
+
+/// An hour that is not over has no file yet, which says nothing of the source.
+fn check(from: ArchiveHour, to: ArchiveHour, now: Timestamp) -> anyhow::Result<()> {
+    for (argument, hour) in [("--from", from), ("--to", to)] {
+        if !hour.is_over(now) {
+            bail!("{argument} {hour} is not over yet");
+        }
     }
     Ok(())
 }
@@ -94,6 +106,25 @@ fn people(accepted: &Accepted) -> String {
 mod tests {
     use super::*;
     use crate::ingest::Summary;
+
+    #[test]
+    fn hours_that_are_not_over_are_refused_by_the_argument_that_names_them() {
+        let hour = |text: &str| text.parse().unwrap();
+        let told = |from, to, now: &str| {
+            let checked = check(hour(from), hour(to), now.parse().unwrap());
+            checked.err().map(|error| error.to_string())
+        };
+        let range = ("2026-01-01T04", "2026-01-01T05");
+        assert_eq!(told(range.0, range.1, "2026-01-01T06:00:00Z"), None);
+        assert_eq!(
+            told(range.0, range.1, "2026-01-01T05:59:59Z").as_deref(),
+            Some("--to 2026-01-01T05 is not over yet")
+        );
+        assert_eq!(
+            told(range.0, range.1, "2026-01-01T04:30:00Z").as_deref(),
+            Some("--from 2026-01-01T04 is not over yet")
+        );
+    }
 
     #[test]
     fn an_hour_is_a_line_that_says_what_is_missing() {

@@ -24,16 +24,11 @@ pub(super) async fn doctor(app: &App, account: AccountId, output: &Output) -> an
     let views = &*app.storage.views;
     let now = app.writer.clock.now();
     let has_token = app.config.github.token.is_some();
-    let with_own = app.config.github.account_tokens.len();
-    output
-        .line(if has_token && with_own > 0 {
-            format!("Token: one, for all accounts but {with_own} that have their own.")
-        } else if has_token {
-            "Token: one, for all accounts.".to_owned()
-        } else {
-            "Token: none. GitHub grants 60 requests an hour; set GITLEADS_GITHUB_TOKEN.".to_owned()
-        })
-        .await?;
+    let unknown = app.tokens_of_nobody().await?;
+    let with_own = app.config.github.account_tokens.len().saturating_sub(unknown.len());
+    for line in tokens(has_token, with_own, &unknown) {
+        output.line(line).await?;
+    }
     for row in budgets::all(&*app.storage.store).await? {
         if is_of_its_token(&row, &app.config.github)? {
             output.line(budget(&row, now)).await?;
@@ -93,6 +88,21 @@ fn is_of_its_token(row: &BudgetRow, github: &GitHub) -> anyhow::Result<bool> {
     };
     let fingerprint = authorization(access)?.fingerprint();
     Ok(row.fingerprint == Some(fingerprint))
+}
+
+/// Whose tokens there are; `unknown` are accounts that do not exist.
+fn tokens(has_token: bool, with_own: usize, unknown: &[AccountId]) -> Vec<String> {
+    let host = if has_token && with_own > 0 {
+        format!("Token: one, for all accounts but {with_own} that have their own.")
+    } else if has_token {
+        "Token: one, for all accounts.".to_owned()
+    } else {
+        "Token: none. GitHub grants 60 requests an hour; set GITLEADS_GITHUB_TOKEN.".to_owned()
+    };
+    let nobody = unknown
+        .iter()
+        .map(|account| format!("  {account} has a token in the settings and does not exist."));
+    std::iter::once(host).chain(nobody).collect()
 }
 
 fn told(plan: &Plan) -> String {
@@ -162,5 +172,18 @@ mod tests {
             line(true),
             format!("{begins} refuses the token, which is tried again at {until}")
         );
+    }
+
+    #[test]
+    fn a_token_for_an_account_that_does_not_exist_is_told_as_such() {
+        let unknown: AccountId = "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1".parse().unwrap();
+        assert_eq!(
+            tokens(true, 1, &[unknown]),
+            [
+                "Token: one, for all accounts but 1 that have their own.",
+                "  acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1 has a token in the settings and does not exist."
+            ]
+        );
+        assert_eq!(tokens(true, 0, &[]), ["Token: one, for all accounts."]);
     }
 }

@@ -92,6 +92,9 @@ async fn serve<T>(
     let account = app.account().await?;
     let first_key = app.first_key(account.account).await?;
     first_start.release().await;
+    for account in app.tokens_of_nobody().await? {
+        tracing::warn!(%account, "a token is set for an account that does not exist: it asks for nobody");
+    }
     let address = listener.local_addr().context("cannot tell the address")?;
     start(app, listener, &mut tasks)?;
     let place = if app.storage.is_shared() {

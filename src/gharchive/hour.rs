@@ -29,6 +29,11 @@ impl ArchiveHour {
         }
     }
 
+    /// Whether it is over.
+    pub fn is_over(self, now: Timestamp) -> bool {
+        now.secs() >= self.next().number.saturating_mul(SECONDS)
+    }
+
     /// The name of its file, whose hour has one digit where one is enough: `2026-01-01-5.json.gz`.
     pub fn file_name(self) -> String {
         let start = Timestamp::from_secs(self.number * SECONDS);

@@ -49,6 +49,8 @@ pub enum Answer {
     Denied(StatusCode),
     /// 404 or 410: not there, or hidden.
     NotFound,
+    /// 400, 409 or 422: nothing can be answered to this, however often it is asked.
+    Invalid(StatusCode),
     /// It lives on another host now; a token does not follow there.
     Moved,
     /// No answer, or none that can be used. The reason names no person and no address.
@@ -378,6 +380,9 @@ impl Client {
                 poll_interval: poll_interval(&headers),
             },
             StatusCode::NOT_FOUND | StatusCode::GONE => Answer::NotFound,
+            StatusCode::BAD_REQUEST | StatusCode::CONFLICT | StatusCode::UNPROCESSABLE_ENTITY => {
+                Answer::Invalid(status)
+            }
             StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => Answer::Denied(status),
             status if status.is_redirection() => Answer::Moved,
             other => Answer::Failed(format!("answered {}", other.as_u16())),

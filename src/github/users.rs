@@ -123,6 +123,7 @@ async fn ask<T: for<'de> Deserialize<'de>>(
         Answer::NotFound => Err(Looked::Gone),
         Answer::Denied(status) => Err(Looked::Denied(status.as_u16())),
         Answer::Moved => Err(Looked::Failed("moved to another host".to_owned())),
+        Answer::Invalid(status) => Err(Looked::Failed(format!("answered {}", status.as_u16()))),
         Answer::Failed(reason) => Err(Looked::Failed(reason)),
     }
 }

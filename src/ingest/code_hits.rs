@@ -4,10 +4,11 @@
 //! the repository if that is a person, and otherwise nobody; which rule it was is recorded with the signal. What was
 //! followed up is marked; files that still wait are not, so that the next search after a restart finds them again.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::metrics::counter;
 use anyhow::Context as _;
 use database::{Statement, Value};
 use domain::{Attribution, Collector, ScanTarget, Timestamp};
@@ -22,11 +23,18 @@ use super::shards::Part;
 use super::source_cursor::of_keyword;
 use crate::github::code::{Commit, Hit, read_commit};
 use crate::github::{Answer, Client, Resource};
+use crate::metrics;
 
 /// A file that no search has found for so long is new when one finds it again; what is recorded of it stays one signal.
 const FORGET_AFTER: Duration = Duration::from_hours(30 * 24);
 /// How often old marks are removed.
 const CLEAN_EVERY: Duration = Duration::from_hours(6);
+/// A file is asked for so often, over some two hours; then it counts as one whose author GitHub does not know.
+const TRIES: u32 = 8;
+const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
+/// While so many files wait, no more are looked for.
+const ROOM: usize = 300;
 /// Marks asked for in one read.
 const AT_ONCE: usize = 100;
 
@@ -35,6 +43,9 @@ const AT_ONCE: usize = 100;
 struct Waiting {
     keyword: String,
     hit: Hit,
+    /// How often it was asked for in vain.
+    failures: u32,
+    due_at: Timestamp,
 }
 
 /// Files that were found and not followed up yet.
@@ -42,7 +53,7 @@ pub struct CodeHits {
     ingest: Arc<Ingest>,
     client: Arc<Client>,
     part: Part,
-    waiting: VecDeque<Waiting>,
+    waiting: Vec<Waiting>,
     outage: Outage,
     cleaned_at: Option<Timestamp>,
 }
@@ -54,7 +65,7 @@ impl CodeHits {
             ingest,
             client,
             part,
-            waiting: VecDeque::new(),
+            waiting: Vec::new(),
             outage: Outage::none("attribution of code"),
             cleaned_at: None,
         }
@@ -62,7 +73,13 @@ impl CodeHits {
 
     /// When the next of them is due; none: there is nothing to follow up.
     pub fn due_at(&self, now: Timestamp) -> Option<Timestamp> {
-        (!self.waiting.is_empty()).then(|| self.outage.pausing(now).unwrap_or(now))
+        let next = self.waiting.iter().map(|one| one.due_at).min()?;
+        Some(next.max(self.outage.pausing(now).unwrap_or(now)))
+    }
+
+    /// Whether more may be looked for: what was found is followed up first, as far as that can be done now.
+    pub fn has_room(&self, now: Timestamp) -> bool {
+        self.waiting.len() < ROOM && self.due_at(now).is_none_or(|at| at > now)
     }
 
     /// Takes what a search found that was not followed up before, and lets the rest be known as still there.
@@ -83,39 +100,49 @@ impl CodeHits {
         let waiting = wanted.into_iter().map(|hit| Waiting {
             keyword: keyword.to_owned(),
             hit,
+            failures: 0,
+            due_at: now,
         });
         self.waiting.extend(waiting.filter(|one| !known.contains(&one.place())));
         Ok(())
     }
 
-    /// Finds out whose the one is that has waited for longest.
+    /// Finds out whose the one is that has been due for longest. One that cannot be asked for waits behind the others, and is the
+    /// owner's after a few tries.
     ///
     /// # Errors
     /// If storage fails; the file waits on.
     pub async fn attribute(&mut self, now: Timestamp) -> anyhow::Result<()> {
-        let Some(Waiting { keyword, hit }) = self.waiting.front().cloned() else {
+        let places = 0..self.waiting.len();
+        let next = places.min_by_key(|place| self.waiting.get(*place).map(|one| one.due_at));
+        let Some((place, Waiting { keyword, hit, .. })) =
+            next.and_then(|place| Some((place, self.waiting.get(place)?.clone())))
+        else {
             return Ok(());
         };
-        let commit = match self.client.get(&hit.commits_path(), None).await {
-            Answer::Fresh(fresh) => match read_commit(&fresh.body) {
-                Ok(commit) => commit,
-                Err(reason) => {
-                    self.outage.failed(&reason, now);
-                    return Ok(());
-                }
-            },
+        let told = match self.client.get(&hit.commits_path(), None).await {
+            Answer::Fresh(fresh) => read_commit(&fresh.body),
             // The ledger knows until when.
             Answer::Limited { .. } => return Ok(()),
-            Answer::Failed(reason) => {
-                self.outage.failed(&reason, now);
-                return Ok(());
-            }
+            Answer::Failed(reason) => Err(reason),
             // That is about the token, and nothing about the file.
             Answer::Denied(_) if self.client.ledger().blocked(Resource::Core, now).is_some() => return Ok(()),
             // The repository is gone, empty or hidden by now: whose it is the search said.
-            Answer::Denied(_) | Answer::NotFound | Answer::Moved | Answer::NotModified { .. } => None,
+            Answer::Denied(_) | Answer::Invalid(_) | Answer::NotFound | Answer::Moved | Answer::NotModified { .. } => {
+                Ok(None)
+            }
         };
-        self.outage.over();
+        let commit = match told {
+            Ok(commit) => {
+                self.outage.over();
+                commit
+            }
+            Err(reason) if self.put_behind(place, &reason, now) => return Ok(()),
+            Err(reason) => {
+                tracing::warn!(reason, "who touched a file last that was found in code cannot be told");
+                None
+            }
+        };
         if let Some((rule, person)) = attribute(&hit, commit.as_ref()) {
             let activity = Activity {
                 act: Act::Holds {
@@ -129,10 +156,27 @@ impl CodeHits {
                 collector: Collector::CodeSearch,
             };
             self.ingest.accept_for(self.part.account(), vec![activity]).await?;
+        } else {
+            counter!(metrics::SIGNALS, "outcome" => "unattributed").increment(1);
         }
         self.mark(&keyword, [&hit], now).await?;
-        self.waiting.pop_front();
+        self.waiting.remove(place);
         Ok(())
+    }
+
+    /// Has the file tried again after a minute that doubles each time, unless that was done often enough. Whether it has.
+    fn put_behind(&mut self, place: usize, reason: &str, now: Timestamp) -> bool {
+        let Some(one) = self.waiting.get_mut(place) else {
+            return false;
+        };
+        // Files that fail one after the other are an outage; one that fails again and again is not.
+        if one.failures == 0 {
+            self.outage.failed(reason, now);
+        }
+        let doubled = FIRST_BACKOFF.saturating_mul(1 << one.failures.min(6));
+        one.failures += 1;
+        one.due_at = now.plus(doubled.min(LONGEST_BACKOFF));
+        one.failures < TRIES
     }
 
     async fn mark<'a>(

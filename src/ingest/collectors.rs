@@ -148,8 +148,7 @@ impl Collectors {
             (Work::Code, Kind::Code, &self.code),
         ];
         for (work, kind, searches) in searches {
-            // What was found is followed up before more is looked for.
-            if kind == Kind::Code && files.is_some() {
+            if kind == Kind::Code && !self.code_hits.has_room(now) {
                 continue;
             }
             let Some((at, is_new, accounts)) = searches.due() else {

@@ -114,6 +114,7 @@ fn not_fresh(answer: Answer, repo: &Tracked) -> Reading {
         }
         Answer::NotFound => Reading::not(PollOutcome::NotFound, Look::ABSENT),
         Answer::Moved | Answer::Fresh(_) => Reading::not(PollOutcome::Failed, Look::SILENT),
+        Answer::Invalid(status) => Reading::Unreachable(format!("answered {}", status.as_u16())),
         Answer::Failed(reason) => Reading::Unreachable(reason),
     }
 }

@@ -2,38 +2,32 @@
 //! Used by the scheduler.
 //!
 //! The record is walked from its newest delivery back to where it was walked before, and what did not arrive is noted; then
-//! the payloads of those noted are read, the oldest first, as if they arrived now. Both go on where they were broken off, and
-//! a delivery that came another way meanwhile is left alone. GitHub is not asked to send anything again: what it would send is
+//! the payloads of those noted are read ([`super::missed_payloads`]). Both go on where they were broken off. GitHub is not asked to send anything again: what it would send is
 //! in the record, and the way to us may be closed.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context as _;
-use database::{ColumnError, Statement, Value};
+use database::Statement;
 use domain::{Collector, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::accept::Ingest;
-use super::activity::Activity;
-use super::github_webhook::{activity_of, remembering, were_taken};
+use super::missed_payloads::Payloads;
 use super::own_source::{self, Not, OwnSource};
 use super::poll_repos::Tracked;
 use super::shards::Part;
-use super::source_cursor::of_repo;
 use super::standing::Look;
-use crate::github::activity::EventKind;
-use crate::github::hooks::{self, Attempt};
+use crate::github::hooks;
 use crate::github::{Answer, Client};
 
 /// The record is looked at so often; while nothing was delivered that costs nothing.
 const PACE: Duration = Duration::from_mins(15);
 /// Deliveries stand in the record in the order in which they were made, but for so much.
 const OVERLAP: Duration = Duration::from_mins(1);
-/// Pages of the record, and payloads, that are read in one go, so that others have their turn.
+/// Pages of the record that are read in one go, so that others have their turn.
 const PAGES_IN_ONE_GO: u32 = 5;
-const PAYLOADS_IN_ONE_GO: u64 = 20;
 
 /// How far the records of a repository's webhooks were walked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -80,6 +74,11 @@ struct Seen {
 }
 
 impl Seen {
+    const NOTHING: Self = Self {
+        record: None,
+        webhook: None,
+    };
+
     const fn of_record(look: Look) -> Self {
         Self {
             record: Some(look),
@@ -88,20 +87,10 @@ impl Seen {
     }
 }
 
-/// A delivery that did not arrive.
-struct Noted {
-    guid: String,
-    hook: u64,
-    attempt: u64,
-    event: String,
-    at: Timestamp,
-}
-
 /// The records of deliveries.
 pub struct Missed {
-    ingest: Arc<Ingest>,
     client: Arc<Client>,
-    part: Part,
+    payloads: Payloads,
     source: OwnSource,
 }
 
@@ -110,9 +99,8 @@ impl Missed {
     pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         Ok(Self {
             source: OwnSource::open(ingest.clone(), part.clone(), Collector::WebhookDeliveries, PACE).await?,
-            ingest,
+            payloads: Payloads::new(ingest, client.clone(), part),
             client,
-            part,
         })
     }
 
@@ -185,8 +173,11 @@ impl Missed {
         }
         let mut pages = PAGES_IN_ONE_GO;
         for (hook, place) in &mut reached.hooks {
-            if let Err(not) = self.walk((repo, tracked), *hook, place, &mut pages).await? {
-                return Ok(Err(not));
+            match self.walk((repo, tracked), *hook, place, &mut pages).await? {
+                Ok(true) => {}
+                // The next look begins with the webhooks that there are by then.
+                Ok(false) => return Ok(Ok((Seen::NOTHING, false))),
+                Err(not) => return Ok(Err(not)),
             }
         }
         let seen = Seen {
@@ -196,7 +187,8 @@ impl Missed {
         if reached.hooks.values().any(|place| place.under_way.is_some()) {
             return Ok(Ok((seen, true)));
         }
-        Ok(self.take((repo, tracked), now).await?.map(|more| (seen, more)))
+        let taken = self.payloads.take((repo, tracked), now).await?;
+        Ok(taken.map(|has_more| (seen, has_more)))
     }
 
     /// Which webhooks lead to us by now.
@@ -219,14 +211,15 @@ impl Missed {
         Ok(())
     }
 
-    /// Walks the record of a webhook back to where it was walked before, as far as the pages go.
+    /// Walks the record of a webhook back to where it was walked before, as far as the pages go. Whether it stands: a walk whose
+    /// next page is gone, or whose webhook, has to begin anew.
     async fn walk(
         &self,
         (repo, tracked): (&str, &Tracked),
         hook: u64,
         place: &mut Place,
         pages: &mut u32,
-    ) -> anyhow::Result<Result<(), Not>> {
+    ) -> anyhow::Result<Result<bool, Not>> {
         while *pages > 0 {
             *pages -= 1;
             let under_way = place.under_way.clone();
@@ -234,7 +227,13 @@ impl Missed {
             let path = hooks::deliveries_path(&tracked.name, hook, under_way.as_ref().map(|walk| walk.cursor.as_str()));
             let fresh = match self.client.get(&path, etag).await {
                 Answer::Fresh(fresh) => fresh,
-                Answer::NotModified { .. } => return Ok(Ok(())),
+                Answer::NotModified { .. } => return Ok(Ok(true)),
+                Answer::NotFound | Answer::Invalid(_) if under_way.is_some() => {
+                    place.under_way = None;
+                    // Otherwise the first page would count as known.
+                    place.etag = None;
+                    return Ok(Ok(false));
+                }
                 other => return Ok(Err(refused(tracked, &other))),
             };
             let attempts = match hooks::read_deliveries(&fresh.body) {
@@ -245,7 +244,7 @@ impl Missed {
                 place.etag = fresh.etag;
                 place.arrives = attempts.first().map(|newest| newest.arrived).or(place.arrives);
             }
-            self.note(repo, hook, &attempts).await?;
+            self.payloads.note(repo, hook, &attempts).await?;
             let newest = attempts.iter().map(|attempt| attempt.at).max();
             let newest = under_way.map_or(newest, |walk| walk.newest);
             let oldest = attempts.iter().map(|attempt| attempt.at).min();
@@ -254,159 +253,11 @@ impl Missed {
             let Some(cursor) = fresh.next_cursor.filter(|_| !is_known) else {
                 place.through = newest.max(place.through);
                 place.under_way = None;
-                return Ok(Ok(()));
+                return Ok(Ok(true));
             };
             place.under_way = Some(UnderWay { newest, cursor });
         }
-        Ok(Ok(()))
-    }
-
-    /// Notes what is of use and did not arrive, and takes off what arrived in the end.
-    async fn note(&self, repo: &str, hook: u64, attempts: &[Attempt]) -> anyhow::Result<()> {
-        let arrived: HashSet<&str> = attempts
-            .iter()
-            .filter(|attempt| attempt.arrived)
-            .map(|attempt| attempt.guid.as_str())
-            .collect();
-        let missed = attempts
-            .iter()
-            .filter(|attempt| attempt.is_of_use && !arrived.contains(attempt.guid.as_str()));
-        let missed: Vec<&Attempt> = missed.collect();
-        let guids: Vec<&str> = missed.iter().map(|attempt| attempt.guid.as_str()).collect();
-        let taken = self.taken(&guids).await?;
-        let row = |attempt: &&Attempt| {
-            vec![
-                repo.into(),
-                attempt.guid.as_str().into(),
-                hook.into(),
-                attempt.id.into(),
-                attempt.event.as_str().into(),
-                attempt.at.micros().into(),
-            ]
-        };
-        let rows: Vec<Vec<Value>> = missed
-            .iter()
-            .filter(|attempt| !taken.contains(&attempt.guid))
-            .map(row)
-            .collect();
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let insert = Statement::Insert {
-            into: "missed_delivery (repo, guid, hook, attempt, event, delivered_at)",
-            on_conflict: "ON CONFLICT DO NOTHING",
-            rows,
-        };
-        self.part
-            .write(&*self.ingest.store, [of_repo(repo).as_str()], vec![insert])
-            .await
-            .context("noting what did not arrive")
-    }
-
-    /// Reads the payloads of those noted, the oldest first, and takes them in. Whether there are more.
-    async fn take(&self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<Result<bool, Not>> {
-        let noted = self.noted(repo).await?;
-        let guids: Vec<&str> = noted.iter().map(|noted| noted.guid.as_str()).collect();
-        let taken = self.taken(&guids).await?;
-        let (mut activities, mut settled, mut stopped) = (Vec::new(), Vec::new(), None);
-        for noted in &noted {
-            if !taken.contains(&noted.guid) {
-                match self.payload(tracked, noted).await {
-                    Ok(activity) => activities.extend(activity),
-                    Err(not) => {
-                        stopped = Some(not);
-                        break;
-                    }
-                }
-            }
-            settled.push(noted.guid.as_str());
-        }
-        self.ingest.accept_for(self.part.account(), activities).await?;
-        let keys: Vec<String> = settled.iter().map(|guid| self.part.key(guid)).collect();
-        let keys: Vec<&str> = keys.iter().map(String::as_str).collect();
-        let mut statements = remembering(&keys, now)?;
-        statements.extend(settled.iter().map(|guid| {
-            Statement::sql(
-                "DELETE FROM missed_delivery WHERE repo = $1 AND guid = $2",
-                vec![repo.into(), (*guid).into()],
-            )
-        }));
-        if !settled.is_empty() {
-            self.part
-                .write(&*self.ingest.store, [of_repo(repo).as_str()], statements)
-                .await
-                .context("taking deliveries off the list")?;
-        }
-        Ok(match stopped {
-            Some(not) => Err(not),
-            None => Ok(noted.len() as u64 == PAYLOADS_IN_ONE_GO),
-        })
-    }
-
-    /// Those of the deliveries that came another way or were brought before. What an account's own token brought was for that
-    /// account alone.
-    async fn taken(&self, guids: &[&str]) -> anyhow::Result<HashSet<String>> {
-        let keys: Vec<String> = guids.iter().map(|guid| self.part.key(guid)).collect();
-        let names: Vec<&str> = guids.iter().copied().chain(keys.iter().map(String::as_str)).collect();
-        let known = were_taken(&self.ingest, &names).await?;
-        let taken = guids
-            .iter()
-            .zip(&keys)
-            .filter(|(guid, key)| known.contains(**guid) || known.contains(*key));
-        Ok(taken.map(|(guid, _)| (*guid).to_owned()).collect())
-    }
-
-    /// What a delivery told; nothing if that is of no use after all, or GitHub has forgotten it.
-    async fn payload(&self, repo: &Tracked, noted: &Noted) -> Result<Option<Activity>, Not> {
-        let path = hooks::attempt_path(&repo.name, noted.hook, noted.attempt);
-        let fresh = match self.client.get(&path, None).await {
-            Answer::Fresh(fresh) => fresh,
-            Answer::NotFound => return Ok(None),
-            other => return Err(refused(repo, &other)),
-        };
-        let payload = hooks::read_payload(&fresh.body).map_err(|reason| silent(repo, &reason))?;
-        let (Some(payload), Some(kind)) = (payload, EventKind::of_delivery(&noted.event)) else {
-            return Ok(None);
-        };
-        match activity_of(kind, payload, noted.at, Collector::WebhookDeliveries) {
-            Ok(activity) => Ok(activity),
-            Err(reason) => {
-                tracing::warn!(
-                    repo_id = repo.id(),
-                    reason,
-                    "a delivery that did not arrive is not what GitHub says it is"
-                );
-                Ok(None)
-            }
-        }
-    }
-
-    async fn noted(&self, repo: &str) -> anyhow::Result<Vec<Noted>> {
-        let text = "SELECT guid, hook, attempt, event, delivered_at FROM missed_delivery WHERE repo = $1 \
-                    ORDER BY delivered_at, attempt LIMIT $2";
-        let query = Statement::sql(text, vec![repo.into(), PAYLOADS_IN_ONE_GO.into()]);
-        let rows = self
-            .ingest
-            .store
-            .read(query)
-            .await
-            .context("reading what did not arrive")?;
-        let number = |row: &database::Row, index| {
-            u64::try_from(row.int(index)?).map_err(|_| ColumnError {
-                index,
-                expected: "number from 0",
-            })
-        };
-        let noted = rows.iter().map(|row| {
-            Ok::<_, ColumnError>(Noted {
-                guid: row.text(0)?.to_owned(),
-                hook: number(row, 1)?,
-                attempt: number(row, 2)?,
-                event: row.text(3)?.to_owned(),
-                at: Timestamp::from_micros(row.int(4)?),
-            })
-        });
-        Ok(noted.collect::<Result<_, _>>()?)
+        Ok(Ok(true))
     }
 }
 
@@ -416,10 +267,12 @@ fn works(reached: &Reached) -> Option<Look> {
     Some(if arrives { Look::READ } else { Look::SILENT })
 }
 
-fn silent(repo: &Tracked, reason: &str) -> Not {
+/// GitHub told nothing of the repository's webhooks that can be read.
+pub(super) fn silent(repo: &Tracked, reason: &str) -> Not {
     own_source::silent(Collector::WebhookDeliveries, repo, reason)
 }
 
-fn refused(repo: &Tracked, answer: &Answer) -> Not {
+/// Why GitHub shows nothing of the repository's webhooks.
+pub(super) fn refused(repo: &Tracked, answer: &Answer) -> Not {
     own_source::refused(Collector::WebhookDeliveries, repo, answer)
 }

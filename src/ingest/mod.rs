@@ -17,6 +17,7 @@ pub mod github_webhook;
 pub mod lists;
 pub mod matcher;
 pub mod missed;
+mod missed_payloads;
 mod outage;
 mod own_source;
 pub mod packs;
@@ -34,6 +35,7 @@ pub mod sighting;
 pub mod source_cursor;
 pub mod standing;
 pub mod star_count;
+mod suspects;
 pub mod token_turn;
 pub mod width;
 

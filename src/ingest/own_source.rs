@@ -194,6 +194,7 @@ pub fn refused(collector: Collector, repo: &Tracked, answer: &Answer) -> Not {
         // Who may not see it is told that there is none.
         Answer::NotFound => (Look::refused(404), None),
         Answer::Failed(reason) => silent(collector, repo, reason),
+        Answer::Invalid(status) => silent(collector, repo, &format!("answered {}", status.as_u16())),
         Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent(collector, repo, "no answer to this"),
     }
 }

@@ -118,6 +118,11 @@ impl Plan {
         }
     }
 
+    /// Whether nothing is tracked.
+    pub fn is_empty(&self) -> bool {
+        self.load == Load::default()
+    }
+
     /// Whether something takes so long that leads come late or are missed.
     pub fn disappoints(&self) -> bool {
         let all = [self.feeds, self.counts, self.issues, self.discussions, self.code];
@@ -199,6 +204,6 @@ mod tests {
     #[test]
     fn nothing_tracked_is_nothing_to_do() {
         let plan = Plan::of(Load::default(), Grant::TOKEN);
-        assert!(!plan.disappoints() && plan.to_string().is_empty());
+        assert!(plan.is_empty() && !plan.disappoints() && plan.to_string().is_empty());
     }
 }

@@ -177,7 +177,9 @@ impl Scheduler {
         let plan = Plan::of(load, grant);
         if self.plan != Some(plan) {
             let token = self.turn.token();
-            if plan.disappoints() {
+            if plan.is_empty() {
+                // Nothing to tell.
+            } else if plan.disappoints() {
                 tracing::warn!(token, %plan, "one token is not enough for all that is tracked");
             } else {
                 tracing::info!(token, %plan, "what can be done with the token");

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::Statement;
-use domain::{AccountId, Collector, ScanTarget, SourceSubject, Timestamp};
+use domain::{AccountId, Collector, KeywordId, ScanTarget, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_keywords;
 
@@ -22,6 +22,7 @@ use super::plan::SHORTEST_SWEEP;
 use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
+use super::suspects::Suspects;
 use crate::github::code::{self, Hit};
 use crate::github::search::{self, Page};
 use crate::github::{self, Answer, Client, Resource};
@@ -85,20 +86,56 @@ impl Kind {
 }
 
 /// A keyword that some account tracks.
+#[derive(Default)]
 struct Phrase {
-    /// Where any of them looks for it.
-    targets: Vec<ScanTarget>,
-    /// When the first of them began to track it.
-    since: Timestamp,
+    /// Where each of them looks for it, and since when it is tracked.
+    wanted: BTreeMap<(KeywordId, ScanTarget), Timestamp>,
     trackers: Vec<Tracker>,
+}
+
+impl Phrase {
+    fn is_wanted_in(&self, target: ScanTarget) -> bool {
+        self.wanted.keys().any(|(_, wanted)| *wanted == target)
+    }
+
+    /// When the last of those began to track it who were not there before: by what was known of it then, or else by the moment up to
+    /// which was looked for it.
+    fn news(&self, before: Option<&Self>, reached: Timestamp) -> Option<Timestamp> {
+        let is_news = |(who, since): &(&(KeywordId, ScanTarget), &Timestamp)| match before {
+            Some(before) => !before.wanted.contains_key(who),
+            None => **since > reached,
+        };
+        self.wanted.iter().filter(is_news).map(|(_, since)| *since).max()
+    }
 }
 
 /// What a search came to.
 enum Found {
     /// All of it was read, up to then.
     Until(Timestamp, usize),
+    /// What GitHub showed before it broke off.
+    Partly,
     /// Nothing, and why.
-    Not(Look, Option<Timestamp>),
+    Not(Not),
+}
+
+/// Why a search shows nothing.
+struct Not {
+    look: Look,
+    /// GitHub's own time to wait if it named one.
+    wait: Option<Timestamp>,
+    /// Whether GitHub does not take the query: one of its keywords is at fault.
+    is_refused: bool,
+}
+
+impl Not {
+    const fn of(look: Look) -> Self {
+        Self {
+            look,
+            wait: None,
+            is_refused: false,
+        }
+    }
 }
 
 /// One of the searches.
@@ -113,6 +150,7 @@ pub struct Searches {
     /// How far the read model was that they were read from.
     read_from: Option<Position>,
     cursors: HashMap<String, SourceCursor>,
+    suspects: Suspects,
 }
 
 impl Searches {
@@ -133,6 +171,7 @@ impl Searches {
             part,
             phrases: BTreeMap::new(),
             read_from: None,
+            suspects: Suspects::default(),
         })
     }
 
@@ -148,7 +187,7 @@ impl Searches {
         let rows = tracked_keywords::all(&*self.ingest.views)
             .await
             .context("reading the tracked keywords")?;
-        self.phrases.clear();
+        let before = std::mem::take(&mut self.phrases);
         for row in rows {
             let wanted = self.kind.targets().iter().copied();
             let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
@@ -156,17 +195,9 @@ impl Searches {
             if wanted.is_empty() || !is_own {
                 continue;
             }
-            let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_insert(Phrase {
-                targets: Vec::new(),
-                since: row.created_at,
-                trackers: Vec::new(),
-            });
-            phrase.since = phrase.since.min(row.created_at);
-            for target in wanted {
-                if !phrase.targets.contains(&target) {
-                    phrase.targets.push(target);
-                }
-            }
+            let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_default();
+            let wanted = wanted.into_iter().map(|target| (row.keyword_id, target));
+            phrase.wanted.extend(wanted.map(|wanted| (wanted, row.created_at)));
             phrase.trackers.push(Tracker {
                 account: row.account,
                 subject: SourceSubject::Keyword {
@@ -176,6 +207,7 @@ impl Searches {
             });
         }
         self.drop_untracked().await?;
+        self.look_back(&before).await?;
         self.read_from = Some(from);
         Ok(true)
     }
@@ -202,6 +234,30 @@ impl Searches {
             self.cursors.remove(&subject);
         }
         Ok(())
+    }
+
+    /// Has keywords looked for at once, and as far back as new ones, that somebody wants as well by now, or in more places.
+    async fn look_back(&mut self, before: &BTreeMap<String, Phrase>) -> anyhow::Result<()> {
+        let mut cursors = Vec::new();
+        for (phrase, known) in &self.phrases {
+            let Some(cursor) = self.cursors.get(&self.subject(phrase)) else {
+                continue;
+            };
+            let Some(reached) = reached(cursor) else {
+                continue;
+            };
+            if let Some(since) = known.news(before.get(phrase), reached) {
+                let asked_at = since.max(reached);
+                let mut cursor = cursor.clone();
+                cursor.reached = Some(minus(asked_at, BEFORE).plus(OVERLAP).min(reached).to_string());
+                cursor.next_at = cursor.next_at.min(asked_at);
+                cursors.push(cursor);
+            }
+        }
+        if cursors.is_empty() {
+            return Ok(());
+        }
+        self.save(cursors).await
     }
 
     /// When the next search is due, whether it is for a keyword that was never looked for, and for whom it is. None: there is
@@ -249,9 +305,9 @@ impl Searches {
         waiting.sort_unstable();
         // Those that are not due yet fill the search up: they cost nothing.
         let phrases = waiting.iter().map(|(_, phrase)| *phrase);
-        let (_, taken) = packs::pack(phrases.take(self.kind.at_once()));
-        let taken = waiting.iter().take(taken);
-        taken.map(|(_, phrase)| (*phrase).to_owned()).collect()
+        let chosen = self.suspects.choose(phrases, self.kind.at_once());
+        let (_, taken) = packs::pack(chosen.iter().copied());
+        chosen.into_iter().take(taken).map(str::to_owned).collect()
     }
 
     /// Looks in texts for the keywords that have been due for longest.
@@ -261,12 +317,12 @@ impl Searches {
     pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let pack = self.pack();
         let mut until = now;
-        let mut hits = 0;
+        let (mut hits, mut is_whole) = (0, true);
         for target in self.kind.targets() {
             let wanted = |phrase: &&String| {
                 self.phrases
                     .get(*phrase)
-                    .is_some_and(|known| known.targets.contains(target))
+                    .is_some_and(|known| known.is_wanted_in(*target))
             };
             let part: Vec<&String> = pack.iter().filter(wanted).collect();
             let Some(since) = part.iter().map(|phrase| self.since(phrase)).min() else {
@@ -278,8 +334,13 @@ impl Searches {
                     until = until.min(at);
                     hits += items;
                 }
-                Found::Not(look, wait) => return self.put_off(&pack, look, wait, now).await,
+                Found::Partly => is_whole = false,
+                Found::Not(not) => return self.put_off(&pack, not, now).await,
             }
+        }
+        if !is_whole {
+            // From where it stands on, so that what was not shown is found then.
+            return self.put_off(&pack, Not::of(Look::SILENT), now).await;
         }
         self.succeeded(&pack, until, hits, now).await
     }
@@ -298,8 +359,8 @@ impl Searches {
         for number in 1..=PAGES_OF_CODE {
             let (page, has_next) = match self.page_of_code(&quoted, number).await {
                 Ok(page) => page,
-                Err((look, wait)) => {
-                    self.put_off(&pack, look, wait, now).await?;
+                Err(not) => {
+                    self.put_off(&pack, not, now).await?;
                     return Ok(None);
                 }
             };
@@ -316,7 +377,7 @@ impl Searches {
         Ok(Some((self.part.key(phrase), files)))
     }
 
-    async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), (Look, Option<Timestamp>)> {
+    async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), Not> {
         let path = code::path(quoted, number);
         match self.client.get_as(&path, None, Some(code::ACCEPT)).await {
             Answer::Fresh(fresh) => Ok((
@@ -335,6 +396,7 @@ impl Searches {
         hits: usize,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        self.suspects.clear(pack);
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
             let subject = self.subject(phrase);
@@ -364,25 +426,26 @@ impl Searches {
     /// From when on the keyword is looked for.
     fn since(&self, phrase: &str) -> Timestamp {
         let cursor = self.cursors.get(&self.subject(phrase));
-        let reached = cursor.and_then(|cursor| cursor.reached.as_ref()?.parse::<Timestamp>().ok());
-        let tracked = self.phrases.get(phrase).map(|known| known.since).unwrap_or_default();
-        match reached {
-            Some(reached) => minus(reached, OVERLAP),
-            None => minus(tracked, BEFORE),
+        if let Some(reached) = cursor.and_then(reached) {
+            return minus(reached, OVERLAP);
         }
+        let known = self.phrases.get(phrase);
+        let tracked = known.and_then(|known| known.wanted.values().min().copied());
+        minus(tracked.unwrap_or_default(), BEFORE)
     }
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
     async fn look(&self, packed: &str, target: ScanTarget, since: Timestamp, now: Timestamp) -> anyhow::Result<Found> {
-        let (mut items, mut newest, mut after, mut is_cut) = (0, None, None, false);
+        let (mut items, mut newest, mut after) = (0, None, None);
+        let (mut is_whole, mut is_cut) = (true, false);
         for number in 1..=search::PAGES {
             let page = match self.page(packed, target, since, number, after.as_deref()).await {
-                Ok((page, _)) if page.is_incomplete => return Ok(Found::Not(Look::SILENT, None)),
                 Ok(page) => page,
-                Err((look, wait)) => return Ok(Found::Not(look, wait)),
+                Err(not) => return Ok(Found::Not(not)),
             };
             let (page, has_next) = page;
             items += page.items;
+            is_whole &= !page.is_incomplete;
             newest = page.newest.max(newest);
             after = page.next;
             self.ingest.accept_for(self.part.account(), page.activities).await?;
@@ -391,12 +454,14 @@ impl Searches {
                 break;
             }
         }
+        if !is_whole {
+            return Ok(Found::Partly);
+        }
         if !is_cut {
             return Ok(Found::Until(now, items));
         }
         let Some(newest) = newest.filter(|_| items >= FEWEST) else {
-            let (look, wait) = silent("it does not come to an end");
-            return Ok(Found::Not(look, wait));
+            return Ok(Found::Not(silent("it does not come to an end")));
         };
         // The oldest come first; where a thousand were written within the overlap, the rest of them is given up.
         let reached = newest.max(since.plus(OVERLAP * 2));
@@ -411,7 +476,7 @@ impl Searches {
         since: Timestamp,
         number: u32,
         after: Option<&str>,
-    ) -> Result<(Page, bool), (Look, Option<Timestamp>)> {
+    ) -> Result<(Page, bool), Not> {
         if self.kind == Kind::Discussions {
             let variables = search::discussions(packed, since, after);
             return match self.client.graphql(search::DISCUSSIONS, &variables).await {
@@ -420,8 +485,8 @@ impl Searches {
                     let has_next = page.next.is_some();
                     Ok((page, has_next))
                 }
-                github::Told::Limited(until) => Err((Look::LIMITED, Some(until))),
-                github::Told::Denied(status) => Err((Look::refused(status.as_u16()), None)),
+                github::Told::Limited(until) => Err(limited(until)),
+                github::Told::Denied(status) => Err(Not::of(Look::refused(status.as_u16()))),
                 github::Told::TooMuch => Err(silent("too much for GraphQL")),
                 github::Told::Failed(reason) => Err(silent(&reason)),
             };
@@ -439,14 +504,20 @@ impl Searches {
         }
     }
 
-    /// Nothing was found out: again when GitHub says so, or after a minute that doubles each time.
+    /// Nothing was found out: again when GitHub says so, or after a minute that doubles each time. A query of several keywords that
+    /// GitHub does not take is asked again at once, in halves.
     async fn put_off(
         &mut self,
         pack: &[String],
-        look: Look,
-        wait: Option<Timestamp>,
+        Not { look, wait, is_refused }: Not,
         now: Timestamp,
     ) -> anyhow::Result<()> {
+        if is_refused {
+            self.suspects.halve(pack);
+            if pack.len() > 1 {
+                return Ok(());
+            }
+        }
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
             let subject = self.subject(phrase);
@@ -489,19 +560,36 @@ impl Searches {
     }
 }
 
-fn silent(reason: &str) -> (Look, Option<Timestamp>) {
+fn silent(reason: &str) -> Not {
     tracing::warn!(reason, "a search on GitHub has no usable answer");
-    (Look::SILENT, None)
+    Not::of(Look::SILENT)
 }
 
-fn not_fresh(answer: Answer) -> (Look, Option<Timestamp>) {
+const fn limited(until: Timestamp) -> Not {
+    Not {
+        look: Look::LIMITED,
+        wait: Some(until),
+        is_refused: false,
+    }
+}
+
+fn not_fresh(answer: Answer) -> Not {
     match answer {
-        Answer::Limited { until } => (Look::LIMITED, Some(until)),
-        Answer::Denied(status) => (Look::refused(status.as_u16()), None),
-        Answer::NotFound => (Look::ABSENT, None),
+        Answer::Limited { until } => limited(until),
+        Answer::Denied(status) => Not::of(Look::refused(status.as_u16())),
+        Answer::NotFound => Not::of(Look::ABSENT),
+        Answer::Invalid(status) => Not {
+            is_refused: true,
+            ..silent(&format!("answered {}", status.as_u16()))
+        },
         Answer::Failed(reason) => silent(&reason),
         Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
+}
+
+/// Up to when was looked for the keyword.
+fn reached(cursor: &SourceCursor) -> Option<Timestamp> {
+    cursor.reached.as_ref()?.parse().ok()
 }
 
 fn minus(at: Timestamp, span: Duration) -> Timestamp {

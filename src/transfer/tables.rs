@@ -88,7 +88,11 @@ pub(super) const PROGRESS: [Table; 21] = [
         "token, resource, granted, remaining, resets_at, blocked_until, noted_at, fingerprint, is_refused"
     ),
     table!("bare_pull", 2, "repo, number, due_at, tries"),
-    table!("missed_delivery", 2, "repo, guid, hook, attempt, event, delivered_at"),
+    table!(
+        "missed_delivery",
+        2,
+        "repo, guid, hook, attempt, event, delivered_at, due_at, failures"
+    ),
     table!("sighting", 3, "account, signal, collector, seen_at"),
     table!(
         "idempotency_key",

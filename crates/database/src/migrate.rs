@@ -103,6 +103,11 @@ pub const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../../../migrations/0017_shared_answers.sql"),
     },
     Migration {
+        number: 18,
+        name: "unread_deliveries",
+        sql: include_str!("../../../migrations/0018_unread_deliveries.sql"),
+    },
+    Migration {
         number: 19,
         name: "budget_tokens",
         sql: include_str!("../../../migrations/0019_budget_tokens.sql"),

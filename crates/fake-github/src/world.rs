@@ -32,6 +32,10 @@ pub struct World {
     pub stargazers_for_others: Refusal,
     /// From which size on GraphQL fails; never at first.
     pub graphql: GraphqlLimits,
+    /// Phrases for which a search for issues is refused (422), whatever else it looks for; none at first.
+    pub refused_phrases: Vec<String>,
+    /// Whether GitHub breaks searches for issues off and shows half of what there is; not at first.
+    pub searches_break_off: bool,
     /// Whether requests are noted with headers and body, as they are at first; off saves memory in long stories.
     pub note_details: bool,
     pub(crate) base: String,
@@ -80,6 +84,8 @@ impl World {
             poll_interval: 60,
             stargazers_for_others: Refusal::Forbidden,
             graphql: GraphqlLimits::default(),
+            refused_phrases: Vec::new(),
+            searches_break_off: false,
             note_details: true,
             base,
             now: 0,

@@ -2,6 +2,7 @@
 
 use domain::{Attribution, SignalPerson, SourceReason, SourceState};
 use fake_github::{Bucket, Misbehaviour, Repo, User, UserKind};
+use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::ladder::Story;
 use super::*;
@@ -46,6 +47,8 @@ fn followed_up(story: &Story) -> usize {
 
 #[tokio::test]
 async fn a_file_is_its_last_authors_or_else_its_owners_and_the_rule_is_recorded() {
+    let figures = PrometheusBuilder::new().build_recorder();
+    let _kept = ::metrics::set_default_local_recorder(&figures);
     let mut story = Story::new().await;
     let at = story.room.clock.now().to_string();
     story.github.change(|world| {
@@ -97,6 +100,9 @@ async fn a_file_is_its_last_authors_or_else_its_owners_and_the_rule_is_recorded(
         ]
     );
     assert_eq!(found[1].snippet.as_deref(), Some("We use Docker here."));
+    let figures = figures.handle().render();
+    let nobodys = r#"gitleads_signals_total{outcome="unattributed"} 1"#;
+    assert!(figures.contains(nobodys), "{figures}");
     for recorded in story.room.events().await {
         if let Event::LeadCaptured(captured) = recorded.event {
             assert_eq!(captured.signal.collector, Collector::CodeSearch);
@@ -149,6 +155,66 @@ async fn files_that_wait_are_found_again_after_a_restart() {
     story.restart().await;
     story.work(Duration::from_hours(3)).await;
     assert_eq!(found(&story).await.len(), 30);
+}
+
+/// A file of Ada's in which Ben wrote "docker" last, one of Cid's in another repository, and one of Dan's with another keyword.
+async fn three_files(story: &Story) {
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.put_user(ada());
+        world.put_repo(Repo::new(20, "ada-example/engine"));
+        world.put_file(
+            "ada-example/engine",
+            "a.yml",
+            "docker",
+            &User::new(12, "ben-example"),
+            &at,
+        );
+        world.put_file("acme/kit", "README", "docker", &User::new(13, "cid-example"), &at);
+        world.put_file("acme/kit", "NOTES", "podman", &User::new(14, "dan-example"), &at);
+    });
+    look_in_code(story, "docker").await;
+    look_in_code(story, "podman").await;
+}
+
+const COMMITS: &str = "/repos/ada-example/engine/commits";
+
+#[tokio::test]
+async fn a_file_that_cannot_be_followed_up_holds_up_nothing_and_is_its_owners_in_the_end() {
+    let mut story = Story::new().await;
+    story
+        .github
+        .change(|world| world.outage(COMMITS, Misbehaviour::Status(500), u64::MAX));
+    three_files(&story).await;
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(story.room.history(13).await, ["LeadCaptured"]);
+    assert_eq!(story.room.history(14).await, ["LeadCaptured"]);
+    story.work(Duration::from_hours(3)).await;
+    let found = found(&story).await;
+    assert_eq!(
+        (found[0].user_id, found[0].attribution),
+        (11, Some(Attribution::RepoOwner))
+    );
+    assert_eq!(story.github.requests_to(COMMITS).len(), 8);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.github.requests_to(COMMITS).len(), 8);
+}
+
+#[tokio::test]
+async fn a_file_of_a_repository_that_is_gone_or_empty_is_its_owners_at_once() {
+    for status in [404, 409, 422] {
+        let mut story = Story::new().await;
+        story
+            .github
+            .change(|world| world.outage(COMMITS, Misbehaviour::Status(status), u64::MAX));
+        three_files(&story).await;
+        story.work(Duration::from_mins(5)).await;
+        let found = found(&story).await;
+        let ids: Vec<u64> = found.iter().map(|person| person.user_id).collect();
+        assert_eq!(ids, [11, 13, 14], "{status}");
+        assert_eq!(found[0].attribution, Some(Attribution::RepoOwner), "{status}");
+        assert_eq!(story.github.requests_to(COMMITS).len(), 1, "{status}");
+    }
 }
 
 #[tokio::test]

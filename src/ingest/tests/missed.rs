@@ -103,6 +103,48 @@ async fn a_long_record_is_walked_and_read_on_where_it_was_broken_off() {
 }
 
 #[tokio::test]
+async fn a_walk_whose_next_page_is_gone_begins_anew_with_the_webhooks_that_there_are() {
+    for is_removed in [true, false] {
+        let (mut story, hook) = story().await;
+        deliver(&story, hook, 1, "created", 0);
+        for id in 10..=540 {
+            deliver(&story, hook, id, "created", 200);
+        }
+        let pages = format!("{HOOKS}/{hook}/deliveries");
+        let mut steps = 0;
+        while story.github.requests_to(&pages).len() < 5 {
+            story.work(Duration::from_millis(50)).await;
+            steps += 1;
+            assert!(steps < 1_000, "the record is not walked");
+        }
+        let missed = if is_removed {
+            let another = story.github.change(|world| {
+                world.remove_hook(hook);
+                world.put_hook("own/sdk", OURS, &["star"])
+            });
+            deliver(&story, another, 2, "created", 0);
+            2
+        } else {
+            story
+                .github
+                .change(|world| world.misbehave(&pages, Misbehaviour::Status(422)));
+            1
+        };
+        let before = story.github.requests().len();
+        story.work(Duration::from_hours(1)).await;
+        assert_eq!(story.room.history(missed).await, ["LeadCaptured"], "{is_removed}");
+        let requests = story.github.requests();
+        let mut of_hooks = requests
+            .iter()
+            .skip(before)
+            .filter(|request| request.path.starts_with(HOOKS));
+        assert_eq!(of_hooks.next().map(|request| &request.path), Some(&pages));
+        assert_eq!(of_hooks.next().map(|request| request.path.as_str()), Some(HOOKS));
+        assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{is_removed}");
+    }
+}
+
+#[tokio::test]
 async fn a_quiet_record_costs_nothing() {
     let (mut story, hook) = story().await;
     deliver(&story, hook, 1, "created", 200);
@@ -207,6 +249,95 @@ async fn faults_on_the_way_lose_nothing() {
     }
 }
 
+/// Deliveries that are noted and not read.
+async fn noted(story: &Story) -> i64 {
+    let text = "SELECT count(*) FROM missed_delivery";
+    let query = database::Statement::sql(text, Vec::new());
+    story.room.store().read(query).await.unwrap()[0].int(0).unwrap()
+}
+
+/// GitHub shows everything again but the list of stargazers.
+fn recover(story: &Story) {
+    story.github.change(|world| {
+        world.behave();
+        world.outage("/repos/own/sdk/stargazers", Misbehaviour::Status(404), u64::MAX);
+    });
+}
+
+#[tokio::test]
+async fn one_that_cannot_be_read_holds_up_no_other_and_is_read_once_it_can_be() {
+    for fault in [
+        Misbehaviour::Status(500),
+        Misbehaviour::Status(403),
+        Misbehaviour::Garbage,
+        Misbehaviour::Truncated,
+    ] {
+        let (mut story, hook) = story().await;
+        let first = deliver(&story, hook, 1, "created", 0);
+        deliver(&story, hook, 2, "created", 0);
+        deliver(&story, hook, 3, "created", 0);
+        let path = format!("{HOOKS}/{hook}/deliveries/{}", first.id);
+        story.github.change(|world| world.outage(&path, fault, u64::MAX));
+        story.work(Duration::from_mins(5)).await;
+        assert_eq!(story.room.history(2).await, ["LeadCaptured"], "{fault:?}");
+        assert_eq!(story.room.history(3).await, ["LeadCaptured"], "{fault:?}");
+        assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{fault:?}");
+        story.work(Duration::from_hours(4)).await;
+        let asked = story.github.requests_to(&path).len();
+        assert!((3..=5).contains(&asked), "{fault:?}: {asked}");
+        recover(&story);
+        story.work(Duration::from_hours(5)).await;
+        assert_eq!(story.room.history(1).await, ["LeadCaptured"], "{fault:?}");
+        assert_eq!(noted(&story).await, 0, "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn one_that_is_never_shown_is_given_up_when_github_has_forgotten_it() {
+    let (log, _kept) = Log::kept();
+    let (mut story, hook) = story().await;
+    let delivery = deliver(&story, hook, 1, "created", 0);
+    let path = format!("{HOOKS}/{hook}/deliveries/{}", delivery.id);
+    story
+        .github
+        .change(|world| world.outage(&path, Misbehaviour::Status(500), u64::MAX));
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(noted(&story).await, 1);
+    assert!(!log.text().contains("lost"), "{}", log.text());
+    story.room.clock.advance(Duration::from_hours(72));
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(noted(&story).await, 0);
+    let text = log.text();
+    let lost = text.lines().find(|line| line.contains("lost=1")).unwrap();
+    assert!(
+        lost.contains("WARN") && !lost.contains("fan-1") && !lost.contains("own/sdk"),
+        "{lost}"
+    );
+    let asked = story.github.requests_to(&path).len();
+    recover(&story);
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(story.github.requests_to(&path).len(), asked);
+    assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE]);
+}
+
+#[tokio::test]
+async fn while_none_can_be_read_little_is_asked() {
+    let (mut story, hook) = story().await;
+    for id in 1..=24 {
+        deliver(&story, hook, id, "created", 0);
+    }
+    let pattern = "/repos/own/sdk/hooks/*/deliveries/*";
+    story
+        .github
+        .change(|world| world.outage(pattern, Misbehaviour::Status(500), u64::MAX));
+    story.work(Duration::from_hours(2)).await;
+    let asked = payloads(&story).len();
+    assert!((15..=30).contains(&asked), "{asked}");
+    recover(&story);
+    story.work(Duration::from_hours(5)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 24);
+}
+
 #[tokio::test]
 async fn what_nobody_tracks_any_more_is_forgotten() {
     let (mut story, hook) = story().await;
@@ -219,16 +350,7 @@ async fn what_nobody_tracks_any_more_is_forgotten() {
         );
     });
     story.work(Duration::from_mins(5)).await;
-    let rows = async |story: &Story| {
-        let text = "SELECT count(*) FROM missed_delivery";
-        let rows = story
-            .room
-            .store()
-            .read(database::Statement::sql(text, Vec::new()))
-            .await;
-        rows.unwrap()[0].int(0).unwrap()
-    };
-    assert_eq!(rows(&story).await, 1);
+    assert_eq!(noted(&story).await, 1);
     let tracked = projections::tracked_repos::list(&*story.room.ingest.views, story.room.account).await;
     let row = tracked.unwrap().remove(0);
     commands::untrack_repo(&story.room.writer, story.room.account, &row.full_name, row.repo_id)
@@ -236,5 +358,5 @@ async fn what_nobody_tracks_any_more_is_forgotten() {
         .unwrap();
     story.room.settle().await;
     story.work(Duration::from_mins(5)).await;
-    assert_eq!(rows(&story).await, 0);
+    assert_eq!(noted(&story).await, 0);
 }

@@ -10,6 +10,7 @@ mod hours;
 mod ladder;
 mod missed;
 mod polls;
+mod searches;
 mod shared;
 mod sightings;
 mod tokens;
@@ -39,6 +40,35 @@ use crate::github::{Authorization, Client};
 use crate::ingest::shards::Part;
 use crate::lease::{Lease, Leases};
 use crate::project::Claims;
+
+/// What the thread logs for as long as the guard is kept.
+#[derive(Clone, Default)]
+struct Log(Arc<std::sync::Mutex<Vec<u8>>>);
+
+impl Log {
+    fn kept() -> (Self, tracing::subscriber::DefaultGuard) {
+        let log = Self::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt().with_ansi(false);
+        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
+        (log, tracing::subscriber::set_default(subscriber))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+}
+
+impl std::io::Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
 
 /// Stands still until it is told to go on.
 pub struct TestClock {

@@ -32,6 +32,9 @@ impl World {
             Ok(query) => query,
             Err(refused) => return Reply::invalid("Search", "q", refused.text()),
         };
+        if self.refused_phrases.iter().any(|phrase| text.contains(phrase)) {
+            return Reply::invalid("Search", "q", "The search is not valid");
+        }
         if let Some(refusal) = self.refused_search(ask.who, &query) {
             return refusal;
         }
@@ -49,6 +52,9 @@ impl World {
         if ask.query("order") != Some("asc") {
             found.reverse();
         }
+        if self.searches_break_off {
+            found.truncate(found.len() / 2);
+        }
         let total = found.len();
         let phrases = ask.accepts("text-match").then(|| query.phrases());
         let shown = page.of(found.into_iter().take(super::RESULTS)).into_iter();
@@ -57,7 +63,7 @@ impl World {
             .collect();
         let body = json!({
             "total_count": total,
-            "incomplete_results": false,
+            "incomplete_results": self.searches_break_off,
             "search_type": "lexical",
             "items": items,
         });

@@ -1,0 +1,134 @@
+//! Searches that GitHub refuses or breaks off, and keywords that are looked for in more places than before.
+
+use domain::{SourceReason, SourceState};
+use fake_github::Request;
+
+use super::ladder::{Story, post};
+use super::*;
+use crate::commands::{open_account, track_keyword, untrack_keyword};
+
+const ISSUES: &str = "/search/issues";
+const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
+
+#[tokio::test]
+async fn the_plan_is_told_once_something_is_tracked() {
+    let (log, _kept) = Log::kept();
+    let mut story = Story::new().await;
+    story.work(Duration::from_mins(1)).await;
+    assert!(!log.text().contains("plan="), "{}", log.text());
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_mins(1)).await;
+    assert!(log.text().contains("plan=2 searches in issues"), "{}", log.text());
+}
+
+#[tokio::test]
+async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    for number in 0..5 {
+        story.room.track_keyword(&format!("framework {number}")).await;
+        story.github.change(|world| {
+            let text = format!("Slow with Framework {number}");
+            world.open_issue("some/where", &post(number + 1, 10 + number, &text), &at);
+        });
+    }
+    story
+        .github
+        .change(|world| world.refused_phrases = vec!["framework 2".to_owned()]);
+    story.work(Duration::from_mins(3)).await;
+    for number in 0..5 {
+        let is_found = !story.room.history(10 + number).await.is_empty();
+        assert_eq!(is_found, number != 2, "{number}");
+    }
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told.iter().filter(|state| **state == ACTIVE).count(), 4, "{told:?}");
+
+    story.work(Duration::from_hours(1)).await;
+    // What lasts is told.
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told[4..], [(SourceState::Unavailable, SourceReason::NoAnswer)]);
+    let searches = story.github.requests_to(ISSUES);
+    let refused = searches.iter().filter(|search| search.status == Some(422)).count();
+    assert!((5..=10).contains(&refused), "{refused}");
+    let packed = |search: &&Request| search.query.contains("framework+0");
+    let last = searches.iter().rfind(packed).unwrap();
+    assert_eq!(last.query.matches("framework").count(), 4, "{}", last.query);
+
+    story.github.change(|world| world.refused_phrases.clear());
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.history(12).await, ["LeadCaptured"]);
+    assert_eq!(story.github.exceeded(), []);
+}
+
+#[tokio::test]
+async fn what_a_search_shows_before_github_breaks_it_off_is_captured_and_the_rest_later() {
+    let mut story = Story::new().await;
+    story.room.track_keyword("docker").await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.searches_break_off = true;
+        for number in 1..=4 {
+            world.open_issue("some/where", &post(number, 10 + number, "docker"), &at);
+        }
+    });
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 2);
+    story.github.change(|world| world.searches_break_off = false);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 4);
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer), ACTIVE]);
+}
+
+async fn track_in(room: &Room, account: AccountId, targets: &str) -> domain::KeywordId {
+    let targets = Some(targets.parse().unwrap());
+    let tracked = track_keyword(&room.writer, account, "docker".parse().unwrap(), targets).await;
+    tracked.unwrap().value.keyword_id
+}
+
+#[tokio::test]
+async fn whoever_looks_in_more_places_or_as_well_hears_of_the_days_before() {
+    for case in ["more places", "anew", "another account", "after a restart"] {
+        let mut story = Story::new().await;
+        let account = story.room.account;
+        let id = track_in(&story.room, account, "issues").await;
+        story.room.settle().await;
+        let at = minus_days(story.room.clock.now(), 3);
+        story.github.change(|world| {
+            world.open_issue("some/where", &post(1, 11, "docker"), &at);
+            world.open_pull("some/where", &post(2, 12, "docker"), &at);
+        });
+        story.work(Duration::from_mins(30)).await;
+        assert_eq!(story.room.count("LeadCaptured").await, 1, "{case}");
+
+        match case {
+            "more places" => {
+                track_in(&story.room, account, "issues,prs").await;
+            }
+            "anew" => {
+                let keyword = "docker".parse().unwrap();
+                untrack_keyword(&story.room.writer, account, &keyword, id)
+                    .await
+                    .unwrap();
+                track_in(&story.room, account, "issues,prs").await;
+            }
+            _ => {
+                let opened = open_account(&story.room.writer, "other".into(), "agency".parse().unwrap()).await;
+                track_in(&story.room, opened.unwrap().value, "issues").await;
+            }
+        }
+        if case == "after a restart" {
+            story.restart().await;
+        }
+        story.room.settle().await;
+        story.work(Duration::from_mins(1)).await;
+        assert_eq!(story.room.count("LeadCaptured").await, 2, "{case}");
+        let before = story.github.requests_to(ISSUES).len();
+        story.work(Duration::from_mins(3)).await;
+        assert_eq!(story.github.requests_to(ISSUES).len(), before, "{case}: once");
+    }
+}
+
+fn minus_days(at: Timestamp, days: i64) -> String {
+    Timestamp::from_secs(at.secs() - days * 24 * 3_600).to_string()
+}
