@@ -29,8 +29,8 @@ use crate::deliver::sign::Secret;
 #[serde(deny_unknown_fields, default)]
 #[schema(as = WebhookSecretRotation)]
 pub(super) struct Rotation {
-    /// 16 to 128 printable characters; generated if not given.
-    #[schema(min_length = 16, max_length = 128)]
+    /// Generated if not given.
+    #[schema(value_type = Option<words::OwnSecret>)]
     secret: Option<String>,
 }
 

@@ -57,8 +57,8 @@ pub(super) struct NewRecord {
     /// `now` if not given; an earlier place feeds the endpoint from history first.
     #[schema(value_type = Option<words::StartFrom>)]
     start_from: Option<StartFrom>,
-    /// 16 to 128 printable characters; generated if not given.
-    #[schema(min_length = 16, max_length = 128)]
+    /// Generated if not given.
+    #[schema(value_type = Option<words::OwnSecret>)]
     secret: Option<String>,
     #[schema(max_length = 512)]
     description: Option<String>,

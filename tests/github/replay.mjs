@@ -36,6 +36,16 @@ function names(replies) {
   return same;
 }
 
+/// The public numbers of the scenario's repository, to whoever counts by GraphQL: no client that was recorded did.
+function counted(replies, body) {
+  const { query } = JSON.parse(body);
+  if (!query?.includes("stargazerCount")) return undefined;
+  const repositories = replies.filter(({ method, url }) => method === "GET" && /^\/repos\/[^/]+\/[^/]+$/.test(url.pathname));
+  const { full_name, stargazers_count, private: isPrivate } = repositories.map(parse).find((told) => told.full_name) ?? {};
+  const r0 = full_name && { nameWithOwner: full_name, stargazerCount: stargazers_count, isPrivate };
+  return r0 && JSON.stringify({ data: { r0 } });
+}
+
 /// Starts it. `base(name, index)` is where the API of a scenario is, from the reply of that index on; at `/asked` stands
 /// what was asked for.
 export async function replay(scenarios) {
@@ -59,6 +69,8 @@ export async function replay(scenarios) {
     const scenario = byName.get(`${kind}/${decodeURIComponent(name ?? "")}`);
     const url = new URL(rest ?? "/", API);
     const reply = scenario && find(scenario, Number(from), request.method, url, Buffer.concat(parts));
+    const counts = scenario && !reply && url.pathname === "/graphql" && counted(scenario.replies, Buffer.concat(parts));
+    if (counts) return response.end(counts);
     const one = { path: rest, accept: request.headers.accept, status: reply?.status ?? 404 };
     asked.push(one);
     if (!reply) return response.writeHead(404).end('{"message":"Not recorded"}');

@@ -120,8 +120,8 @@ fn known_tag() -> Parameter {
 
 fn last_event_id() -> Parameter {
     let schema = string().pattern(Some("^[0-9]{1,18}$"));
-    let description = "With `Accept: text/event-stream`: the last `id` that the client got. It goes on after it, and `after` does \
-        not count";
+    let description =
+        "The last `id` that the client got, as event streams send it. It goes on after it, and `after` does not count";
     parameter("Last-Event-ID", description, schema)
 }
 

@@ -159,8 +159,10 @@ pub(super) fn complete(document: &mut OpenApi) {
     components
         .responses
         .insert(headers::NOT_MODIFIED.to_owned(), not_modified);
-    if let Some(RefOr::T(Schema::Object(edit))) = components.schemas.get_mut("LeadEdit") {
-        edit.min_properties = Some(1);
+    for name in ["LeadEdit", "WebhookEndpointEdit"] {
+        if let Some(RefOr::T(Schema::Object(edit))) = components.schemas.get_mut(name) {
+            edit.min_properties = Some(1);
+        }
     }
     for (path, item) in &mut document.paths.paths {
         for (method, operation) in operations(item) {
@@ -197,6 +199,13 @@ fn complete_operation(path: &str, method: &'static str, operation: &mut Operatio
             parameter.schema = absent_is_not_null;
         }
     }
+    if let Some(RefOr::T(body)) = &mut operation.request_body {
+        for content in body.content.values_mut() {
+            if let RefOr::T(content) = content {
+                content.schema = content.schema.take().map(never_null);
+            }
+        }
+    }
     for answer in operation.responses.responses.values_mut() {
         if let RefOr::T(answer) = answer {
             answer.headers.extend(headers::of_all(kind.needs_key));
@@ -218,7 +227,7 @@ fn complete_operation(path: &str, method: &'static str, operation: &mut Operatio
     }
 }
 
-/// A parameter that may be left out is of type `Option` to the code. To clients it is absent, never null.
+/// A parameter or body that may be left out is of type `Option` to the code. To clients it is absent, never null.
 fn never_null(schema: RefOr<Schema>) -> RefOr<Schema> {
     match schema {
         RefOr::T(Schema::Object(mut object)) => {

@@ -88,6 +88,13 @@ schemas! {
     SignalAttribution => list(Attribution::ALL.iter().map(|word| word.as_str()));
     /// What a repository is to the account.
     RepoType => list(RepoRelation::ALL.iter().map(|word| word.as_str()));
+    /// A signing secret: 16 to 128 characters, of white space the blank alone, and no control characters.
+    OwnSecret => id(
+        "^[^\\x00-\\x1f\\x7f-\\x9f\\u00a0\\u1680\\u2000-\\u200a\\u2028\\u2029\\u202f\\u205f\\u3000]{16,128}$",
+        "no more than an example"
+    )
+        .min_length(Some(16))
+        .max_length(Some(128));
     /// Where a keyword is looked for.
     KeywordScanTarget => list(ScanTarget::ALL.iter().map(|word| word.as_str()));
     /// What a webhook endpoint hears of.

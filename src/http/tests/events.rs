@@ -262,6 +262,11 @@ async fn a_wrong_parameter_is_refused_by_name() {
         let answer = house.get(&format!("/v1/events?{query}")).await;
         answer.is(400, "bad_request", message);
     }
+    // It counts for a page as well, and is no other than what an event has.
+    for (id, status) in [("0", 200), ("", 400), ("x", 400)] {
+        let answer = house.get_with("/v1/events", &[("last-event-id", id)]).await;
+        assert_eq!(answer.status(), status, "{id:?}");
+    }
     // Of another log, or of this one before a restore: it would hear nothing for long.
     let far = house.get("/v1/events?after=9223372036854775807").await;
     far.is(400, "bad_request", "after: lies beyond the end of the log");
