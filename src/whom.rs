@@ -1,10 +1,11 @@
-//! Whom a text names: a login, or `id:` and the number by which GitHub knows the person. The API and the command line find the
-//! people by it whom they show or erase.
+//! Whom a text names: a login, the id of the person's lead, or `id:` and the number by which GitHub knows the person. The API and
+//! the command line find the people by it whom they show or erase.
 
 use database::Database;
 use domain::event::{LeadCaptured, LeadWithheld};
 use domain::{AccountId, Event, PersonRef, StreamId};
 use event_log::Recorded;
+use projections::leads;
 use projections::people::{self, PersonRow};
 
 use crate::commands::Writer;
@@ -19,6 +20,12 @@ pub async fn find(
     account: AccountId,
     named: &str,
 ) -> anyhow::Result<Option<PersonRow>> {
+    // A login has no such end behind an underscore: an enterprise's short code has eight characters at most.
+    if let Ok(lead_id) = named.parse() {
+        let found = leads::find_withheld_too(views, account, lead_id).await?;
+        let person = found.map(|found| found.lead.person);
+        return Ok(person.map(|person| PersonRow { person, lead_id }));
+    }
     let Some(number) = named.strip_prefix(BY_NUMBER) else {
         let login = writer.vault.login_key(account, named);
         return Ok(people::find(views, account, login).await?);

@@ -2,9 +2,9 @@
 //! find a person by it.
 //!
 //! What counts is when somebody was called so, not when that was recorded: an archive tells of logins that were left long ago.
-//! The newest known login of a person is theirs, and so is the one that the lists show, which is older only before the first
-//! enrichment. Of several people whoever was called so last has the login, even once they are erased: an erasure that is asked
-//! for twice must not go on to somebody else.
+//! A login means whoever was called so last, and that person only as long as they are: it is the newest login that is known of
+//! them, or the one that lists show, which is older only before the first enrichment. It never falls to somebody who bore it
+//! before, even if that person was erased: an erasure that is asked for twice must not go on to somebody else.
 
 use std::collections::BTreeMap;
 
@@ -34,18 +34,18 @@ impl Projection for People {
         self.apply_all(std::slice::from_ref(recorded))
     }
 
-    /// What the stretch says of each person as one row: PostgreSQL refuses an upsert that meets a row twice. Nothing follows an
-    /// erasure.
+    /// What the stretch says of each login of a person as one row: PostgreSQL refuses an upsert that meets a row twice. Nothing
+    /// follows an erasure.
     fn apply_all(&self, stretch: &[Recorded]) -> Vec<Statement> {
-        let mut named: BTreeMap<LeadId, Named> = BTreeMap::new();
+        let mut named: BTreeMap<(LeadId, LoginKey), Named> = BTreeMap::new();
         let mut erased = Vec::new();
         for recorded in stretch {
-            if let Some((lead_id, new)) = Named::by(recorded) {
-                let all = match named.remove(&lead_id) {
-                    Some(known) => known.then(new),
+            if let Some((key, new)) = Named::by(recorded) {
+                let all = match named.remove(&key) {
+                    Some(known) => known.and(new),
                     None => new,
                 };
-                named.insert(lead_id, all);
+                named.insert(key, all);
             } else if let Event::LeadErased(told) = &recorded.event {
                 let lead = columns::id(told.lead_id.ulid());
                 erased.push(Statement::sql(
@@ -57,9 +57,9 @@ impl Projection for People {
         let mut statements = Vec::new();
         if !named.is_empty() {
             statements.push(Statement::Insert {
-                into: "people (lead_id, account, person, login, named_at, position, shown, erased)",
+                into: "people (lead_id, login, account, person, named_at, position, shown_at, erased)",
                 on_conflict: UPSERT,
-                rows: named.into_iter().map(|(lead_id, named)| named.row(lead_id)).collect(),
+                rows: named.into_iter().map(|(key, named)| named.row(key)).collect(),
             });
         }
         statements.extend(erased);
@@ -67,27 +67,25 @@ impl Projection for People {
     }
 }
 
-/// A newer login replaces the known one, an older one does not. The log is in order, so what is shown is what came last.
-const UPSERT: &str = "ON CONFLICT (lead_id) DO UPDATE SET \
-    login = CASE WHEN excluded.named_at >= people.named_at THEN excluded.login ELSE people.login END, \
+/// The newest moment counts, whatever the order in which they are told; the log is in order, so what is shown is what came last.
+const UPSERT: &str = "ON CONFLICT (lead_id, login) DO UPDATE SET \
     position = CASE WHEN excluded.named_at >= people.named_at THEN excluded.position ELSE people.position END, \
     named_at = CASE WHEN excluded.named_at >= people.named_at THEN excluded.named_at ELSE people.named_at END, \
-    shown = COALESCE(excluded.shown, people.shown)";
+    shown_at = COALESCE(excluded.shown_at, people.shown_at)";
 
-/// What events say somebody is called.
+/// What events say of somebody and a login.
 struct Named {
     account: AccountId,
     person: PersonRef,
-    login: LoginKey,
     named_at: Timestamp,
     position: Position,
-    shown: Option<LoginKey>,
+    shown_at: Option<Position>,
 }
 
 impl Named {
     /// What the event says; none: nothing, as the first versions of these events did. The log puts lead events into streams of
     /// people alone.
-    fn by(recorded: &Recorded) -> Option<(LeadId, Self)> {
+    fn by(recorded: &Recorded) -> Option<((LeadId, LoginKey), Self)> {
         let (lead_id, login, named_at, is_shown) = match &recorded.event {
             Event::LeadCaptured(first) => (first.lead_id, first.login, first.signal.occurred_at, true),
             Event::LeadWithheld(first) => (first.lead_id, first.login, first.signal.occurred_at, true),
@@ -95,35 +93,33 @@ impl Named {
             Event::LeadEnriched(enriched) => (enriched.lead_id, enriched.login, recorded.recorded_at, true),
             _ => return None,
         };
-        let (login, person) = (login?, recorded.stream.person()?);
         let named = Self {
             account: recorded.account(),
-            person,
-            login,
+            person: recorded.stream.person()?,
             // No source knows a name from a time to come.
             named_at: named_at.min(recorded.recorded_at),
             position: recorded.position,
-            shown: is_shown.then_some(login),
+            shown_at: is_shown.then_some(recorded.position),
         };
-        Some((lead_id, named))
+        Some(((lead_id, login?), named))
     }
 
     /// What the two say together, the other one later in the log.
-    fn then(self, other: Self) -> Self {
-        let shown = other.shown.or(self.shown);
+    fn and(self, other: Self) -> Self {
+        let shown_at = other.shown_at.or(self.shown_at);
         let newer = if other.named_at >= self.named_at { other } else { self };
-        Self { shown, ..newer }
+        Self { shown_at, ..newer }
     }
 
-    fn row(self, lead_id: LeadId) -> Vec<Value> {
+    fn row(self, (lead_id, login): (LeadId, LoginKey)) -> Vec<Value> {
         vec![
             columns::id(lead_id.ulid()),
+            login.bytes().as_slice().into(),
             columns::id(self.account.ulid()),
             self.person.bytes().as_slice().into(),
-            self.login.bytes().as_slice().into(),
             self.named_at.micros().into(),
             columns::place(self.position),
-            self.shown.map(|shown| shown.bytes().to_vec()).into(),
+            self.shown_at.map(columns::place).into(),
             0_i64.into(),
         ]
     }
@@ -138,27 +134,40 @@ pub struct PersonRow {
     pub lead_id: LeadId,
 }
 
-/// Whoever was called so last, and else whoever is shown by that name.
-const FIND: [&str; 2] = [
-    "SELECT person, lead_id, erased FROM people WHERE account = $1 AND login = $2 ORDER BY named_at DESC, position DESC LIMIT 1",
-    "SELECT person, lead_id, erased FROM people WHERE account = $1 AND shown = $2 ORDER BY named_at DESC, position DESC LIMIT 1",
+/// Whoever was called so last; at the same moment, whoever was erased.
+const LAST: &str = "SELECT person, lead_id, erased FROM people WHERE account = $1 AND login = $2 \
+    ORDER BY named_at DESC, erased DESC, position DESC LIMIT 1";
+
+/// What that person is called: by the newest moment, and in lists.
+const NAMES: [&str; 2] = [
+    "SELECT login FROM people WHERE lead_id = $1 ORDER BY named_at DESC, position DESC LIMIT 1",
+    "SELECT login FROM people WHERE lead_id = $1 AND shown_at IS NOT NULL ORDER BY shown_at DESC LIMIT 1",
 ];
 
-/// Whom the login means in the account. None: nobody is known by it, or whoever had it last was erased.
+/// Whom the login means in the account. None: nobody is called so, or whoever was last was erased.
 pub async fn find(
     views: &dyn Database,
     account: AccountId,
     login: LoginKey,
 ) -> Result<Option<PersonRow>, DatabaseError> {
-    for text in FIND {
-        let params = vec![columns::id(account.ulid()), login.bytes().as_slice().into()];
-        let rows = views.read(Statement::sql(text, params)).await?;
-        if let Some(row) = rows.first() {
-            let found = PersonRow {
-                person: PersonRef::new(columns::bytes(row, 0)?),
-                lead_id: LeadId::new(columns::ulid(row, 1)?),
-            };
-            return Ok((row.int(2)? == 0).then_some(found));
+    let params = vec![columns::id(account.ulid()), login.bytes().as_slice().into()];
+    let rows = views.read(Statement::sql(LAST, params)).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    if row.int(2)? != 0 {
+        return Ok(None);
+    }
+    let found = PersonRow {
+        person: PersonRef::new(columns::bytes(row, 0)?),
+        lead_id: LeadId::new(columns::ulid(row, 1)?),
+    };
+    for text in NAMES {
+        let names = views
+            .read(Statement::sql(text, vec![columns::id(found.lead_id.ulid())]))
+            .await?;
+        if let Some(name) = names.first()
+            && columns::bytes(name, 0)? == *login.bytes()
+        {
+            return Ok(Some(found));
         }
     }
     Ok(None)

@@ -117,6 +117,58 @@ async fn before_a_profile_is_known_a_person_is_found_by_the_newest_name_and_by_t
     assert_eq!(found(&history, &["ada", "lovelace"]).await, [None, Some(1)]);
 }
 
+/// A history of signals in the order of the log: who, called what, when. The first of each is what the lists show.
+async fn of_signals(signals: &[(u64, &str, u64)]) -> History {
+    let mut history = History::new();
+    let mut known = Vec::new();
+    for (number, login, at) in signals {
+        if known.contains(number) {
+            history.lead(1, *number, seen(*number, login, *at)).await;
+        } else {
+            known.push(*number);
+            let first = LeadCaptured {
+                signal: signal(*at, SignalKind::Stargazer, "acme/sdk"),
+                ..captured(*number, Some(login))
+            };
+            history.lead(1, *number, first).await;
+        }
+    }
+    history
+}
+
+#[tokio::test]
+async fn a_name_never_means_somebody_who_left_it_before_another_bore_it() {
+    let history = of_signals(&[(1, "ada", 15), (1, "countess", 20), (2, "ben", 9), (2, "ada", 10)]).await;
+    assert_eq!(
+        found(&history, &["ada", "countess", "ben"]).await,
+        [Some(1), Some(1), Some(2)]
+    );
+    let history = of_signals(&[(1, "ada", 15), (1, "countess", 20), (3, "ada", 18), (3, "augusta", 19)]).await;
+    assert_eq!(found(&history, &["ada"]).await, [Some(3)]);
+    // Whoever bore it last is called otherwise by now, in lists too.
+    let history = of_signals(&[(5, "ada", 15), (5, "augusta", 16), (5, "countess", 17)]).await;
+    assert_eq!(
+        found(&history, &["ada", "augusta", "countess"]).await,
+        [Some(5), None, Some(5)]
+    );
+}
+
+#[tokio::test]
+async fn a_name_that_an_erased_person_bore_last_means_nobody_whatever_is_told_later_of_former_bearers() {
+    let mut history = of_signals(&[(11, "ada", 15), (11, "countess", 20)]).await;
+    history.lead(1, 11, erased(11)).await;
+    for (number, at) in [(12, 12), (13, 15)] {
+        let first = LeadCaptured {
+            signal: signal(at, SignalKind::Stargazer, "acme/sdk"),
+            ..captured(number, Some("ada"))
+        };
+        history.lead(1, number, first).await;
+        assert_eq!(found(&history, &["ada", "countess"]).await, [None, None]);
+    }
+    history.lead(1, 12, seen(12, "ada", 16)).await;
+    assert_eq!(found(&history, &["ada"]).await, [Some(12)]);
+}
+
 #[tokio::test]
 async fn an_event_that_says_no_name_changes_none() {
     let mut history = History::new();

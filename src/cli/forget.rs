@@ -14,7 +14,7 @@ use crate::whom;
 #[derive(Debug, Args)]
 #[group(skip)]
 pub struct Arguments {
-    /// What the person is called on GitHub, letter case does not count; or id: and GitHub's number of the person
+    /// What the person is called on GitHub, letter case does not count; or the id of the lead, or id: and GitHub's number
     #[arg(value_name = "USERNAME")]
     username: String,
 }
@@ -32,7 +32,10 @@ pub(super) async fn forget(app: &App, account: AccountId, username: &str, output
         .await
         .context("look for the person")?;
     let Some(person) = found else {
-        bail!("nothing is held on a person of the name {username}");
+        bail!(
+            "nobody is found by the name {username}: a login means whoever was called so last; the id of a lead, and id: with \
+             GitHub's number, name a person too"
+        );
     };
     let position = erase_person(&app.writer, account, person.person).await?;
     app.settle(position).await;

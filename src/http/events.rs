@@ -143,12 +143,10 @@ fn wanted(account: AccountId, query: &Query) -> Result<Wanted, ApiError> {
 
 /// Where to go on after, and who said so. The header of a client that was cut off wins over the address that it began at.
 fn after(query: &Query, resumed: Option<&HeaderValue>) -> Result<Option<(&'static str, Position)>, ApiError> {
-    let (name, text) = match (resumed, query.text("after")) {
-        (Some(header), _) => ("Last-Event-ID", header.to_str().unwrap_or_default()),
-        (None, Some(text)) => ("after", text),
-        (None, None) => return Ok(None),
-    };
-    Ok(Some((name, position(name, text)?)))
+    let read = |(name, text)| Ok::<_, ApiError>((name, position(name, text)?));
+    let begun = query.text("after").map(|text| ("after", text)).map(read).transpose()?;
+    let resumed = resumed.map(|header| ("Last-Event-ID", header.to_str().unwrap_or_default()));
+    Ok(resumed.map(read).transpose()?.or(begun))
 }
 
 /// At most `limit` of the wanted events after a position. Where a filter passes over many, it ends after so many stretches

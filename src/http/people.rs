@@ -26,7 +26,7 @@ use crate::commands::erase_person;
 use crate::whom;
 
 /// How a person is named.
-const WHOM: &str = "The login on GitHub, or `id:` and GitHub's number of the person";
+const WHOM: &str = "The login on GitHub, the id of the person's lead, or `id:` and GitHub's number of the person";
 
 /// What a 404 says is not there.
 const WHAT: &str = "person";

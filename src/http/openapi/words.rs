@@ -117,7 +117,7 @@ schemas! {
     LeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()).chain(["erased"]));
     /// How far the customer got with a lead.
     EditedLeadStatus => list(domain::LeadStatus::ALL.iter().map(|word| word.as_str()));
-    /// A login on GitHub, or `id:` and the number of a person there.
+    /// A login on GitHub, a lead's id, or `id:` and the number of a person on GitHub.
     WhoIsMeant => id("^[A-Za-z0-9_][A-Za-z0-9_:-]{0,38}$", "ada-example");
     /// How a source works, as the log has it.
     SourceStandingState => list(domain::SourceState::ALL.iter().map(|word| word.as_str()));

@@ -124,12 +124,18 @@ async fn what_an_archive_tells_of_former_logins_leads_an_erasure_to_nobody_else(
         assert_eq!(person["github_user_id"], json!(number), "{name}");
     }
     assert_eq!(house.call("DELETE", "/v1/people/ada-example", None).await.status, 204);
-    for name in ["ada-example", "id:1"] {
+    let of_ben = house.get("/v1/people/ben-example").await.json()["id"].clone();
+    let of_ben = format!("/v1/people/{}", of_ben.as_str().unwrap());
+    assert_eq!(house.get(&of_ben).await.json()["github_user_id"], 2);
+    for name in ["ada-example", "id:1", "lead_00000000000000000000000000"] {
         let again = house.call("DELETE", &format!("/v1/people/{name}"), None).await;
         again.is(404, "not_found", "There is no such person");
     }
-    assert_eq!(house.call("DELETE", "/v1/people/id:2", None).await.status, 204);
-    assert_eq!(house.get("/v1/people/ben-example").await.status, 404);
+    assert_eq!(house.call("DELETE", &of_ben, None).await.status, 204);
+    for name in ["ben-example", "id:2"] {
+        assert_eq!(house.get(&format!("/v1/people/{name}")).await.status, 404);
+    }
+    assert_eq!(house.call("DELETE", &of_ben, None).await.status, 404);
     assert_eq!(house.get("/v1/leads").await.json()["data"], json!([]));
 }
 
