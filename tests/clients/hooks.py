@@ -46,11 +46,22 @@ def before_call(context, case, kwargs):
 
 
 def mend_body(body):
-    """A keyword has a letter or a digit, in whatever script, and a replay begins in the past and does not end before."""
-    keyword = body.get("keyword")
-    if isinstance(keyword, str) and not any(letter.isalnum() for letter in keyword):
-        body["keyword"] = "a" + keyword[1:]
+    """A keyword has a letter or a digit, in whatever script; a replay begins in the past and does not end before; an endpoint
+    begins at a word or a time."""
+    if "keyword" in body:
+        body["keyword"] = worded(body["keyword"])
+    filters = body.get("filters")
+    if isinstance(filters, dict) and isinstance(filters.get("keywords"), list):
+        filters["keywords"] = [worded(keyword) for keyword in filters["keywords"]]
+    if isinstance(body.get("start_from"), str):
+        body["start_from"] = "beginning"
     if "since" in body:
         body.pop("until", None)
         if isinstance(body["since"], str) and body["since"] >= "2026":
             body["since"] = "2026-01-01T00:00:00Z"
+
+
+def worded(keyword):
+    if not isinstance(keyword, str) or any(letter.isalnum() for letter in keyword):
+        return keyword
+    return "a" + keyword[1:]

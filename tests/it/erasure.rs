@@ -205,7 +205,7 @@ async fn a_person_is_forgotten_on_the_command_line_with_a_server_and_without(hom
         let complaint = String::from_utf8_lossy(&again.stderr).into_owned();
         assert!(!again.status.success());
         assert!(
-            complaint.contains("nothing is held on a person of the name"),
+            complaint.contains("nobody is found by the name"),
             "{complaint}"
         );
     }
