@@ -40,8 +40,8 @@ function names(replies) {
 function counted(replies, body) {
   const { query } = JSON.parse(body);
   if (!query?.includes("stargazerCount")) return undefined;
-  const repositories = replies.filter(({ method, url }) => method === "GET" && /^\/repos\/[^/]+\/[^/]+$/.test(url.pathname));
-  const { full_name, stargazers_count, private: isPrivate } = repositories.map(parse).find((told) => told.full_name) ?? {};
+  const repository = replies.filter(({ status }) => status === 200).map(parse).find(({ stargazers_count }) => stargazers_count);
+  const { full_name, stargazers_count, private: isPrivate } = repository ?? {};
   const r0 = full_name && { nameWithOwner: full_name, stargazerCount: stargazers_count, isPrivate };
   return r0 && JSON.stringify({ data: { r0 } });
 }
