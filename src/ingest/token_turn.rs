@@ -22,7 +22,7 @@ pub const BLINK: Duration = Duration::from_millis(300);
 const REST: Duration = Duration::from_millis(300);
 /// How often is looked whether the turn is free.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
-/// How often the budgets are put down by who keeps the turn; a new one at once.
+/// How often the budgets are put down by who keeps the turn; a new one, and a time to wait, at once.
 const KEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// What came of asking for the turn.
@@ -120,7 +120,7 @@ impl TokenTurn {
         let is_shared = self.leases.share(Role::Ingest).is_divided();
         let is_over = is_shared && (is_idle || now.since(since) >= LONGEST);
         let is_time = self.kept_at.is_none_or(|at| now.since(at) >= KEEP_EVERY);
-        if is_over || is_time || self.is_told_more() {
+        if is_over || is_time || self.is_told_more(now) {
             self.keep(&lease, now).await?;
         }
         if is_over {
@@ -132,13 +132,14 @@ impl TokenTurn {
         Ok(())
     }
 
-    /// Whether GitHub told of a budget for the first time.
-    fn is_told_more(&self) -> bool {
+    /// Whether GitHub told of a budget for the first time, or asks to wait for longer than before.
+    fn is_told_more(&self, now: Timestamp) -> bool {
         let ledger = self.client.ledger();
         let is_told = |ledger: &Ledger, resource| ledger.budget(resource).limit.is_some();
-        Resource::ALL
-            .into_iter()
-            .any(|resource| is_told(&ledger, resource) && !is_told(&self.kept, resource))
+        Resource::ALL.into_iter().any(|resource| {
+            is_told(&ledger, resource) && !is_told(&self.kept, resource)
+                || ledger.blocked(resource, now) > self.kept.blocked(resource, now)
+        })
     }
 
     async fn keep(&mut self, lease: &Lease, now: Timestamp) -> anyhow::Result<()> {

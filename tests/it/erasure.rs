@@ -204,9 +204,6 @@ async fn a_person_is_forgotten_on_the_command_line_with_a_server_and_without(hom
         let again = output(&home, &["forget", gone], b"");
         let complaint = String::from_utf8_lossy(&again.stderr).into_owned();
         assert!(!again.status.success());
-        assert!(
-            complaint.contains("nobody is found by the name"),
-            "{complaint}"
-        );
+        assert!(complaint.contains("nobody is found by the name"), "{complaint}");
     }
 }

@@ -488,6 +488,24 @@ async fn waiting(story: &Story) -> Vec<bool> {
 }
 
 #[tokio::test]
+async fn a_time_to_wait_outlives_a_restart_right_after_it_was_told() {
+    let mut story = Story::new().await;
+    story.room.track("acme/kit").await;
+    story.work(Duration::from_secs(30)).await;
+    let feed = "/repos/own/late/events";
+    story.github.change(|world| {
+        world.misbehave(feed, Misbehaviour::TooManyRequests { retry_after: 3_600 });
+    });
+    story.room.track("own/late").await;
+    story.work(Duration::from_secs(5)).await;
+    assert!(waiting(&story).await.contains(&false));
+    assert_eq!(story.github.requests_to(feed).len(), 1);
+    story.restart().await;
+    story.work(Duration::from_mins(10)).await;
+    assert_eq!(story.github.requests_to(feed).len(), 1);
+}
+
+#[tokio::test]
 async fn what_github_asked_of_nobody_binds_no_token() {
     let mut story = Story::new().await;
     story.restart_with(None).await;
