@@ -505,7 +505,7 @@ impl Searches {
     }
 
     /// Nothing was found out: again when GitHub says so, or after a minute that doubles each time. A query of several keywords that
-    /// GitHub does not take is asked again at once, in halves.
+    /// GitHub does not take is asked again at once, in halves; one that it cannot answer twice, after that time.
     async fn put_off(
         &mut self,
         pack: &[String],
@@ -517,6 +517,8 @@ impl Searches {
             if pack.len() > 1 {
                 return Ok(());
             }
+        } else if look == Look::SILENT && wait.is_none() && pack.iter().all(|phrase| self.has_failed(phrase)) {
+            self.suspects.halve(pack);
         }
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
@@ -533,6 +535,12 @@ impl Searches {
         }
         self.save(cursors).await?;
         self.tell(pack, look, now).await
+    }
+
+    /// Whether the last search for it came to nothing.
+    fn has_failed(&self, phrase: &str) -> bool {
+        let cursor = self.cursors.get(&self.subject(phrase));
+        cursor.is_some_and(|cursor| cursor.failures > 0)
     }
 
     async fn tell(&mut self, pack: &[String], look: Look, now: Timestamp) -> anyhow::Result<()> {

@@ -34,6 +34,8 @@ pub struct World {
     pub graphql: GraphqlLimits,
     /// Phrases for which a search for issues is refused (422), whatever else it looks for; none at first.
     pub refused_phrases: Vec<String>,
+    /// Phrases for which a search for issues fails (503), whatever else it looks for; none at first.
+    pub failing_phrases: Vec<String>,
     /// Whether GitHub breaks searches for issues off and shows half of what there is; not at first.
     pub searches_break_off: bool,
     /// Whether requests are noted with headers and body, as they are at first; off saves memory in long stories.
@@ -85,6 +87,7 @@ impl World {
             stargazers_for_others: Refusal::Forbidden,
             graphql: GraphqlLimits::default(),
             refused_phrases: Vec::new(),
+            failing_phrases: Vec::new(),
             searches_break_off: false,
             note_details: true,
             base,

@@ -61,6 +61,32 @@ async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
 }
 
 #[tokio::test]
+async fn a_keyword_for_which_the_search_fails_for_long_holds_up_no_other() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    for number in 0..5 {
+        story.room.track_keyword(&format!("framework {number}")).await;
+        story.github.change(|world| {
+            let text = format!("Slow with Framework {number}");
+            world.open_issue("some/where", &post(number + 1, 10 + number, &text), &at);
+        });
+    }
+    story
+        .github
+        .change(|world| world.failing_phrases = vec!["framework 2".to_owned()]);
+    story.work(Duration::from_mins(20)).await;
+    for number in 0..5 {
+        let is_found = !story.room.history(10 + number).await.is_empty();
+        assert_eq!(is_found, number != 2, "{number}");
+    }
+    story.github.change(|world| world.failing_phrases.clear());
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.history(12).await, ["LeadCaptured"]);
+    let last = story.github.requests_to(ISSUES).pop().unwrap();
+    assert_eq!(last.query.matches("framework").count(), 5, "{}", last.query);
+}
+
+#[tokio::test]
 async fn what_a_search_shows_before_github_breaks_it_off_is_captured_and_the_rest_later() {
     let mut story = Story::new().await;
     story.room.track_keyword("docker").await;

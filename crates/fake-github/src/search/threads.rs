@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::dates::Span;
@@ -34,6 +35,9 @@ impl World {
         };
         if self.refused_phrases.iter().any(|phrase| text.contains(phrase)) {
             return Reply::invalid("Search", "q", "The search is not valid");
+        }
+        if self.failing_phrases.iter().any(|phrase| text.contains(phrase)) {
+            return Reply::message(StatusCode::SERVICE_UNAVAILABLE, "Try again later");
         }
         if let Some(refusal) = self.refused_search(ask.who, &query) {
             return refusal;
