@@ -34,14 +34,14 @@ async fn answering(code: u16) -> (Receiver, Arc<AtomicU16>) {
 }
 
 /// Asks to be left alone for so many seconds.
-fn busy_for(seconds: &str) -> Option<http::Response<axum::body::Body>> {
+fn busy_for(seconds: &str) -> http::Response<axum::body::Body> {
     let busy = http::Response::builder().status(503).header("retry-after", seconds);
-    Some(busy.body(axum::body::Body::empty()).unwrap())
+    busy.body(axum::body::Body::empty()).unwrap()
 }
 
 /// A receiver that always does so.
 async fn busy(seconds: &'static str) -> Receiver {
-    Receiver::start(move |_| busy_for(seconds)).await
+    Receiver::start(move |_| Some(busy_for(seconds))).await
 }
 
 /// Event and id of each request.
@@ -289,7 +289,7 @@ async fn what_a_receiver_asked_for_counts_after_an_edit_that_leaves_it_there() {
     // What it refuses first is due in seconds; what it asks for then is for all.
     let receiver = Receiver::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
         0 => status(500),
-        _ => busy_for("600"),
+        _ => Some(busy_for("600")),
     })
     .await;
     let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
