@@ -55,7 +55,7 @@ impl Projection for WebhookEndpoints {
 fn insert(recorded: &Recorded, added: &WebhookEndpointAdded) -> Statement {
     Statement::insert(
         "webhook_endpoints (account, endpoint_id, kind, url, events, filters, start_from, description, secret, \
-         secret_event, status, status_since, added_at, changed_at, created_at)",
+         secret_event, status, status_since, added_at, changed_at, receiver_since, created_at)",
         "ON CONFLICT DO NOTHING",
         vec![
             columns::id(recorded.account().ulid()),
@@ -72,6 +72,7 @@ fn insert(recorded: &Recorded, added: &WebhookEndpointAdded) -> Statement {
             columns::time(recorded.recorded_at),
             columns::place(recorded.position),
             columns::place(recorded.position),
+            columns::place(recorded.position),
             columns::time(recorded.recorded_at),
         ],
     )
@@ -79,8 +80,8 @@ fn insert(recorded: &Recorded, added: &WebhookEndpointAdded) -> Statement {
 
 fn change(recorded: &Recorded, changed: &WebhookEndpointChanged) -> Statement {
     Statement::sql(
-        "UPDATE webhook_endpoints SET url = $1, events = $2, filters = $3, description = $4, changed_at = $5 \
-         WHERE account = $6 AND endpoint_id = $7",
+        "UPDATE webhook_endpoints SET url = $1, events = $2, filters = $3, description = $4, changed_at = $5, \
+         receiver_since = CASE WHEN url <> $1 THEN $5 ELSE receiver_since END WHERE account = $6 AND endpoint_id = $7",
         vec![
             changed.url.as_str().into(),
             words(&changed.events).into(),
@@ -118,9 +119,10 @@ fn set_status(
         EndpointStatus::Active | EndpointStatus::Paused => None,
         EndpointStatus::Disabled(reason) => Some(reason.as_str()),
     };
+    // What is disabled leaves that state by being resumed, and in no other way.
     Statement::sql(
         "UPDATE webhook_endpoints SET status = $1, status_since = $2, disabled_reason = $3, last_failure = $4, \
-         changed_at = $5 WHERE account = $6 AND endpoint_id = $7",
+         changed_at = $5, receiver_since = CASE WHEN status = 'disabled' THEN $5 ELSE receiver_since END WHERE account = $6 AND endpoint_id = $7",
         vec![
             status.word().as_str().into(),
             columns::time(recorded.recorded_at),

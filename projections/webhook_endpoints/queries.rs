@@ -77,6 +77,9 @@ pub struct WebhookEndpointRow {
     pub added_at: Position,
     /// The place of the last event that changed this row: it differs once anything here does.
     pub changed_at: Position,
+    /// The place of the last event since when another receiver may stand there: it was added, got another URL, or was
+    /// resumed after it had been disabled.
+    pub receiver_since: Position,
     /// When it was added.
     pub created_at: Timestamp,
 }
@@ -86,7 +89,7 @@ macro_rules! select {
         concat!(
             "SELECT account, endpoint_id, url, events, description, secret, secret_event, disabled_reason, added_at, ",
             "created_at, last_failure, kind, filters, start_from, previous_secret, previous_event, previous_until, ",
-            "status, status_since, changed_at FROM webhook_endpoints ",
+            "status, status_since, changed_at, receiver_since FROM webhook_endpoints ",
             $rest
         )
     };
@@ -237,6 +240,7 @@ fn webhook_endpoint_row(row: &Row) -> Result<WebhookEndpointRow, ColumnError> {
         previous: previous(row)?,
         status_since: columns::timestamp(row, 18)?,
         changed_at: columns::position(row, 19)?,
+        receiver_since: columns::position(row, 20)?,
     })
 }
 

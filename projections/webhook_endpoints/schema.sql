@@ -1,4 +1,4 @@
--- fold 2
+-- fold 3
 CREATE TABLE webhook_endpoints (
     account         BLOB   NOT NULL,
     endpoint_id     BLOB   NOT NULL,
@@ -19,6 +19,7 @@ CREATE TABLE webhook_endpoints (
     last_failure    TEXT,
     added_at        BIGINT NOT NULL,
     changed_at      BIGINT NOT NULL,
+    receiver_since  BIGINT NOT NULL,
     created_at      BIGINT NOT NULL,
     PRIMARY KEY (account, endpoint_id)
 );

@@ -180,3 +180,46 @@ async fn replays_are_kept_in_the_order_they_were_asked_for_until_the_endpoint_is
         assert_eq!(replays(&*views, account(1), first()).await.unwrap(), []);
     }
 }
+
+#[tokio::test]
+async fn another_receiver_may_stand_there_after_another_url_and_after_a_resumption_from_disabled_alone() {
+    let mut recorded = recorded().await;
+    recorded.retain(|recorded| recorded.stream == StreamId::webhook_endpoint(account(1), first()));
+    let changed = of_first(&recorded, "WebhookEndpointChanged").clone();
+    let described = WebhookEndpointChanged {
+        endpoint_id: first(),
+        url: "https://hooks.example/people".into(),
+        events: vec![WebhookEventType::LeadCreated],
+        filters: WebhookFilters::default(),
+        description: Some("CRM of the sales team".into()),
+    };
+    let resumed = domain::event::WebhookEndpointResumed { endpoint_id: first() };
+    for event in [described.into(), resumed.into()] {
+        let last = recorded.last().unwrap();
+        recorded.push(Recorded {
+            position: event_log::Position::new(last.position.get() + 1),
+            version: last.version + 1,
+            event,
+            ..changed.clone()
+        });
+    }
+    let mut seen = Vec::new();
+    for end in 1..=recorded.len() {
+        let [(files, _kept), (postgres, _too)] = project(&WebhookEndpoints, &recorded[..end]).await;
+        let since = endpoint(&*files).await.receiver_since;
+        assert_eq!(endpoint(&*postgres).await.receiver_since, since);
+        if recorded[end - 1].position == since {
+            seen.push(recorded[end - 1].event.name());
+        }
+    }
+    let expected = [
+        "WebhookEndpointAdded",
+        "WebhookEndpointChanged",
+        "WebhookEndpointResumed",
+    ];
+    assert_eq!(seen, expected);
+    let last = recorded.last().unwrap();
+    for (views, _keep) in project(&WebhookEndpoints, &recorded).await {
+        assert_eq!(endpoint(&*views).await.receiver_since, last.position);
+    }
+}

@@ -18,6 +18,11 @@ use tokio::task::JoinSet;
 use super::wire::{Command, Frame};
 use super::{Input, Output};
 
+/// A connection within one machine breaks off when the other process ends, and for no other reason worth telling.
+#[derive(Debug, thiserror::Error)]
+#[error("the running server ended before the command did")]
+struct Ended;
+
 /// Bytes of the input sent at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
@@ -64,7 +69,7 @@ async fn converse(connection: UnixStream, line: Vec<u8>, input: Option<Input>, o
         .header(http::header::HOST, "gitleads")
         .body(body)?;
     let answer = async {
-        let response = sender.send_request(request).await?;
+        let response = sender.send_request(request).await.map_err(|_| Ended)?;
         relay(response, output).await
     };
     let answered = answer.await;
@@ -108,7 +113,7 @@ async fn relay(response: http::Response<Incoming>, output: &Output) -> anyhow::R
     }
     let mut read = BytesMut::new();
     while let Some(part) = body.frame().await {
-        let Ok(data) = part.context("the running server broke off")?.into_data() else {
+        let Ok(data) = part.map_err(|_| Ended)?.into_data() else {
             continue;
         };
         read.extend_from_slice(&data);
@@ -121,5 +126,5 @@ async fn relay(response: http::Response<Incoming>, output: &Output) -> anyhow::R
             }
         }
     }
-    bail!("the running server ended before the command did")
+    bail!(Ended)
 }

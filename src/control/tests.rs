@@ -4,6 +4,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -161,6 +162,31 @@ async fn the_shutdown_ends_commands_that_would_go_on_for_ever_and_removes_the_so
     let ended = tokio::time::timeout(Duration::from_secs(10), server.serving).await;
     ended.unwrap().unwrap().unwrap();
     assert!(!socket(server.dir.path()).exists());
+}
+
+#[tokio::test]
+async fn a_server_that_was_killed_is_said_to_have_ended() {
+    let frame = "{\"line\":\"following\"}\n";
+    let begun = format!(
+        "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{frame}\r\n",
+        frame.len()
+    );
+    let ended = Frame::Failed("the running server ended before the command did".into());
+    for (answer, seen) in [("", vec![]), (begun.as_str(), vec![Frame::Line("following".into())])] {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = tokio::net::UnixListener::bind(socket(dir.path())).unwrap();
+        let frames = client::start(dir.path(), &Command::Events(wire::Events::default()), None)
+            .await
+            .unwrap();
+        let (mut connection, _) = listener.accept().await.unwrap();
+        let mut read = Vec::new();
+        while !read.ends_with(b"0\r\n\r\n") {
+            assert!(connection.read_buf(&mut read).await.unwrap() > 0);
+        }
+        connection.write_all(answer.as_bytes()).await.unwrap();
+        drop(connection);
+        assert_eq!(all(frames).await, [seen, vec![ended.clone()]].concat());
+    }
 }
 
 #[tokio::test]

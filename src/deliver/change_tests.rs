@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use std::time::Duration;
 
 use domain::webhook_endpoint::EndpointEdit;
-use domain::{StartFrom, WebhookEventType, WebhookFilters};
+use domain::{DisabledReason, StartFrom, WebhookEventType, WebhookFilters, WebhookStatus};
 use projections::webhook_endpoints::WebhookEndpointRow;
 
 use super::behind::Behind;
@@ -19,6 +19,8 @@ use crate::commands::{self, Allowance, NewEndpoint};
 const ATTEMPTS: &str = "SELECT COUNT(*) FROM webhook_attempt";
 const DELIVERED: &str = "SELECT COUNT(*) FROM webhook_attempt WHERE outcome = 'delivered'";
 const RETRIES: &str = "SELECT COUNT(*) FROM webhook_retry";
+const DUE: &str = "SELECT MAX(due_at) FROM webhook_retry WHERE state = 'waiting'";
+const SILENT: &str = "SELECT COUNT(silent_until) FROM webhook_cursor";
 
 const CREATED_AND_ADDED: &[WebhookEventType] = &[WebhookEventType::LeadCreated, WebhookEventType::LeadSignalAdded];
 const NO_ROOM: Allowance = Allowance::Room { left: 0, cap: 50 };
@@ -31,13 +33,15 @@ async fn answering(code: u16) -> (Receiver, Arc<AtomicU16>) {
     (receiver, answers)
 }
 
-/// A receiver that always asks to be left alone for so many seconds.
+/// Asks to be left alone for so many seconds.
+fn busy_for(seconds: &str) -> http::Response<axum::body::Body> {
+    let busy = http::Response::builder().status(503).header("retry-after", seconds);
+    busy.body(axum::body::Body::empty()).unwrap()
+}
+
+/// A receiver that always does so.
 async fn busy(seconds: &'static str) -> Receiver {
-    Receiver::start(move |_| {
-        let busy = http::Response::builder().status(503).header("retry-after", seconds);
-        Some(busy.body(axum::body::Body::empty()).unwrap())
-    })
-    .await
+    Receiver::start(move |_| Some(busy_for(seconds))).await
 }
 
 /// Event and id of each request.
@@ -163,6 +167,7 @@ async fn what_waits_for_a_retry_is_not_sent_once_the_endpoint_no_longer_hears_of
     };
     let changed = change(&sandbox, &endpoint, edit).await;
     let job = sandbox.work(&changed).await;
+    sandbox.next_retry(1, &job.nudge).await;
     sandbox.comes_to(RETRIES, 0).await;
     job.stop().await;
     let events: Vec<String> = told(&receiver.heard()).into_iter().map(|(event, _)| event).collect();
@@ -177,9 +182,7 @@ async fn an_endpoint_that_was_changed_begins_with_a_clean_record() {
     let endpoint = sandbox.add_endpoint(busy.url(), BOTH).await;
     sandbox.star(1).await;
     let job = sandbox.work(&endpoint).await;
-    sandbox
-        .comes_to("SELECT COUNT(silent_until) FROM webhook_cursor", 1)
-        .await;
+    sandbox.comes_to(SILENT, 1).await;
     job.stop().await;
     assert_eq!(sandbox.number("SELECT last_status FROM webhook_cursor").await, 503);
     let edit = EndpointEdit {
@@ -198,7 +201,6 @@ async fn an_endpoint_that_was_changed_begins_with_a_clean_record() {
 
 #[tokio::test]
 async fn what_waited_for_a_receiver_that_asked_for_a_day_is_due_at_once_for_the_one_after_it() {
-    const DUE: &str = "SELECT MAX(due_at) FROM webhook_retry WHERE state = 'waiting'";
     let sandbox = Sandbox::new().await;
     let busy = busy("86400").await;
     let silent = Receiver::start(|_| None).await;
@@ -222,6 +224,111 @@ async fn what_waited_for_a_receiver_that_asked_for_a_day_is_due_at_once_for_the_
     sandbox.comes_to(DUE, now).await;
     silent.let_go();
     sandbox.comes_to(DELIVERED, 2).await;
+    job.stop().await;
+}
+
+/// Disables or pauses the endpoint and resumes it; as the read models have it then.
+async fn resumed(sandbox: &Sandbox, endpoint: &WebhookEndpointRow, from: WebhookStatus) -> WebhookEndpointRow {
+    let (writer, id) = (&sandbox.writer, endpoint.endpoint_id);
+    let stopped = match from {
+        WebhookStatus::Disabled => {
+            commands::disable_webhook_endpoint(writer, account(), id, DisabledReason::Failing, "status").await
+        }
+        _ => commands::pause_webhook_endpoint(writer, account(), id).await,
+    };
+    stopped.unwrap();
+    commands::resume_webhook_endpoint(writer, account(), id).await.unwrap();
+    sandbox.endpoint(id).await.unwrap()
+}
+
+/// Describes the endpoint otherwise; as the read models have it then.
+async fn described(sandbox: &Sandbox, endpoint: &WebhookEndpointRow, text: String) -> WebhookEndpointRow {
+    let edit = EndpointEdit {
+        description: Some(Some(text)),
+        ..EndpointEdit::default()
+    };
+    change(sandbox, endpoint, edit).await
+}
+
+#[tokio::test]
+async fn edits_and_pauses_use_up_no_attempts_of_what_waits() {
+    let sandbox = Sandbox::new().await;
+    let (receiver, answers) = answering(500).await;
+    let mut endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    sandbox.star(1).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(RETRIES, 1).await;
+    job.stop().await;
+    let due = sandbox.number(DUE).await;
+    let (writer, id) = (sandbox.writer.clone(), endpoint.endpoint_id);
+    commands::rotate_webhook_secret(&writer, account(), id, &format!("whsec_{}", "A".repeat(44)))
+        .await
+        .unwrap();
+    for round in 0..7 {
+        endpoint = described(&sandbox, &endpoint, format!("description {round}")).await;
+        sandbox.work(&endpoint).await.stop().await;
+        assert_eq!(sandbox.number(DUE).await, due);
+        endpoint = resumed(&sandbox, &endpoint, WebhookStatus::Paused).await;
+        sandbox.work(&endpoint).await.stop().await;
+        assert_eq!(sandbox.number(DUE).await, due);
+    }
+    answers.store(200, Ordering::SeqCst);
+    let job = sandbox.work(&endpoint).await;
+    sandbox.next_retry(1, &job.nudge).await;
+    sandbox.comes_to(DELIVERED, 1).await;
+    job.stop().await;
+    let heard = receiver.heard();
+    let numbers: Vec<&str> = heard.iter().map(|one| one.header("x-gitleads-attempt")).collect();
+    assert_eq!(numbers, ["1", "2"]);
+}
+
+#[tokio::test]
+async fn what_a_receiver_asked_for_counts_after_an_edit_that_leaves_it_there() {
+    let sandbox = Sandbox::new().await;
+    let asked = Arc::new(AtomicU16::new(0));
+    // What it refuses first is due in seconds; what it asks for then is for all.
+    let receiver = Receiver::start(move |_| match asked.fetch_add(1, Ordering::SeqCst) {
+        0 => status(500),
+        _ => Some(busy_for("600")),
+    })
+    .await;
+    let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    sandbox.star(1).await;
+    sandbox.star(2).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(ATTEMPTS, 2).await;
+    job.stop().await;
+    let until = sandbox.number("SELECT silent_until FROM webhook_cursor").await;
+    let endpoint = described(&sandbox, &endpoint, "CRM".into()).await;
+    let wanted = journal::Wanted {
+        since: None,
+        until: None,
+        before: None,
+        status: None,
+        limit: 10,
+    };
+    let page = journal::page(&sandbox.writer, &*sandbox.store, &endpoint, wanted).await;
+    let deliveries = page.unwrap().deliveries.into_iter();
+    let next: Vec<i64> = deliveries.map(|one| one.next_attempt_at.unwrap().micros()).collect();
+    assert!(next.len() == 2 && next.iter().all(|next| *next >= until), "{next:?}");
+    sandbox.work(&endpoint).await.stop().await;
+    let kept = "SELECT COALESCE(MAX(silent_until), 0) FROM webhook_cursor";
+    assert_eq!(sandbox.number(kept).await, until);
+}
+
+#[tokio::test]
+async fn what_waits_is_due_at_once_when_a_disabled_endpoint_is_resumed() {
+    let sandbox = Sandbox::new().await;
+    let (receiver, answers) = answering(500).await;
+    let endpoint = sandbox.add_endpoint(receiver.url(), BOTH).await;
+    sandbox.star(1).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(RETRIES, 1).await;
+    job.stop().await;
+    answers.store(200, Ordering::SeqCst);
+    let endpoint = resumed(&sandbox, &endpoint, WebhookStatus::Disabled).await;
+    let job = sandbox.work(&endpoint).await;
+    sandbox.comes_to(DELIVERED, 1).await;
     job.stop().await;
 }
 

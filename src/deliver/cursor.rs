@@ -6,6 +6,7 @@ use std::time::Duration;
 use database::{ColumnError, Database, DatabaseError, Row, Statement, Value};
 use domain::{AccountId, EventId, Sealed, StreamId, Timestamp, WebhookEndpointId, WebhookEventType};
 use event_log::Position;
+use projections::webhook_endpoints::WebhookEndpointRow;
 use ulid::Ulid;
 
 use super::health::Kept;
@@ -51,11 +52,30 @@ impl Cursor {
         }
     }
 
-    /// Whatever has failed before counts no more.
+    /// Whatever has failed before counts no more. What the receiver asked for still does.
     pub fn forgive(&mut self) {
         self.failing_since = None;
         self.failures = 0;
-        self.health = Kept::default();
+        self.health = Kept {
+            silent_until: self.health.silent_until,
+            ..Kept::default()
+        };
+    }
+
+    /// Takes in what became of the endpoint since the cursor was written: after any change, what failed before is
+    /// forgiven. Whether another receiver may stand there by now, which asked for nothing.
+    pub fn follow(&mut self, endpoint: &WebhookEndpointRow) -> bool {
+        if self.changed_at >= endpoint.changed_at {
+            return false;
+        }
+        let another = self.changed_at < endpoint.receiver_since;
+        self.forgive();
+        self.last_status = None;
+        self.changed_at = endpoint.changed_at;
+        if another {
+            self.health.silent_until = None;
+        }
+        another
     }
 
     /// The row as it is to stand from now on.

@@ -202,10 +202,10 @@ async fn not_before(store: &dyn Database, endpoint: &WebhookEndpointRow) -> Resu
         return Ok(None);
     }
     let cursor = cursor::load(store, endpoint.endpoint_id).await?;
-    // What was kept before a change counts no more.
-    let health = cursor
-        .filter(|cursor| cursor.changed_at >= endpoint.changed_at)
-        .map(|cursor| cursor.health);
+    let health = cursor.map(|mut cursor| {
+        cursor.follow(endpoint);
+        cursor.health
+    });
     let health = health.unwrap_or_default();
     Ok(Some(
         health

@@ -153,13 +153,10 @@ impl Worker {
             Some(cursor) => cursor,
             None => first_cursor(&*writer.log, &endpoint).await?,
         };
-        // What failed before somebody changed or resumed it is forgiven: it may be another receiver by now.
-        if cursor.changed_at < endpoint.changed_at {
-            cursor.forgive();
-            cursor.last_status = None;
-            cursor.changed_at = endpoint.changed_at;
-            moved = true;
-            // So are the waits: the receiver before may have asked for a day.
+        moved |= cursor.changed_at < endpoint.changed_at;
+        if cursor.follow(&endpoint) {
+            // The receiver before may have asked for a day. After any other change what waits keeps its time: else edits
+            // alone would use up its attempts.
             let now = writer.clock.now();
             for item in &mut waiting {
                 item.due_at = item.due_at.min(now);
