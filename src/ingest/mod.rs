@@ -37,6 +37,7 @@ pub mod standing;
 pub mod star_count;
 mod suspects;
 pub mod token_turn;
+mod unanswered;
 pub mod width;
 
 pub use accept::{Accepted, Ingest};

@@ -23,6 +23,7 @@ use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
 use super::suspects::Suspects;
+use super::unanswered::{Not, limited, not_fresh, silent};
 use crate::github::code::{self, Hit};
 use crate::github::search::{self, Page};
 use crate::github::{self, Answer, Client, Resource};
@@ -117,25 +118,6 @@ enum Found {
     Partly,
     /// Nothing, and why.
     Not(Not),
-}
-
-/// Why a search shows nothing.
-struct Not {
-    look: Look,
-    /// GitHub's own time to wait if it named one.
-    wait: Option<Timestamp>,
-    /// Whether GitHub does not take the query: one of its keywords is at fault.
-    is_refused: bool,
-}
-
-impl Not {
-    const fn of(look: Look) -> Self {
-        Self {
-            look,
-            wait: None,
-            is_refused: false,
-        }
-    }
 }
 
 /// One of the searches.
@@ -565,33 +547,6 @@ impl Searches {
         let cursors = cursors.into_iter().map(|cursor| (cursor.subject.clone(), cursor));
         self.cursors.extend(cursors);
         Ok(())
-    }
-}
-
-fn silent(reason: &str) -> Not {
-    tracing::warn!(reason, "a search on GitHub has no usable answer");
-    Not::of(Look::SILENT)
-}
-
-const fn limited(until: Timestamp) -> Not {
-    Not {
-        look: Look::LIMITED,
-        wait: Some(until),
-        is_refused: false,
-    }
-}
-
-fn not_fresh(answer: Answer) -> Not {
-    match answer {
-        Answer::Limited { until } => limited(until),
-        Answer::Denied(status) => Not::of(Look::refused(status.as_u16())),
-        Answer::NotFound => Not::of(Look::ABSENT),
-        Answer::Invalid(status) => Not {
-            is_refused: true,
-            ..silent(&format!("answered {}", status.as_u16()))
-        },
-        Answer::Failed(reason) => silent(&reason),
-        Answer::Fresh(_) | Answer::NotModified { .. } | Answer::Moved => silent("no result of a search"),
     }
 }
 
