@@ -3,6 +3,7 @@
 
 use domain::{RepoName, Timestamp};
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 use url::Url;
 
@@ -50,8 +51,9 @@ struct Told {
     event: String,
     #[serde(default)]
     action: Option<String>,
+    /// None, as 0: nobody answered.
     #[serde(default)]
-    status_code: u16,
+    status_code: Option<u16>,
 }
 
 #[derive(Deserialize)]
@@ -93,16 +95,24 @@ pub fn deliveries_path(repo: &RepoName, hook: u64, cursor: Option<&str>) -> Stri
     }
 }
 
-/// Reads a page of deliveries.
+/// Reads a page of deliveries; one that cannot be read is passed over.
 ///
 /// # Errors
-/// If the body is no such list. The reason quotes nothing of it.
+/// If the body is no such list, or none of it can be read. The reason quotes nothing of it.
 pub fn read_deliveries(body: &[u8]) -> Result<Vec<Attempt>, String> {
-    let told: Vec<Told> = serde_json::from_slice(body).map_err(|error| reason("the deliveries", &error))?;
+    let items: Vec<Value> = serde_json::from_slice(body).map_err(|error| reason("the deliveries", &error))?;
+    let all = items.len();
+    let told: Vec<Told> = items
+        .into_iter()
+        .filter_map(|item| serde_json::from_value(item).ok())
+        .collect();
+    if told.is_empty() && all > 0 {
+        return Err(format!("none of {all} deliveries can be read"));
+    }
     let attempt = |told: Told| Attempt {
         is_of_use: EventKind::of_delivery(&told.event)
             .is_some_and(|kind| kind.delivery_brings_news(told.action.as_deref())),
-        arrived: (200..300).contains(&told.status_code),
+        arrived: told.status_code.is_some_and(|status| (200..300).contains(&status)),
         id: told.id,
         guid: told.guid,
         at: told.delivered_at,
@@ -163,6 +173,9 @@ mod tests {
             attempt(3, "issues", Some("opened"), 202),
             attempt(4, "issues", Some("closed"), 500),
             attempt(5, "push", None, 500),
+            { "id": 6, "guid": "guid-6", "delivered_at": "2026-04-10T12:00:00Z", "event": "star", "action": "created",
+              "status_code": null },
+            { "id": "7", "guid": null, "event": "star" },
         ]);
         let read = read_deliveries(list.to_string().as_bytes()).unwrap();
         let told: Vec<(u64, bool, bool)> = read.iter().map(|one| (one.id, one.arrived, one.is_of_use)).collect();
@@ -173,7 +186,8 @@ mod tests {
                 (2, false, true),
                 (3, true, true),
                 (4, false, false),
-                (5, false, false)
+                (5, false, false),
+                (6, false, true),
             ]
         );
         assert!(read_deliveries(b"[1]").is_err());

@@ -55,6 +55,21 @@ enum Next {
     Graphql(Option<String>),
 }
 
+impl Next {
+    /// What is read after this page; none: it was the last one. A list that leads to the same place again, or to nothing, has
+    /// come to its end.
+    fn after(&self, page: &Page) -> Option<Self> {
+        match self {
+            Self::Rest(number) => (*number > 1).then(|| Self::Rest(number - 1)),
+            _ if page.items == 0 || !page.has_next => None,
+            Self::Onward(number) if *number < LAST_PAGE => Some(Self::Onward(number + 1)),
+            Self::Onward(_) => Some(Self::Graphql(None)),
+            Self::Graphql(mark) if page.next == *mark => None,
+            Self::Graphql(_) => page.next.clone().map(|mark| Self::Graphql(Some(mark))),
+        }
+    }
+}
+
 /// How a page was read.
 enum Paged {
     Page(Page),
@@ -168,14 +183,7 @@ impl Lists {
             let newest = under_way.newest.max(page.newest());
             let is_known = !matches!(under_way.next, Next::Onward(_))
                 && matches!((page.oldest(), reached.through), (Some(oldest), Some(through)) if oldest < through);
-            let next = match (&under_way.next, page.next.clone()) {
-                (Next::Rest(number), _) if *number > 1 => Some(Next::Rest(number - 1)),
-                (Next::Rest(_), _) => None,
-                (Next::Onward(_), _) if !page.has_next || page.items == 0 => None,
-                (Next::Onward(number), _) if *number < LAST_PAGE => Some(Next::Onward(number + 1)),
-                (Next::Onward(_), _) => Some(Next::Graphql(None)),
-                (Next::Graphql(_), mark) => mark.map(|mark| Next::Graphql(Some(mark))),
-            };
+            let next = under_way.next.after(&page);
             self.ingest.accept_for(self.part.account(), page.stars).await?;
             match next.filter(|_| !is_known) {
                 Some(next) => reached.under_way = Some(UnderWay { newest, next }),
@@ -238,4 +246,39 @@ fn silent(repo: &Tracked, reason: &str) -> Not {
 
 fn refused(repo: &Tracked, answer: &Answer) -> Not {
     own_source::refused(Collector::StargazerList, repo, answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_where_it_leads_nowhere() {
+        let page = |items, has_next, next: Option<&str>| Page {
+            items,
+            has_next,
+            next: next.map(str::to_owned),
+            ..Page::default()
+        };
+        let marked = |mark: &str| Next::Graphql(Some(mark.to_owned()));
+        let first = Next::Graphql(None);
+        assert_eq!(first.after(&page(1, true, Some("a"))), Some(marked("a")));
+        assert_eq!(first.after(&page(1, true, None)), None);
+        assert_eq!(marked("a").after(&page(1, true, Some("b"))), Some(marked("b")));
+        assert_eq!(marked("a").after(&page(1, true, Some("a"))), None, "the same again");
+        assert_eq!(marked("a").after(&page(0, true, Some("b"))), None, "nothing on it");
+
+        let full = page(100, true, None);
+        assert_eq!(Next::Onward(2).after(&full), Some(Next::Onward(3)));
+        assert_eq!(Next::Onward(2).after(&page(0, true, None)), None);
+        assert_eq!(Next::Onward(2).after(&page(100, false, None)), None);
+        assert_eq!(
+            Next::Onward(LAST_PAGE).after(&full),
+            Some(first),
+            "the rest is GraphQL's"
+        );
+
+        assert_eq!(Next::Rest(2).after(&page(0, false, None)), Some(Next::Rest(1)));
+        assert_eq!(Next::Rest(1).after(&full), None);
+    }
 }

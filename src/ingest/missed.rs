@@ -2,8 +2,9 @@
 //! Used by the scheduler.
 //!
 //! The record is walked from its newest delivery back to where it was walked before, and what did not arrive is noted; then
-//! the payloads of those noted are read ([`super::missed_payloads`]). Both go on where they were broken off. GitHub is not asked to send anything again: what it would send is
-//! in the record, and the way to us may be closed.
+//! the payloads of those noted are read ([`super::missed_payloads`]), also if a record cannot be walked to its end. Both go on
+//! where they were broken off. GitHub is not asked to send anything again: what it would send is in the record, and the way to
+//! us may be closed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use super::accept::Ingest;
 use super::missed_payloads::Payloads;
+use super::missed_place::Place;
 use super::own_source::{self, Not, OwnSource};
 use super::poll_repos::Tracked;
 use super::shards::Part;
@@ -24,11 +26,8 @@ use crate::github::{Answer, Client};
 
 /// The record is looked at so often; while nothing was delivered that costs nothing.
 const PACE: Duration = Duration::from_mins(15);
-/// Deliveries stand in the record in the order in which they were made, but for so much.
-const OVERLAP: Duration = Duration::from_mins(1);
 /// Pages of the record that are read in one go, so that others have their turn.
 const PAGES_IN_ONE_GO: u32 = 5;
-
 /// How far the records of a repository's webhooks were walked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Reached {
@@ -39,52 +38,12 @@ struct Reached {
     etag: Option<String>,
 }
 
-/// How far the record of a webhook was walked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Place {
-    /// Everything up to then was looked at.
-    #[serde(default)]
-    through: Option<Timestamp>,
-    /// A walk that is under way.
-    #[serde(default)]
-    under_way: Option<UnderWay>,
-    /// For asking whether there is anything new.
-    #[serde(default)]
-    etag: Option<String>,
-    /// Whether the newest delivery arrived; none: there was none.
-    #[serde(default)]
-    arrives: Option<bool>,
-}
-
-/// A walk that is under way.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct UnderWay {
-    /// The newest delivery when it began.
-    newest: Option<Timestamp>,
-    /// What leads to the next page.
-    cursor: String,
-}
-
 /// What a look at the record of a webhook showed.
 struct Seen {
     /// Of the record itself; none: the repository has no webhook that leads to us.
     record: Option<Look>,
     /// Of the webhook; none: nothing was delivered yet, or there was never one.
     webhook: Option<Look>,
-}
-
-impl Seen {
-    const NOTHING: Self = Self {
-        record: None,
-        webhook: None,
-    };
-
-    const fn of_record(look: Look) -> Self {
-        Self {
-            record: Some(look),
-            webhook: None,
-        }
-    }
 }
 
 /// The records of deliveries.
@@ -135,10 +94,7 @@ impl Missed {
     /// If storage fails; what was not put down is read again.
     pub async fn read(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
         let (cursor, mut reached) = self.source.begin::<Reached>(repo, now);
-        let (seen, more) = match self.go((repo, tracked), &mut reached, now).await? {
-            Ok((seen, more)) => (seen, Ok(more)),
-            Err(not) => (Seen::of_record(not.0), Err(not)),
-        };
+        let (seen, more) = self.go((repo, tracked), &mut reached, now).await?;
         self.source.end(cursor, &reached, more, now).await?;
         let looks = [
             (Collector::WebhookDeliveries, seen.record),
@@ -158,37 +114,62 @@ impl Missed {
         (repo, tracked): (&str, &Tracked),
         reached: &mut Reached,
         now: Timestamp,
-    ) -> anyhow::Result<Result<(Seen, bool), Not>> {
-        let is_walking = reached.hooks.values().any(|place| place.under_way.is_some());
+    ) -> anyhow::Result<(Seen, Result<bool, Not>)> {
+        let is_amid = |place: &Place| place.under_way.as_ref().is_some_and(|walk| walk.pages > 0);
         let had_one = !reached.hooks.is_empty();
-        if !is_walking && let Err(not) = self.hooks(tracked, reached).await {
-            return Ok(Err(not));
-        }
-        if reached.hooks.is_empty() {
-            let seen = Seen {
-                record: None,
-                webhook: had_one.then_some(Look::ABSENT),
-            };
-            return Ok(Ok((seen, false)));
-        }
+        let listed = if reached.hooks.values().any(is_amid) {
+            Ok(())
+        } else {
+            self.hooks(tracked, reached).await
+        };
+        let is_listed = listed.is_ok();
+        let walked = match listed {
+            Ok(()) => self.walks((repo, tracked), reached, now).await?,
+            Err(not) => Err(not),
+        };
+        let outcome = match walked {
+            // The oldest of them is still to come, and it is read first.
+            Ok(true) => Ok(true),
+            Ok(false) => self.payloads.take((repo, tracked), now).await?,
+            Err(not) => {
+                // Whoever may not look or has to wait would learn nothing of the payloads but that.
+                if not.0 == Look::SILENT || (is_listed && not.0 != Look::LIMITED) {
+                    let _ = self.payloads.take((repo, tracked), now).await?;
+                }
+                Err(not)
+            }
+        };
+        let record = outcome.map_or_else(|(look, _)| look, |_| Look::READ);
+        let (record, webhook) = match (is_listed, reached.hooks.is_empty()) {
+            (false, _) => (Some(record), None),
+            (true, true) => (None, had_one.then_some(Look::ABSENT)),
+            (true, false) => (Some(record), works(reached)),
+        };
+        Ok((Seen { record, webhook }, outcome))
+    }
+
+    /// Walks the records of all webhooks, also if one cannot be read. Whether there is more to walk at once.
+    async fn walks(
+        &self,
+        named: (&str, &Tracked),
+        reached: &mut Reached,
+        now: Timestamp,
+    ) -> anyhow::Result<Result<bool, Not>> {
         let mut pages = PAGES_IN_ONE_GO;
+        let (mut has_more, mut was_read, mut failed) = (false, false, None);
         for (hook, place) in &mut reached.hooks {
-            match self.walk((repo, tracked), *hook, place, &mut pages).await? {
-                Ok(true) => {}
-                // The next look begins with the webhooks that there are by then.
-                Ok(false) => return Ok(Ok((Seen::NOTHING, false))),
-                Err(not) => return Ok(Err(not)),
+            match self.walk(named, *hook, place, &mut pages, now).await? {
+                Ok(more) => (has_more, was_read) = (has_more || more, true),
+                Err(not) if not.0 == Look::LIMITED => return Ok(Err(not)),
+                Err(not) => failed = failed.or(Some(not)),
             }
         }
-        let seen = Seen {
-            record: Some(Look::READ),
-            webhook: works(reached),
-        };
-        if reached.hooks.values().any(|place| place.under_way.is_some()) {
-            return Ok(Ok((seen, true)));
-        }
-        let taken = self.payloads.take((repo, tracked), now).await?;
-        Ok(taken.map(|has_more| (seen, has_more)))
+        Ok(match failed {
+            // What can be read is not left alone for longer than otherwise.
+            Some((look, _)) if was_read || look == Look::SILENT => Err((look, Some(now.plus(PACE)))),
+            Some(not) => Err(not),
+            None => Ok(has_more),
+        })
     }
 
     /// Which webhooks lead to us by now.
@@ -211,51 +192,56 @@ impl Missed {
         Ok(())
     }
 
-    /// Walks the record of a webhook back to where it was walked before, as far as the pages go. Whether it stands: a walk whose
-    /// next page is gone, or whose webhook, has to begin anew.
+    /// Walks the record of a webhook back to where it was walked before, as far as the pages go. Whether there is more to walk at
+    /// once. A walk whose next page is gone, or whose webhook, begins anew with the webhooks that there are by then.
     async fn walk(
         &self,
         (repo, tracked): (&str, &Tracked),
         hook: u64,
         place: &mut Place,
         pages: &mut u32,
+        now: Timestamp,
     ) -> anyhow::Result<Result<bool, Not>> {
+        if place.rests(now) {
+            return Ok(Ok(false));
+        }
         while *pages > 0 {
             *pages -= 1;
             let under_way = place.under_way.clone();
             let etag = place.etag.as_deref().filter(|_| under_way.is_none());
             let path = hooks::deliveries_path(&tracked.name, hook, under_way.as_ref().map(|walk| walk.cursor.as_str()));
-            let fresh = match self.client.get(&path, etag).await {
-                Answer::Fresh(fresh) => fresh,
-                Answer::NotModified { .. } => return Ok(Ok(true)),
-                Answer::NotFound | Answer::Invalid(_) if under_way.is_some() => {
-                    place.under_way = None;
-                    // Otherwise the first page would count as known.
-                    place.etag = None;
+            let answer = self.client.get(&path, etag).await;
+            let is_gone = matches!(answer, Answer::NotFound | Answer::Invalid(_));
+            let page = match answer {
+                Answer::Fresh(fresh) => hooks::read_deliveries(&fresh.body)
+                    .map(|attempts| (attempts, fresh.etag, fresh.next_cursor))
+                    .map_err(|reason| silent(tracked, &reason)),
+                Answer::NotModified { .. } => return Ok(Ok(false)),
+                // Once it is no failure: GitHub may have forgotten what is on it.
+                _ if is_gone && under_way.is_some() && place.failures == 0 => {
+                    place.fail(is_gone);
                     return Ok(Ok(false));
                 }
-                other => return Ok(Err(refused(tracked, &other))),
+                _ if is_gone && under_way.is_some() => Err(silent(tracked, "the next page is gone again")),
+                other => Err(refused(tracked, &other)),
             };
-            let attempts = match hooks::read_deliveries(&fresh.body) {
-                Ok(attempts) => attempts,
-                Err(reason) => return Ok(Err(silent(tracked, &reason))),
+            let (attempts, etag, cursor) = match page {
+                Ok(page) => page,
+                Err(not) => {
+                    if under_way.is_some() && not.0 == Look::SILENT {
+                        place.fail(is_gone);
+                    }
+                    return Ok(Err(not));
+                }
             };
             if under_way.is_none() {
-                place.etag = fresh.etag;
+                place.etag = etag;
                 place.arrives = attempts.first().map(|newest| newest.arrived).or(place.arrives);
             }
             self.payloads.note(repo, hook, &attempts).await?;
-            let newest = attempts.iter().map(|attempt| attempt.at).max();
-            let newest = under_way.map_or(newest, |walk| walk.newest);
-            let oldest = attempts.iter().map(|attempt| attempt.at).min();
-            let is_known =
-                matches!((oldest, place.through), (Some(oldest), Some(through)) if oldest.plus(OVERLAP) < through);
-            let Some(cursor) = fresh.next_cursor.filter(|_| !is_known) else {
-                place.through = newest.max(place.through);
-                place.under_way = None;
-                return Ok(Ok(true));
-            };
-            place.under_way = Some(UnderWay { newest, cursor });
+            if place.go_on(under_way, &attempts, cursor, now) {
+                return Ok(Ok(false));
+            }
         }
         Ok(Ok(true))
     }

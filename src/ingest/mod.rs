@@ -18,6 +18,7 @@ pub mod lists;
 pub mod matcher;
 pub mod missed;
 mod missed_payloads;
+mod missed_place;
 mod outage;
 mod own_source;
 pub mod packs;

@@ -59,6 +59,8 @@ pub enum Misbehaviour {
     NoLastPage,
     /// The true answer, whose `Link` says that another page follows.
     Endless,
+    /// The true answer, whose `Link` leads on to this cursor.
+    NextCursor(&'static str),
 }
 
 /// Failures that were told of and have not come yet.
@@ -198,7 +200,8 @@ impl Misbehaviour {
             | Self::CutJson
             | Self::WrongType
             | Self::NoLastPage
-            | Self::Endless => return None,
+            | Self::Endless
+            | Self::NextCursor(_) => return None,
         })
     }
 
@@ -221,6 +224,10 @@ impl Misbehaviour {
                 answer
             }
             Self::Endless => answer.with("link", "<https://github.example/?page=9>; rel=\"next\""),
+            Self::NextCursor(cursor) => answer.with(
+                "link",
+                format!("<https://github.example/?cursor={cursor}>; rel=\"next\""),
+            ),
             _ => answer,
         }
     }

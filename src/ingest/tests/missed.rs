@@ -111,12 +111,7 @@ async fn a_walk_whose_next_page_is_gone_begins_anew_with_the_webhooks_that_there
             deliver(&story, hook, id, "created", 200);
         }
         let pages = format!("{HOOKS}/{hook}/deliveries");
-        let mut steps = 0;
-        while story.github.requests_to(&pages).len() < 5 {
-            story.work(Duration::from_millis(50)).await;
-            steps += 1;
-            assert!(steps < 1_000, "the record is not walked");
-        }
+        walk(&mut story, &pages, 5).await;
         let missed = if is_removed {
             let another = story.github.change(|world| {
                 world.remove_hook(hook);
@@ -142,6 +137,123 @@ async fn a_walk_whose_next_page_is_gone_begins_anew_with_the_webhooks_that_there
         assert_eq!(of_hooks.next().map(|request| request.path.as_str()), Some(HOOKS));
         assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{is_removed}");
     }
+}
+
+/// Goes on until the record was asked for so many pages.
+async fn walk(story: &mut Story, pages: &str, count: usize) {
+    for _ in 0..1_000 {
+        if story.github.requests_to(pages).len() >= count {
+            return;
+        }
+        story.work(Duration::from_millis(50)).await;
+    }
+    panic!("the record is not walked");
+}
+
+#[tokio::test]
+async fn what_is_noted_is_read_though_the_record_cannot_be_walked_to_its_end() {
+    for fault in [
+        Misbehaviour::Status(404),
+        Misbehaviour::Status(422),
+        Misbehaviour::Status(500),
+        Misbehaviour::Garbage,
+    ] {
+        let (mut story, hook) = story().await;
+        for id in 10..=540 {
+            deliver(&story, hook, id, "created", 200);
+        }
+        deliver(&story, hook, 1, "created", 0);
+        let pages = format!("{HOOKS}/{hook}/deliveries");
+        walk(&mut story, &pages, 5).await;
+        story.github.change(|world| world.outage(&pages, fault, u64::MAX));
+        story.work(Duration::from_mins(20)).await;
+        assert_eq!(story.room.history(1).await, ["LeadCaptured"], "{fault:?}");
+        story.work(Duration::from_hours(1)).await;
+        assert_ne!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{fault:?}");
+        // A walk that comes to no end does not keep from what is new.
+        recover(&story);
+        deliver(&story, hook, 2, "created", 0);
+        story.work(Duration::from_hours(26)).await;
+        assert_eq!(story.room.history(2).await, ["LeadCaptured"], "{fault:?}");
+        let told = story.told(Collector::WebhookDeliveries).await;
+        assert_eq!(told.last(), Some(&ACTIVE), "{fault:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_whose_next_page_is_never_there_says_so_and_what_is_new_is_read() {
+    let (mut story, hook) = story().await;
+    let pages = format!("{HOOKS}/{hook}/deliveries");
+    story
+        .github
+        .change(|world| world.outage(&pages, Misbehaviour::NextCursor("none"), u64::MAX));
+    deliver(&story, hook, 1, "created", 0);
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(story.room.history(1).await, ["LeadCaptured"]);
+    let silent = (SourceState::Unavailable, SourceReason::NoAnswer);
+    assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE, silent]);
+    deliver(&story, hook, 2, "created", 0);
+    story.work(Duration::from_mins(30)).await;
+    assert_eq!(story.room.history(2).await, ["LeadCaptured"]);
+    assert!(story.busiest_minute() <= 20, "{}", story.busiest_minute());
+}
+
+#[tokio::test]
+async fn a_webhook_whose_record_cannot_be_read_keeps_no_other_from_being_walked() {
+    for status in [500, 403, 404] {
+        let (mut story, hook) = story().await;
+        let another = story.github.change(|world| world.put_hook("own/sdk", OURS, &["star"]));
+        let pages = format!("{HOOKS}/{hook}/deliveries");
+        story
+            .github
+            .change(|world| world.outage(&pages, Misbehaviour::Status(status), u64::MAX));
+        deliver(&story, another, 1, "created", 0);
+        story.work(Duration::from_mins(5)).await;
+        assert_eq!(story.room.history(1).await, ["LeadCaptured"], "{status}");
+        deliver(&story, another, 2, "created", 0);
+        story.work(Duration::from_mins(30)).await;
+        assert_eq!(story.room.history(2).await, ["LeadCaptured"], "{status}");
+        let told = story.told(Collector::WebhookDeliveries).await;
+        assert!(!told.is_empty() && !told.contains(&ACTIVE), "{status}: {told:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_record_that_leads_to_the_same_page_again_ends_there() {
+    // One leads back to the newest page, the other to one on which nothing is.
+    for cursor in ["999999999999", "0"] {
+        let (mut story, hook) = story().await;
+        let pages = format!("{HOOKS}/{hook}/deliveries");
+        story
+            .github
+            .change(|world| world.outage(&pages, Misbehaviour::NextCursor(cursor), u64::MAX));
+        deliver(&story, hook, 1, "created", 0);
+        story.work(Duration::from_mins(5)).await;
+        assert_eq!(story.room.history(1).await, ["LeadCaptured"], "{cursor}");
+        assert_eq!(story.github.requests_to(&pages).len(), 2, "{cursor}");
+        assert_eq!(story.told(Collector::WebhookDeliveries).await, [ACTIVE], "{cursor}");
+    }
+}
+
+#[tokio::test]
+async fn the_walk_of_a_very_long_record_rests_and_what_was_noted_is_read_meanwhile() {
+    let (mut story, hook) = story().await;
+    deliver(&story, hook, 1, "created", 0);
+    for id in 10..=2_150 {
+        deliver(&story, hook, id, "created", 200);
+    }
+    deliver(&story, hook, 2, "created", 0);
+    let another = story.github.change(|world| world.put_hook("own/sdk", OURS, &["star"]));
+    deliver(&story, another, 3, "created", 0);
+    let pages = format!("{HOOKS}/{hook}/deliveries");
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(story.github.requests_to(&pages).len(), 20);
+    assert_eq!(story.room.history(1).await, Vec::<&str>::new());
+    assert_eq!(story.room.history(2).await, ["LeadCaptured"]);
+    assert_eq!(story.room.history(3).await, ["LeadCaptured"]);
+    story.work(Duration::from_mins(20)).await;
+    assert_eq!(story.github.requests_to(&pages).len(), 22);
+    assert_eq!(story.room.history(1).await, ["LeadCaptured"]);
 }
 
 #[tokio::test]
