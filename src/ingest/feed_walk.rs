@@ -25,13 +25,23 @@ pub(super) enum Reading {
     Same {
         pace: Option<Duration>,
     },
-    Not {
-        outcome: PollOutcome,
-        look: Look,
-        until: Option<Timestamp>,
+    Not(Refusal),
+    /// The first pages; the one behind them was not answered so that the rest could be read.
+    Part {
+        pages: Vec<Page>,
+        pace: Option<Duration>,
+        refusal: Refusal,
     },
     /// No usable answer, for that reason; other feeds would have none either.
     Unreachable(String),
+}
+
+/// Why a feed, or a page of it, was not read.
+pub(super) struct Refusal {
+    pub outcome: PollOutcome,
+    look: Look,
+    /// Until when GitHub asks to wait.
+    pub until: Option<Timestamp>,
 }
 
 /// Reads page after page until what was read before comes up. GitHub shows an event up to [`FEED_LAG`] late, below newer ones:
@@ -51,11 +61,11 @@ pub(super) async fn read(
         let etag = state.etag.as_deref().filter(|_| number == 1);
         let fresh = match client.get(&events_feed::path(&repo.name, number), etag).await {
             Answer::Fresh(fresh) => fresh,
-            other => return not_fresh(other, repo),
+            other => return not_fresh(other, repo).after(pages, rest, repo),
         };
         match events_feed::read(&fresh.body, &repo.name, now) {
             Ok(page) => pages.push(page),
-            Err(error) => return Reading::Unreachable(error.to_string()),
+            Err(error) => return Reading::Unreachable(error.to_string()).after(pages, rest, repo),
         }
         if number == 1 {
             (first_etag, rest, is_moved) = (fresh.etag, fresh.poll_interval, fresh.is_moved);
@@ -79,19 +89,46 @@ pub(super) async fn read(
 
 impl Reading {
     const fn not(outcome: PollOutcome, look: Look) -> Self {
-        Self::Not {
-            outcome,
-            look,
-            until: None,
+        Self::Not(Refusal::new(outcome, look))
+    }
+
+    /// The same of a page behind those: they were shown, and GitHub answers, so that this is the feed's own failure.
+    fn after(self, pages: Vec<Page>, pace: Option<Duration>, repo: &Tracked) -> Self {
+        if pages.is_empty() {
+            return self;
         }
+        let refusal = match self {
+            Self::Not(refusal) => refusal,
+            Self::Unreachable(reason) => {
+                tracing::warn!(
+                    repo_id = repo.id(),
+                    reason,
+                    "a later page of an events feed has no usable answer"
+                );
+                Refusal::new(PollOutcome::Failed, Look::SILENT)
+            }
+            // A page that nobody asked about cannot be the same.
+            _ => Refusal::new(PollOutcome::Failed, Look::SILENT),
+        };
+        Self::Part { pages, pace, refusal }
     }
 
     /// What it says of the feed.
     pub(super) const fn look(&self) -> Look {
         match self {
             Self::Pages { .. } | Self::Same { .. } => Look::READ,
-            Self::Not { look, .. } => *look,
+            Self::Not(refusal) | Self::Part { refusal, .. } => refusal.look,
             Self::Unreachable(_) => Look::SILENT,
+        }
+    }
+}
+
+impl Refusal {
+    const fn new(outcome: PollOutcome, look: Look) -> Self {
+        Self {
+            outcome,
+            look,
+            until: None,
         }
     }
 }
@@ -99,11 +136,10 @@ impl Reading {
 fn not_fresh(answer: Answer, repo: &Tracked) -> Reading {
     match answer {
         Answer::NotModified { poll_interval } => Reading::Same { pace: poll_interval },
-        Answer::Limited { until } => Reading::Not {
-            outcome: PollOutcome::Limited,
-            look: Look::LIMITED,
+        Answer::Limited { until } => Reading::Not(Refusal {
             until: Some(until),
-        },
+            ..Refusal::new(PollOutcome::Limited, Look::LIMITED)
+        }),
         Answer::Denied(status) => {
             tracing::warn!(
                 repo_id = repo.id(),

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use database::Statement;
 use domain::{AccountId, Collector, RepoName, RepoRelation, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_repos;
@@ -19,7 +20,8 @@ use super::pulls;
 use super::shards::Part;
 use super::source_cursor::of_repo;
 use super::standing::{Look, Standings, Tracker};
-use crate::github::{Answer, Client, events_feed, repository};
+use crate::github::events_feed::{self, Page};
+use crate::github::{Answer, Client, repository};
 
 /// GitHub's own pace for a feed, if it names none.
 const PACE: Duration = Duration::from_mins(1);
@@ -255,7 +257,7 @@ impl Polls {
             .collect();
         for key in left {
             let (subject, text) = (of_repo(&key), "DELETE FROM poll_cursor WHERE repo = $1");
-            let delete = database::Statement::sql(text, vec![key.as_str().into()]);
+            let delete = Statement::sql(text, vec![key.as_str().into()]);
             self.part
                 .write(&*self.ingest.store, [subject.as_str()], vec![delete])
                 .await
@@ -286,10 +288,7 @@ impl Polls {
         match &reading {
             Reading::Unreachable(reason) => self.outage.failed(reason, now),
             // That may have been said without asking.
-            Reading::Not {
-                outcome: PollOutcome::Limited,
-                ..
-            } => {}
+            Reading::Not(refusal) if refusal.outcome == PollOutcome::Limited => {}
             _ => self.outage.over(),
         }
         let look = reading.look();
@@ -309,12 +308,7 @@ impl Polls {
                     self.late_looks.insert(state.repo.clone(), now);
                 }
                 let newest = events_feed::newest(&pages).cloned();
-                let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
-                statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
-                let newest_first = pages.into_iter().flat_map(|page| page.activities);
-                let mut activities: Vec<_> = newest_first.collect();
-                activities.reverse();
-                self.ingest.accept_for(self.part.account(), activities).await?;
+                statements = self.record(pages, now).await?;
                 if newest
                     .as_ref()
                     .is_some_and(|newest| state.newest.as_ref() != Some(newest))
@@ -327,7 +321,13 @@ impl Polls {
                 self.succeeded(&mut state, since, pace, now);
             }
             Reading::Same { pace } => self.succeeded(&mut state, since, pace, now),
-            Reading::Not { outcome, until, .. } => failed(&mut state, outcome, until, now),
+            // The mark stays where it is, so that the rest is read the next time.
+            Reading::Part { pages, pace, refusal } => {
+                statements = self.record(pages, now).await?;
+                failed(&mut state, refusal.outcome, refusal.until, now);
+                state.next_poll_at = state.next_poll_at.max(now.plus(pace.unwrap_or(PACE)));
+            }
+            Reading::Not(refusal) => failed(&mut state, refusal.outcome, refusal.until, now),
             Reading::Unreachable(_) => failed(&mut state, PollOutcome::Failed, None, now),
         }
         statements.push(state.save());
@@ -340,6 +340,17 @@ impl Polls {
         self.standings
             .saw(&subject, Collector::EventsFeed, look, &trackers, now)
             .await
+    }
+
+    /// Records what the pages show; what is still to be written down with the cursor.
+    async fn record(&self, pages: Vec<Page>, now: Timestamp) -> anyhow::Result<Vec<Statement>> {
+        let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
+        let statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
+        let newest_first = pages.into_iter().flat_map(|page| page.activities);
+        let mut activities: Vec<_> = newest_first.collect();
+        activities.reverse();
+        self.ingest.accept_for(self.part.account(), activities).await?;
+        Ok(statements)
     }
 
     /// Puts down what a repository that has moved is called by now. With a token the sweep of counts says it for all.

@@ -60,6 +60,13 @@ impl Story {
         poll_states(self.room.store()).await.unwrap().pop().unwrap()
     }
 
+    /// What the last look at the feed showed, and why.
+    async fn look(&self) -> (String, String) {
+        let query = database::Statement::sql("SELECT state, reason FROM source_look", Vec::new());
+        let row = self.room.store().read(query).await.unwrap().pop().unwrap();
+        (row.text(0).unwrap().to_owned(), row.text(1).unwrap().to_owned())
+    }
+
     async fn leads(&self) -> usize {
         self.room.count("LeadCaptured").await
     }
@@ -206,6 +213,85 @@ async fn faults_move_no_cursor_and_are_tried_again_later() {
     assert_eq!(story.leads().await, 0);
     story.poll().await;
     assert_eq!((story.leads().await, story.state().await.failures), (2, 0));
+}
+
+#[tokio::test]
+async fn what_a_feed_shows_is_recorded_though_a_later_page_fails() {
+    for (misbehaviour, outcome, look, wait) in [
+        (
+            Misbehaviour::Status(502),
+            PollOutcome::Failed,
+            ("unavailable", "no_answer"),
+            90,
+        ),
+        (
+            Misbehaviour::Garbage,
+            PollOutcome::Failed,
+            ("unavailable", "no_answer"),
+            90,
+        ),
+        (
+            Misbehaviour::Status(304),
+            PollOutcome::Failed,
+            ("unavailable", "no_answer"),
+            90,
+        ),
+        (
+            Misbehaviour::Status(451),
+            PollOutcome::Denied,
+            ("restricted", "legal"),
+            90,
+        ),
+        (
+            Misbehaviour::TooManyRequests { retry_after: 300 },
+            PollOutcome::Limited,
+            ("rate_limited", "rate_limit"),
+            300,
+        ),
+    ] {
+        let mut story = Story::new().await;
+        story.star(1..=250);
+        story.github.change(|world| {
+            world.poll_interval = 90;
+            // The first page is as it should be, but for what no feed needs.
+            world.misbehave(FEED, Misbehaviour::NoLastPage);
+            world.misbehave(FEED, misbehaviour);
+        });
+        story.poll().await;
+        let (now, state) = (story.room.clock.now(), story.state().await);
+        assert_eq!(story.leads().await, 100, "{misbehaviour:?}");
+        assert_eq!(
+            (state.outcome, state.last_success_at),
+            (outcome, None),
+            "{misbehaviour:?}"
+        );
+        let due = now.plus(Duration::from_secs(wait));
+        assert_eq!(state.next_poll_at, due, "{misbehaviour:?}");
+        let (shown, reason) = story.look().await;
+        assert_eq!((shown.as_str(), reason.as_str()), look, "{misbehaviour:?}");
+        assert_eq!(story.polls.pausing(now), None, "other feeds may be answered");
+
+        story.poll().await;
+        assert_eq!((story.leads().await, story.state().await.failures), (250, 0));
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_failed_is_read_the_next_time_down_to_what_was_known() {
+    let mut story = Story::new().await;
+    story.star(1..=50);
+    story.poll().await;
+    story.star(51..=200);
+    for _ in 0..2 {
+        story.github.change(|world| {
+            world.misbehave(FEED, Misbehaviour::NoLastPage);
+            world.misbehave(FEED, Misbehaviour::Status(502));
+        });
+        story.poll().await;
+        assert_eq!(story.leads().await, 150);
+    }
+    story.poll().await;
+    assert_eq!((story.leads().await, story.state().await.last_gap_at), (200, None));
 }
 
 #[tokio::test]
