@@ -78,8 +78,13 @@ pub(super) async fn read(
         }
     }
     let has_any = pages.iter().any(|page| page.items > 0);
+    // What a feed that is not full does not show any more was read, unless nobody looked for as long as it stands there.
+    let was_seen = state
+        .last_success_at
+        .is_some_and(|at| now.since(at) < events_feed::KEPT);
+    let may_lack = has_any && (events_feed::is_full(&pages) || !was_seen);
     Reading::Pages {
-        gap: has_any && newest.is_some_and(|newest| !events_feed::join(&pages, newest)),
+        gap: may_lack && newest.is_some_and(|newest| !events_feed::join(&pages, newest)),
         pages,
         etag: first_etag,
         pace: rest,

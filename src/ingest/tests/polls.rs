@@ -16,7 +16,19 @@ struct Story {
 
 impl Story {
     async fn new() -> Self {
-        let (room, github) = (Room::new().await, FakeGithub::start().await.unwrap());
+        Self::at(Room::new().await, FakeGithub::start().await.unwrap()).await
+    }
+
+    /// With a GitHub that has our clock, so that events age.
+    async fn with_clock() -> Self {
+        let room = Room::new().await;
+        let clock = Arc::clone(&room.clock);
+        let seconds = move || u64::try_from(clock.now().secs()).unwrap();
+        let github = FakeGithub::start_at(seconds).await.unwrap();
+        Self::at(room, github).await
+    }
+
+    async fn at(room: Room, github: FakeGithub) -> Self {
         github.change(|world| world.put_repo(Repo::new(1, "acme/sdk")));
         room.track("Acme/sdk").await;
         let client = room.client(github.url(), Some("token"));
@@ -111,6 +123,45 @@ async fn more_than_the_feed_holds_leaves_a_gap_that_is_told() {
     story.poll().await;
     assert_eq!(story.leads().await, 310);
     assert_eq!(story.state().await.last_gap_at, Some(story.room.clock.now()));
+}
+
+#[tokio::test]
+async fn an_event_that_is_too_old_for_a_feed_leaves_a_gap_only_if_nobody_looked_since() {
+    for (days_between, looks, has_gap) in [(15, 2, false), (31, 1, true)] {
+        let mut story = Story::with_clock().await;
+        story.star(1..=1);
+        story.poll().await;
+        for _ in 1..looks {
+            story.room.clock.advance(Duration::from_hours(24 * days_between));
+            story.poll().await;
+        }
+        story.room.clock.advance(Duration::from_hours(24 * days_between));
+        let today = story.room.clock.now();
+        story.github.change(|world| {
+            world.star("acme/sdk", &User::new(2, "fan-2"), &today.to_string());
+        });
+        story.poll().await;
+        assert_eq!(story.leads().await, 2);
+        let told = has_gap.then(|| story.room.clock.now());
+        assert_eq!(story.state().await.last_gap_at, told, "{days_between}");
+    }
+}
+
+#[tokio::test]
+async fn many_events_in_the_second_of_the_newest_leave_no_gap() {
+    let mut story = Story::new().await;
+    let star = |story: &Story, ids: std::ops::RangeInclusive<u64>, at: &str| {
+        story.github.change(|world| {
+            for id in ids {
+                world.star("acme/sdk", &User::new(id, &format!("fan-{id}")), at);
+            }
+        });
+    };
+    star(&story, 1..=250, "2026-04-10T10:00:00Z");
+    story.poll().await;
+    star(&story, 251..=350, "2026-04-10T10:00:01Z");
+    story.poll().await;
+    assert_eq!((story.leads().await, story.state().await.last_gap_at), (350, None));
 }
 
 #[tokio::test]
