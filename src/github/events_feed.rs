@@ -68,6 +68,11 @@ pub fn end_in(pages: &[Page], is_such: impl Fn(&Mark) -> bool) -> bool {
     last_first(pages).take(SURE).all(is_such)
 }
 
+/// When the newest of the last events that were read happened.
+pub fn end(pages: &[Page]) -> Option<Timestamp> {
+    last_first(pages).take(SURE).map(|mark| mark.at).max()
+}
+
 /// Whether nothing is missing between what was read of a feed, as far as it goes, and what was read before. The event of
 /// before may be gone; another that is older may stand out of its order, but hardly two.
 pub fn join(pages: &[Page], last: &Mark) -> bool {

@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use domain::Timestamp;
 
+use super::late_events::LateLook;
 use super::poll_cursor::{PollOutcome, PollState};
 use super::poll_repos::Tracked;
 use super::standing::Look;
-use super::star_count::FEED_LAG;
 use crate::github::events_feed::{self, Mark, PAGES, Page};
 use crate::github::{Answer, Client};
 
@@ -21,6 +21,8 @@ pub(super) enum Reading {
         gap: bool,
         /// The repository has another name by now.
         is_moved: bool,
+        /// When the last events on the first page happened, if there are pages below it.
+        below: Option<Timestamp>,
     },
     Same {
         pace: Option<Duration>,
@@ -44,21 +46,26 @@ pub(super) struct Refusal {
     pub until: Option<Timestamp>,
 }
 
-/// Reads page after page until what was read before comes up. GitHub shows an event up to [`FEED_LAG`] late, below newer ones:
-/// with `late_since`, when it was last looked for those, the pages are read that may have one since.
+/// Reads page after page until what was read before comes up. GitHub shows events late, below newer ones: with `late`, the pages
+/// are read that may have one.
 pub(super) async fn read(
     client: &Client,
     repo: &Tracked,
     state: &PollState,
-    late_since: Option<Timestamp>,
+    late: Option<&LateLook>,
     now: Timestamp,
 ) -> Reading {
     // A time that is yet to come tells nothing of how far was read.
     let newest = state.newest.as_ref().filter(|newest| newest.at <= now);
     let mut pages: Vec<Page> = Vec::new();
-    let (mut first_etag, mut rest, mut is_moved) = (None, None, false);
+    let (mut first_etag, mut rest, mut is_moved, mut below) = (None, None, false, None);
+    // That the first page is as it was tells nothing of those below it.
+    let etag = state
+        .etag
+        .as_deref()
+        .filter(|_| !late.is_some_and(|late| late.may_be_below));
     for number in 1..=PAGES {
-        let etag = state.etag.as_deref().filter(|_| number == 1);
+        let etag = etag.filter(|_| number == 1);
         let fresh = match client.get(&events_feed::path(&repo.name, number), etag).await {
             Answer::Fresh(fresh) => fresh,
             other => return not_fresh(other, repo).after(pages, rest, repo),
@@ -69,8 +76,9 @@ pub(super) async fn read(
         }
         if number == 1 {
             (first_etag, rest, is_moved) = (fresh.etag, fresh.poll_interval, fresh.is_moved);
+            below = events_feed::end(&pages).filter(|_| fresh.has_next);
         }
-        let is_late = |mark: &Mark| late_since.is_some_and(|since| since.since(mark.at) < FEED_LAG);
+        let is_late = |mark: &Mark| late.is_some_and(|late| late.may_lack(mark.at));
         let is_read = newest.is_some_and(|newest| events_feed::reach(&pages, newest))
             && events_feed::end_in(&pages, |mark| !is_late(mark));
         if is_read || !fresh.has_next {
@@ -89,6 +97,7 @@ pub(super) async fn read(
         etag: first_etag,
         pace: rest,
         is_moved,
+        below,
     }
 }
 

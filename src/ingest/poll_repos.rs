@@ -14,6 +14,7 @@ use projections::tracked_repos;
 use super::accept::Ingest;
 use super::counts::{put_down_name, spread};
 use super::feed_walk::{Reading, read};
+use super::late_events::{LateEvents, LateLook};
 use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use super::pulls;
@@ -97,8 +98,7 @@ pub struct Polls {
     not_before: HashMap<String, Timestamp>,
     /// When it was last asked what a repository is called by now.
     named_at: HashMap<String, Timestamp>,
-    /// When it was last looked for events that a feed showed late.
-    late_looks: HashMap<String, Timestamp>,
+    late: LateEvents,
     standings: Standings,
     outage: Outage,
 }
@@ -119,7 +119,7 @@ impl Polls {
             moved: HashMap::new(),
             not_before: HashMap::new(),
             named_at: HashMap::new(),
-            late_looks: HashMap::new(),
+            late: LateEvents::default(),
             outage: Outage::none("polling"),
         })
     }
@@ -267,7 +267,7 @@ impl Polls {
             self.moved.remove(&key);
             self.not_before.remove(&key);
             self.named_at.remove(&key);
-            self.late_looks.remove(&key);
+            self.late.forget(&key);
         }
         self.tracked_from = Some(from);
         Ok(true)
@@ -283,8 +283,8 @@ impl Polls {
             state.etag = None;
             state.newest = None;
         }
-        let late_since = self.late_since(&state.repo, now);
-        let reading = read(&self.client, tracked, &state, late_since, now).await;
+        let late = self.late_look(&state, now);
+        let reading = read(&self.client, tracked, &state, late.as_ref(), now).await;
         match &reading {
             Reading::Unreachable(reason) => self.outage.failed(reason, now),
             // That may have been said without asking.
@@ -292,6 +292,9 @@ impl Polls {
             _ => self.outage.over(),
         }
         let look = reading.look();
+        if late.is_some() && matches!(reading, Reading::Pages { .. } | Reading::Same { .. }) {
+            self.late.looked(&state.repo, now);
+        }
         let mut statements = Vec::new();
         match reading {
             Reading::Pages {
@@ -300,13 +303,12 @@ impl Polls {
                 pace,
                 gap,
                 is_moved,
+                below,
             } => {
                 if is_moved {
                     self.follow_name(&state.repo, now).await?;
                 }
-                if late_since.is_some() {
-                    self.late_looks.insert(state.repo.clone(), now);
-                }
+                self.late.ends(&state.repo, below);
                 let newest = events_feed::newest(&pages).cloned();
                 statements = self.record(pages, now).await?;
                 if newest
@@ -372,17 +374,14 @@ impl Polls {
         Ok(())
     }
 
-    /// Since when late events are to be looked for in a feed; none: it is not time yet.
-    fn late_since(&self, repo: &str, now: Timestamp) -> Option<Timestamp> {
+    /// The look for late events in a feed; none: it is not time yet.
+    fn late_look(&self, state: &PollState, now: Timestamp) -> Option<LateLook> {
         let every = if self.client.has_token() {
             LATE_EVERY
         } else {
             LATE_EVERY.saturating_mul(self.feeds())
         };
-        match self.late_looks.get(repo) {
-            Some(at) => (now.since(*at) >= every).then_some(*at),
-            None => Some(now),
-        }
+        self.late.due(state, every, now)
     }
 
     fn feeds(&self) -> u32 {

@@ -8,6 +8,10 @@ use crate::ingest::poll_repos::Polls;
 /// As the customer spelt it.
 const FEED: &str = "/repos/Acme/sdk/events";
 
+fn evening(second: u64) -> String {
+    format!("2026-04-10T18:{:02}:{:02}Z", second / 60, second % 60)
+}
+
 struct Story {
     room: Room,
     github: FakeGithub,
@@ -45,6 +49,30 @@ impl Story {
                 world.star("acme/sdk", &User::new(id, &format!("fan-{id}")), &at);
             }
         });
+    }
+
+    /// A star so many seconds after six in the evening.
+    fn star_at(&self, id: u64, second: u64) {
+        let fan = User::new(id, &format!("fan-{id}"));
+        self.github
+            .change(|world| world.star("acme/sdk", &fan, &evening(second)));
+    }
+
+    /// The same, shown below those that are newer.
+    fn star_late(&self, id: u64, second: u64) {
+        let fan = User::new(id, &format!("fan-{id}"));
+        let payload = serde_json::json!({ "action": "started" });
+        self.github.change(|world| {
+            world.put_user(fan.clone());
+            world.happen_late("acme/sdk", &fan, "WatchEvent", &payload, &evening(second));
+        });
+    }
+
+    /// Reads the feed after that time, since the number of stars moved.
+    async fn hurried_poll(&mut self, after: Duration) {
+        self.room.clock.advance(after);
+        self.polls.hurry("acme/sdk", self.room.clock.now());
+        assert_eq!(self.step().await, None);
     }
 
     /// Lets the poll become due, however long nothing has happened, and runs it.
@@ -197,40 +225,74 @@ async fn an_event_of_the_future_hides_nothing_that_comes_after_it() {
 #[tokio::test]
 async fn late_events_below_what_is_known_are_looked_for_once_an_hour() {
     let mut story = Story::new().await;
-    let recent = |second: u64| format!("2026-04-10T18:{:02}:{:02}Z", second / 60, second % 60);
-    let star = |story: &Story, id: u64, second: u64| {
-        let fan = User::new(id, &format!("fan-{id}"));
-        story
-            .github
-            .change(|world| world.star("acme/sdk", &fan, &recent(second)));
-    };
-    let late = |story: &Story, id: u64, second: u64| {
-        let (fan, payload) = (
-            User::new(id, &format!("fan-{id}")),
-            serde_json::json!({ "action": "started" }),
-        );
-        story.github.change(|world| {
-            world.put_user(fan.clone());
-            world.happen_late("acme/sdk", &fan, "WatchEvent", &payload, &recent(second));
-        });
-    };
     for id in 1..=250 {
-        star(&story, id, 1_000 + id * 2);
+        story.star_at(id, 1_000 + id * 2);
     }
     story.poll().await;
     assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (250, 3));
 
-    late(&story, 251, 1_101);
-    star(&story, 252, 2_000);
+    story.star_late(251, 1_101);
+    story.star_at(252, 2_000);
     story.poll().await;
     assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (252, 6));
 
-    late(&story, 253, 1_103);
-    star(&story, 254, 2_001);
+    story.star_late(253, 1_103);
+    story.star_at(254, 2_001);
     story.polls.hurry("acme/sdk", story.room.clock.now());
     story.room.clock.advance(Duration::from_mins(1));
     assert_eq!(story.step().await, None);
     assert_eq!(story.github.requests_to(FEED).len(), 7, "the hour is not over");
+}
+
+#[tokio::test]
+async fn a_late_event_below_the_first_page_is_found_though_that_is_as_it_was() {
+    let mut story = Story::new().await;
+    for id in 1..=250 {
+        story.star_at(id, 1_000 + id * 2);
+    }
+    story.room.clock.advance(Duration::from_hours(7));
+    assert_eq!(story.step().await, None);
+    story.star_late(251, 1_101);
+    story.hurried_poll(Duration::from_mins(61)).await;
+    assert_eq!((story.leads().await, story.github.requests_to(FEED).len()), (251, 6));
+
+    story.hurried_poll(Duration::from_mins(2)).await;
+    assert_eq!(story.github.requests_to(FEED).len(), 7, "304: the hour is not over");
+    story.poll().await;
+    let asked = story.github.requests_to(FEED);
+    assert!(asked[7].header("if-none-match").is_none());
+    story.poll().await;
+    let asked = story.github.requests_to(FEED);
+    assert!(
+        asked.last().unwrap().header("if-none-match").is_some(),
+        "all is too old by now"
+    );
+}
+
+#[tokio::test]
+async fn a_feed_of_one_page_is_asked_whether_it_is_as_it_was() {
+    let mut story = Story::new().await;
+    story.star_at(1, 1_000);
+    story.poll().await;
+    story.hurried_poll(Duration::from_mins(61)).await;
+    assert!(story.github.requests_to(FEED)[1].header("if-none-match").is_some());
+}
+
+#[tokio::test]
+async fn a_late_event_that_came_while_nobody_looked_is_found_after_a_restart() {
+    let mut story = Story::new().await;
+    for id in 1..=250 {
+        story.star_at(id, 1_000 + id * 2);
+    }
+    story.poll().await;
+    story.star_late(251, 1_101);
+    story.star_at(252, 2_000);
+    let client = story.room.client(story.github.url(), Some("token"));
+    story.polls = Polls::open(Arc::clone(&story.room.ingest), client, Room::part().await)
+        .await
+        .unwrap();
+    story.poll().await;
+    assert_eq!(story.leads().await, 252);
 }
 
 #[tokio::test]
