@@ -3,6 +3,8 @@
 //! The feed goes back 300 events or 30 days at most
 //! (<https://docs.github.com/rest/activity/events#list-repository-events>).
 
+use std::time::Duration;
+
 use domain::{Collector, RepoName, Timestamp};
 use serde_json::value::RawValue;
 
@@ -15,6 +17,10 @@ use crate::ingest::activity::Activity;
 pub const PER_PAGE: usize = 100;
 /// Pages that the feed has at that size.
 pub const PAGES: u32 = 3;
+/// So long events stand in it, if no newer ones push them out.
+pub const KEPT: Duration = Duration::from_hours(30 * 24);
+/// A feed with so many events may be full: of its 300 some are left out that GitHub does not show to all.
+const FULL: usize = 270;
 /// So many events in a row tell how far back was read: a single one may stand out of its order.
 const SURE: usize = 5;
 
@@ -42,9 +48,14 @@ pub struct Page {
     pub bare: Vec<Bare>,
 }
 
-/// The newest event of those that were read.
+/// The newest event of those that were read: of several in a second the one that stands before the others.
 pub fn newest(pages: &[Page]) -> Option<&Mark> {
-    pages.iter().flat_map(|page| &page.marks).max_by_key(|mark| mark.at)
+    last_first(pages).max_by_key(|mark| mark.at)
+}
+
+/// Whether a feed that was read to its end may have had more than it shows; otherwise it shows all of [`KEPT`].
+pub fn is_full(pages: &[Page]) -> bool {
+    pages.iter().map(|page| page.items).sum::<usize>() >= FULL
 }
 
 /// Whether what was read of a feed goes back to what was read before: so do its last events.
@@ -55,6 +66,11 @@ pub fn reach(pages: &[Page], last: &Mark) -> bool {
 /// Whether the last events that were read are all such ones.
 pub fn end_in(pages: &[Page], is_such: impl Fn(&Mark) -> bool) -> bool {
     last_first(pages).take(SURE).all(is_such)
+}
+
+/// When the newest of the last events that were read happened.
+pub fn end(pages: &[Page]) -> Option<Timestamp> {
+    last_first(pages).take(SURE).map(|mark| mark.at).max()
 }
 
 /// Whether nothing is missing between what was read of a feed, as far as it goes, and what was read before. The event of
@@ -161,6 +177,26 @@ mod tests {
             NOW,
         )
         .unwrap()
+    }
+
+    #[test]
+    fn the_newest_of_a_second_is_the_one_that_stands_first() {
+        assert_eq!(
+            newest(&[page(&[(3, 4), (9, 5)]), page(&[(8, 5), (7, 5)])]),
+            Some(&mark(9, 5))
+        );
+    }
+
+    #[test]
+    fn a_feed_that_is_nearly_as_long_as_it_can_be_may_have_had_more() {
+        let pages = |last: usize| {
+            [100, 100, last].map(|items| Page {
+                items,
+                ..Page::default()
+            })
+        };
+        assert!(is_full(&pages(100)) && is_full(&pages(97)));
+        assert!(!is_full(&pages(50)) && !is_full(&pages(100)[..2]));
     }
 
     #[test]

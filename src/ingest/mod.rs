@@ -14,6 +14,7 @@ pub mod enrich;
 mod feed_walk;
 pub mod folding;
 pub mod github_webhook;
+mod late_events;
 pub mod lists;
 pub mod matcher;
 pub mod missed;

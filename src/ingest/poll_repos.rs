@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use database::Statement;
 use domain::{AccountId, Collector, RepoName, RepoRelation, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_repos;
@@ -13,13 +14,15 @@ use projections::tracked_repos;
 use super::accept::Ingest;
 use super::counts::{put_down_name, spread};
 use super::feed_walk::{Reading, read};
+use super::late_events::{LateEvents, LateLook};
 use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use super::pulls;
 use super::shards::Part;
 use super::source_cursor::of_repo;
 use super::standing::{Look, Standings, Tracker};
-use crate::github::{Answer, Client, events_feed, repository};
+use crate::github::events_feed::{self, Page};
+use crate::github::{Answer, Client, repository};
 
 /// GitHub's own pace for a feed, if it names none.
 const PACE: Duration = Duration::from_mins(1);
@@ -95,8 +98,7 @@ pub struct Polls {
     not_before: HashMap<String, Timestamp>,
     /// When it was last asked what a repository is called by now.
     named_at: HashMap<String, Timestamp>,
-    /// When it was last looked for events that a feed showed late.
-    late_looks: HashMap<String, Timestamp>,
+    late: LateEvents,
     standings: Standings,
     outage: Outage,
 }
@@ -117,7 +119,7 @@ impl Polls {
             moved: HashMap::new(),
             not_before: HashMap::new(),
             named_at: HashMap::new(),
-            late_looks: HashMap::new(),
+            late: LateEvents::default(),
             outage: Outage::none("polling"),
         })
     }
@@ -255,7 +257,7 @@ impl Polls {
             .collect();
         for key in left {
             let (subject, text) = (of_repo(&key), "DELETE FROM poll_cursor WHERE repo = $1");
-            let delete = database::Statement::sql(text, vec![key.as_str().into()]);
+            let delete = Statement::sql(text, vec![key.as_str().into()]);
             self.part
                 .write(&*self.ingest.store, [subject.as_str()], vec![delete])
                 .await
@@ -265,7 +267,7 @@ impl Polls {
             self.moved.remove(&key);
             self.not_before.remove(&key);
             self.named_at.remove(&key);
-            self.late_looks.remove(&key);
+            self.late.forget(&key);
         }
         self.tracked_from = Some(from);
         Ok(true)
@@ -281,18 +283,18 @@ impl Polls {
             state.etag = None;
             state.newest = None;
         }
-        let late_since = self.late_since(&state.repo, now);
-        let reading = read(&self.client, tracked, &state, late_since, now).await;
+        let late = self.late_look(&state, now);
+        let reading = read(&self.client, tracked, &state, late.as_ref(), now).await;
         match &reading {
             Reading::Unreachable(reason) => self.outage.failed(reason, now),
             // That may have been said without asking.
-            Reading::Not {
-                outcome: PollOutcome::Limited,
-                ..
-            } => {}
+            Reading::Not(refusal) if refusal.outcome == PollOutcome::Limited => {}
             _ => self.outage.over(),
         }
         let look = reading.look();
+        if late.is_some() && matches!(reading, Reading::Pages { .. } | Reading::Same { .. }) {
+            self.late.looked(&state.repo, now);
+        }
         let mut statements = Vec::new();
         match reading {
             Reading::Pages {
@@ -301,20 +303,14 @@ impl Polls {
                 pace,
                 gap,
                 is_moved,
+                below,
             } => {
                 if is_moved {
                     self.follow_name(&state.repo, now).await?;
                 }
-                if late_since.is_some() {
-                    self.late_looks.insert(state.repo.clone(), now);
-                }
+                self.late.ends(&state.repo, below);
                 let newest = events_feed::newest(&pages).cloned();
-                let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
-                statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
-                let newest_first = pages.into_iter().flat_map(|page| page.activities);
-                let mut activities: Vec<_> = newest_first.collect();
-                activities.reverse();
-                self.ingest.accept_for(self.part.account(), activities).await?;
+                statements = self.record(pages, now).await?;
                 if newest
                     .as_ref()
                     .is_some_and(|newest| state.newest.as_ref() != Some(newest))
@@ -327,7 +323,13 @@ impl Polls {
                 self.succeeded(&mut state, since, pace, now);
             }
             Reading::Same { pace } => self.succeeded(&mut state, since, pace, now),
-            Reading::Not { outcome, until, .. } => failed(&mut state, outcome, until, now),
+            // The mark stays where it is, so that the rest is read the next time.
+            Reading::Part { pages, pace, refusal } => {
+                statements = self.record(pages, now).await?;
+                failed(&mut state, refusal.outcome, refusal.until, now);
+                state.next_poll_at = state.next_poll_at.max(now.plus(pace.unwrap_or(PACE)));
+            }
+            Reading::Not(refusal) => failed(&mut state, refusal.outcome, refusal.until, now),
             Reading::Unreachable(_) => failed(&mut state, PollOutcome::Failed, None, now),
         }
         statements.push(state.save());
@@ -340,6 +342,17 @@ impl Polls {
         self.standings
             .saw(&subject, Collector::EventsFeed, look, &trackers, now)
             .await
+    }
+
+    /// Records what the pages show; what is still to be written down with the cursor.
+    async fn record(&self, pages: Vec<Page>, now: Timestamp) -> anyhow::Result<Vec<Statement>> {
+        let bare: Vec<_> = pages.iter().flat_map(|page| page.bare.iter().cloned()).collect();
+        let statements = pulls::note(&self.ingest, &self.part, &bare, now).await?;
+        let newest_first = pages.into_iter().flat_map(|page| page.activities);
+        let mut activities: Vec<_> = newest_first.collect();
+        activities.reverse();
+        self.ingest.accept_for(self.part.account(), activities).await?;
+        Ok(statements)
     }
 
     /// Puts down what a repository that has moved is called by now. With a token the sweep of counts says it for all.
@@ -361,17 +374,14 @@ impl Polls {
         Ok(())
     }
 
-    /// Since when late events are to be looked for in a feed; none: it is not time yet.
-    fn late_since(&self, repo: &str, now: Timestamp) -> Option<Timestamp> {
+    /// The look for late events in a feed; none: it is not time yet.
+    fn late_look(&self, state: &PollState, now: Timestamp) -> Option<LateLook> {
         let every = if self.client.has_token() {
             LATE_EVERY
         } else {
             LATE_EVERY.saturating_mul(self.feeds())
         };
-        match self.late_looks.get(repo) {
-            Some(at) => (now.since(*at) >= every).then_some(*at),
-            None => Some(now),
-        }
+        self.late.due(state, every, now)
     }
 
     fn feeds(&self) -> u32 {
