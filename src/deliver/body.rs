@@ -236,9 +236,8 @@ pub fn test(
 ) -> Result<Bytes, Unrenderable> {
     let lead_id = LeadId::new(id.ulid());
     match event {
-        WebhookEventType::WebhookTest | WebhookEventType::SourceDegraded => {
-            written(event, id, at, Test { endpoint_id })
-        }
+        WebhookEventType::WebhookTest => written(event, id, at, Test { endpoint_id }),
+        WebhookEventType::SourceDegraded => source::sample(id, at),
         WebhookEventType::LeadErased => {
             let erased = Erased {
                 id: lead_id,

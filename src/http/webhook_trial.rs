@@ -46,7 +46,7 @@ pub(super) struct Outcome {
 #[serde(deny_unknown_fields, default)]
 #[schema(as = NewWebhookTest)]
 pub(super) struct Trial {
-    /// Which event it is to be like, with an invented person; `webhook.test` if not given.
+    /// Which event it is to be like, with an invented person or repository; `webhook.test` if not given.
     #[schema(value_type = Option<words::WebhookEvent>)]
     event: Option<WebhookEventType>,
 }
@@ -58,8 +58,8 @@ pub(super) struct Trial {
     tag = "webhooks",
     operation_id = "testWebhookEndpoint",
     summary = "Send a test to a webhook endpoint",
-    description = "One signed request of `webhook.test`, or of the `event` with an invented person, whatever the endpoint hears \
-        of and whatever its status. Nothing is tried again, and no delivery waits behind it.",
+    description = "One signed request of `webhook.test`, or of the `event` with an invented person or repository, whatever the \
+        endpoint hears of and whatever its status. Nothing is tried again, and no delivery waits behind it.",
     params(("id" = words::WebhookEndpointId, Path, description = "The endpoint")),
     request_body = Option<Trial>,
     responses((status = 200, description = "What came of it", body = Outcome)),
@@ -72,9 +72,6 @@ pub(super) async fn test(
     JsonIfAny(trial): JsonIfAny<Trial>,
 ) -> Result<Response, ApiError> {
     let event = trial.event.unwrap_or(WebhookEventType::WebhookTest);
-    if event == WebhookEventType::SourceDegraded {
-        return Err(ApiError::field("event", "there is no sample of source.degraded"));
-    }
     let endpoint = find(&room, account, &id).await?;
     let tried = probe::test(&room.api.writer, &room.api.sender, &endpoint, event).await?;
     let outcome = Outcome {

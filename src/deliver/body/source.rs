@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use domain::event::SourceStateChanged;
 use domain::{
-    Collector, Event, Keyword, KeywordId, RepoId, RepoName, SourceReason, SourceState, SourceSubject, Timestamp,
-    WebhookFilters,
+    Collector, Event, EventId, Keyword, KeywordId, RepoId, RepoName, SourceReason, SourceState, SourceSubject,
+    Timestamp, WebhookEventType, WebhookFilters,
 };
 use event_log::Recorded;
 use serde::Serialize;
 
-use super::{Unrenderable, body};
+use super::{Unrenderable, body, written};
 
 #[derive(Serialize)]
 struct Data<'a> {
@@ -58,6 +58,24 @@ pub fn render_source(recorded: &Recorded) -> Result<Bytes, Unrenderable> {
         since: changed.since,
     };
     body(recorded, recorded.recorded_at, data)
+}
+
+/// The body of such an event of an invented repository.
+pub(super) fn sample(id: EventId, at: Timestamp) -> Result<Bytes, Unrenderable> {
+    let full_name = "acme-corp/rival-sdk".parse().map_err(|_| Unrenderable::Incomplete)?;
+    let repo = Repo {
+        id: RepoId::new(id.ulid()),
+        full_name: &full_name,
+    };
+    let data = Data {
+        tracked_repo: Some(repo),
+        tracked_keyword: None,
+        collector: Collector::EventsFeed,
+        state: SourceState::Unavailable,
+        reason: SourceReason::NoAnswer,
+        since: at,
+    };
+    written(WebhookEventType::SourceDegraded, id, at, data)
 }
 
 /// Whether an endpoint with these filters hears of it.

@@ -309,3 +309,15 @@ async fn edits_and_erasures_of_a_withheld_lead_are_told_to_nobody() {
         .unwrap();
     assert!(bodies(&sandbox).await.is_empty());
 }
+
+#[test]
+fn every_event_has_a_sample_of_its_own_kind() {
+    let (endpoint, id) = (WebhookEndpointId::default(), EventId::default());
+    for event in WebhookEventType::ALL.iter().copied() {
+        let body = test(event, endpoint, id, Timestamp::from_secs(1_777_026_660)).unwrap();
+        let body: Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(body["event"], event.as_str());
+        let of_source = body["data"]["tracked_repo"]["full_name"] == "acme-corp/rival-sdk";
+        assert_eq!(of_source, event == WebhookEventType::SourceDegraded, "{body}");
+    }
+}
