@@ -100,7 +100,7 @@ pub(super) fn challenge() -> Header {
 }
 
 fn idempotency_key() -> Parameter {
-    let schema = string().pattern(Some("^[!-~]{1,255}$"));
+    let schema = string().pattern(Some("^[!-~]([ -~]{0,253}[!-~])?$"));
     let description = "The same key with the same request within 24 hours gets the first answer again, marked \
         `Idempotent-Replayed: true` whatever its status; with another request it is 409";
     parameter("Idempotency-Key", description, schema)
