@@ -21,9 +21,9 @@ async fn the_plan_is_told_once_something_is_tracked() {
     assert!(log.text().contains("plan=2 searches in issues"), "{}", log.text());
 }
 
-#[tokio::test]
-async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
-    let mut story = Story::new().await;
+/// Five keywords, each of which somebody has written.
+async fn five_frameworks() -> Story {
+    let story = Story::new().await;
     let at = story.room.clock.now().to_string();
     for number in 0..5 {
         story.room.track_keyword(&format!("framework {number}")).await;
@@ -33,13 +33,23 @@ async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
         });
     }
     story
-        .github
-        .change(|world| world.refused_phrases = vec!["framework 2".to_owned()]);
-    story.work(Duration::from_mins(3)).await;
+}
+
+async fn all_are_found_but_the_third(story: &Story) {
     for number in 0..5 {
         let is_found = !story.room.history(10 + number).await.is_empty();
         assert_eq!(is_found, number != 2, "{number}");
     }
+}
+
+#[tokio::test]
+async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
+    let mut story = five_frameworks().await;
+    story
+        .github
+        .change(|world| world.refused_phrases = vec!["framework 2".to_owned()]);
+    story.work(Duration::from_mins(3)).await;
+    all_are_found_but_the_third(&story).await;
     let told = story.told(Collector::IssueSearch).await;
     assert_eq!(told.iter().filter(|state| **state == ACTIVE).count(), 4, "{told:?}");
 
@@ -62,23 +72,12 @@ async fn a_keyword_for_which_github_refuses_the_search_is_put_off_alone() {
 
 #[tokio::test]
 async fn a_keyword_for_which_the_search_fails_for_long_holds_up_no_other() {
-    let mut story = Story::new().await;
-    let at = story.room.clock.now().to_string();
-    for number in 0..5 {
-        story.room.track_keyword(&format!("framework {number}")).await;
-        story.github.change(|world| {
-            let text = format!("Slow with Framework {number}");
-            world.open_issue("some/where", &post(number + 1, 10 + number, &text), &at);
-        });
-    }
+    let mut story = five_frameworks().await;
     story
         .github
         .change(|world| world.failing_phrases = vec!["framework 2".to_owned()]);
     story.work(Duration::from_mins(20)).await;
-    for number in 0..5 {
-        let is_found = !story.room.history(10 + number).await.is_empty();
-        assert_eq!(is_found, number != 2, "{number}");
-    }
+    all_are_found_but_the_third(&story).await;
     story.github.change(|world| world.failing_phrases.clear());
     story.work(Duration::from_hours(2)).await;
     assert_eq!(story.room.history(12).await, ["LeadCaptured"]);
