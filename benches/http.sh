@@ -29,7 +29,7 @@ constant=$(cargo bench --no-run --bench constant 2>&1 | sed -n 's/.*Executable.*
 gitleads=${CARGO_TARGET_DIR:-target}/release/gitleads
 
 dir=$(mktemp -d)
-server='' others=''
+data=$dir/data server='' others=''
 end() {
     for process in $server $others; do kill "$process" 2>/dev/null && wait "$process" 2>/dev/null || true; done
     rm -rf "$dir"
@@ -98,14 +98,13 @@ lines() {
     }'
 }
 
-start "$dir/empty"
+start "$data"
 printf 'start, empty directory          %s s, memory %s\n' "$started" "$(memory VmRSS)"
 stop
-start "$dir/empty"
+start "$data"
 printf 'start, the same again           %s s\n' "$started"
 stop
 
-data=$dir/data
 for repo in {0..19}; do "$gitleads" track repo "example/repo-$repo" --data-dir "$data" "${settings[@]}"; done >/dev/null
 "$gitleads" track keyword docker --data-dir "$data" "${settings[@]}" >/dev/null
 key=$("$gitleads" keys create --data-dir "$data" "${settings[@]}" | grep -o 'gl_live_[0-9A-Za-z]*' | head -n 1)
