@@ -148,7 +148,7 @@ fn read(question: &Question, body: &[u8]) -> anyhow::Result<Value> {
         "name" => json!(repository::read_name(body)),
         "hooks" => json!(hooks::read_hooks(body).map_err(said)?),
         "deliveries" => {
-            let attempts = hooks::read_deliveries(body).map_err(said)?;
+            let (attempts, _) = hooks::read_deliveries(body).map_err(said)?;
             let told = attempts
                 .iter()
                 .map(|one| json!([one.id, one.guid, one.at, one.event, one.arrived, one.is_of_use]));

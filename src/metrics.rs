@@ -36,6 +36,9 @@ names! {
     /// Sightings of recorded signals by another source than the one that brought them, by source; the same one may be seen
     /// again and again.
     SIGHTINGS = "gitleads_further_sightings_total", counter Count;
+    /// Items in GitHub's answers that could not be read and were passed over, by source; the same one may be shown again and
+    /// again.
+    UNREADABLE = "gitleads_github_unreadable_total", counter Count;
     /// Events that commands appended.
     EVENTS = "gitleads_events_appended_total", counter Count;
     /// How long appends took until they were durable.

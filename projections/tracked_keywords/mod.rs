@@ -26,7 +26,7 @@ impl Projection for TrackedKeywords {
         let account = columns::id(recorded.account().ulid());
         match &recorded.event {
             Event::KeywordTracked(tracked) => vec![Statement::insert(
-                "tracked_keywords (account, keyword_id, keyword, scan_targets, created_at)",
+                "tracked_keywords (account, keyword_id, keyword, scan_targets, created_at, targets_since)",
                 "ON CONFLICT DO NOTHING",
                 vec![
                     account,
@@ -34,12 +34,14 @@ impl Projection for TrackedKeywords {
                     tracked.keyword.as_str().into(),
                     tracked.scan_targets.to_string().into(),
                     columns::time(recorded.recorded_at),
+                    columns::time(recorded.recorded_at),
                 ],
             )],
             Event::KeywordRetargeted(changed) => vec![Statement::sql(
-                "UPDATE tracked_keywords SET scan_targets = $1 WHERE account = $2 AND keyword_id = $3",
+                "UPDATE tracked_keywords SET scan_targets = $1, targets_since = $2 WHERE account = $3 AND keyword_id = $4",
                 vec![
                     changed.scan_targets.to_string().into(),
+                    columns::time(recorded.recorded_at),
                     account,
                     columns::id(changed.keyword_id.ulid()),
                 ],
@@ -66,18 +68,20 @@ pub struct TrackedKeywordRow {
     pub scan_targets: ScanTargets,
     /// Since when it is tracked.
     pub created_at: Timestamp,
+    /// Since when it is looked for in these places.
+    pub targets_since: Timestamp,
 }
 
 /// What the account tracks, oldest first.
 pub async fn list(views: &dyn Database, account: AccountId) -> Result<Vec<TrackedKeywordRow>, DatabaseError> {
-    let text = "SELECT account, keyword_id, keyword, scan_targets, created_at FROM tracked_keywords \
+    let text = "SELECT account, keyword_id, keyword, scan_targets, created_at, targets_since FROM tracked_keywords \
                 WHERE account = $1 ORDER BY keyword_id";
     read(views, text, vec![columns::id(account.ulid())]).await
 }
 
 /// What all accounts track.
 pub async fn all(views: &dyn Database) -> Result<Vec<TrackedKeywordRow>, DatabaseError> {
-    let text = "SELECT account, keyword_id, keyword, scan_targets, created_at FROM tracked_keywords \
+    let text = "SELECT account, keyword_id, keyword, scan_targets, created_at, targets_since FROM tracked_keywords \
                 ORDER BY account, keyword_id";
     read(views, text, Vec::new()).await
 }
@@ -88,7 +92,7 @@ pub async fn find(
     account: AccountId,
     keyword_id: KeywordId,
 ) -> Result<Option<TrackedKeywordRow>, DatabaseError> {
-    let text = "SELECT account, keyword_id, keyword, scan_targets, created_at FROM tracked_keywords \
+    let text = "SELECT account, keyword_id, keyword, scan_targets, created_at, targets_since FROM tracked_keywords \
                 WHERE account = $1 AND keyword_id = $2";
     let params = vec![columns::id(account.ulid()), columns::id(keyword_id.ulid())];
     Ok(read(views, text, params).await?.pop())
@@ -110,6 +114,7 @@ fn tracked_keyword_row(row: &Row) -> Result<TrackedKeywordRow, ColumnError> {
         keyword: columns::parsed(row, 2, "keyword")?,
         scan_targets: columns::parsed(row, 3, "list of scan targets")?,
         created_at: columns::timestamp(row, 4)?,
+        targets_since: columns::timestamp(row, 5)?,
     })
 }
 

@@ -36,6 +36,8 @@ pub struct Hit {
 pub struct Page {
     /// The files, as far as they can be read.
     pub hits: Vec<Hit>,
+    /// Files that cannot be read.
+    pub broken: usize,
     /// Whether GitHub broke off before it had looked everywhere.
     pub is_incomplete: bool,
 }
@@ -113,10 +115,16 @@ pub fn path(quoted: &str, page: u32) -> String {
 pub fn read(body: &[u8]) -> Result<Page, String> {
     let found: Found = serde_json::from_slice(body)
         .map_err(|error| format!("no result of a search, line {} column {}", error.line(), error.column()))?;
+    let all = found.items.len();
     let items = found.items.into_iter();
-    let items = items.filter_map(|item| serde_json::from_value::<Item>(item).ok());
+    let items: Vec<Item> = items.filter_map(|item| serde_json::from_value(item).ok()).collect();
     Ok(Page {
-        hits: items.filter(|item| !item.repository.private).map(hit).collect(),
+        broken: all - items.len(),
+        hits: items
+            .into_iter()
+            .filter(|item| !item.repository.private)
+            .map(hit)
+            .collect(),
         is_incomplete: found.incomplete_results,
     })
 }

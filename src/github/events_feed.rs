@@ -74,9 +74,9 @@ pub fn end(pages: &[Page]) -> Option<Timestamp> {
 }
 
 /// Whether nothing is missing between what was read of a feed, as far as it goes, and what was read before. The event of
-/// before may be gone; another that is older may stand out of its order, but hardly two.
+/// before may be gone; then several that are older tell, since a few may stand out of their order.
 pub fn join(pages: &[Page], last: &Mark) -> bool {
-    up_to(pages, last).any(|mark| mark == last) || up_to(pages, last).nth(1).is_some()
+    up_to(pages, last).any(|mark| mark == last) || reach(pages, last)
 }
 
 /// The last events that were read, as far as none of them is newer than that one.
@@ -215,9 +215,14 @@ mod tests {
     #[test]
     fn a_feed_that_ends_too_soon_has_a_gap_and_one_that_is_short_has_none() {
         assert!(join(&[page(&[(7, 7), (6, 6)]), page(&[(5, 5)])], &mark(5, 5)));
+        let older = [(4, 4), (3, 3), (2, 2), (1, 1), (0, 0)];
         assert!(
-            join(&[page(&[(7, 7), (4, 4), (3, 3)])], &mark(5, 5)),
+            join(&[page(&[(7, 7)]), page(&older)], &mark(5, 5)),
             "that event is gone"
+        );
+        assert!(
+            !join(&[page(&[(7, 7), (6, 6)]), page(&older[1..])], &mark(5, 5)),
+            "four may stand out of their order"
         );
         assert!(!join(&[page(&[(7, 7), (6, 6)])], &mark(5, 5)));
         assert!(

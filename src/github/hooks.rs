@@ -95,11 +95,11 @@ pub fn deliveries_path(repo: &RepoName, hook: u64, cursor: Option<&str>) -> Stri
     }
 }
 
-/// Reads a page of deliveries; one that cannot be read is passed over.
+/// Reads a page of deliveries, and how many of them cannot be read, which are passed over.
 ///
 /// # Errors
 /// If the body is no such list, or none of it can be read. The reason quotes nothing of it.
-pub fn read_deliveries(body: &[u8]) -> Result<Vec<Attempt>, String> {
+pub fn read_deliveries(body: &[u8]) -> Result<(Vec<Attempt>, usize), String> {
     let items: Vec<Value> = serde_json::from_slice(body).map_err(|error| reason("the deliveries", &error))?;
     let all = items.len();
     let told: Vec<Told> = items
@@ -118,7 +118,8 @@ pub fn read_deliveries(body: &[u8]) -> Result<Vec<Attempt>, String> {
         at: told.delivered_at,
         event: told.event,
     };
-    Ok(told.into_iter().map(attempt).collect())
+    let broken = all - told.len();
+    Ok((told.into_iter().map(attempt).collect(), broken))
 }
 
 /// The path of an attempt with all that was sent.
@@ -177,7 +178,8 @@ mod tests {
               "status_code": null },
             { "id": "7", "guid": null, "event": "star" },
         ]);
-        let read = read_deliveries(list.to_string().as_bytes()).unwrap();
+        let (read, broken) = read_deliveries(list.to_string().as_bytes()).unwrap();
+        assert_eq!(broken, 1);
         let told: Vec<(u64, bool, bool)> = read.iter().map(|one| (one.id, one.arrived, one.is_of_use)).collect();
         assert_eq!(
             told,

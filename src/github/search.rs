@@ -25,6 +25,8 @@ pub struct Page {
     pub activities: Vec<Activity>,
     /// Items on the page.
     pub items: usize,
+    /// Those of them that cannot be read.
+    pub broken: usize,
     /// The newest item's time.
     pub newest: Option<Timestamp>,
     /// Whether GitHub broke off before it had looked everywhere.
@@ -90,6 +92,7 @@ pub fn read_issues(body: &[u8]) -> Result<Page, String> {
         .collect();
     Ok(Page {
         items,
+        broken: items - read.len(),
         newest: read.iter().filter_map(|item| item.created_at).max(),
         is_incomplete: found.incomplete_results,
         activities: read.into_iter().filter_map(issue).collect(),
@@ -226,6 +229,7 @@ pub fn read_discussions(mut data: Map<String, Value>) -> Result<Page, String> {
     let next = search.page_info.filter(|page| page.has_next_page);
     Ok(Page {
         items,
+        broken: items - read.len(),
         newest: read.iter().filter_map(|item| item.created_at).max(),
         is_incomplete: false,
         activities: read.into_iter().filter_map(discussion).collect(),

@@ -33,6 +33,8 @@ const CLEAN_EVERY: Duration = Duration::from_hours(6);
 const TRIES: u32 = 8;
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
 const LONGEST_BACKOFF: Duration = Duration::from_hours(1);
+/// So many in a row that cannot be asked for are an outage: it is GitHub that fails, and not one of them.
+const IN_VAIN: u32 = 3;
 /// While so many files wait, no more are looked for.
 const ROOM: usize = 300;
 /// Marks asked for in one read.
@@ -55,6 +57,8 @@ pub struct CodeHits {
     part: Part,
     waiting: Vec<Waiting>,
     outage: Outage,
+    /// Files in a row that could not be asked for the first time that they were.
+    in_vain: u32,
     cleaned_at: Option<Timestamp>,
 }
 
@@ -67,6 +71,7 @@ impl CodeHits {
             part,
             waiting: Vec::new(),
             outage: Outage::none("attribution of code"),
+            in_vain: 0,
             cleaned_at: None,
         }
     }
@@ -135,6 +140,7 @@ impl CodeHits {
         let commit = match told {
             Ok(commit) => {
                 self.outage.over();
+                self.in_vain = 0;
                 commit
             }
             Err(reason) if self.put_behind(place, &reason, now) => return Ok(()),
@@ -171,7 +177,10 @@ impl CodeHits {
         };
         // Files that fail one after the other are an outage; one that fails again and again is not.
         if one.failures == 0 {
-            self.outage.failed(reason, now);
+            self.in_vain += 1;
+            if self.in_vain.is_multiple_of(IN_VAIN) {
+                self.outage.failed(reason, now);
+            }
         }
         let doubled = FIRST_BACKOFF.saturating_mul(1 << one.failures.min(6));
         one.failures += 1;

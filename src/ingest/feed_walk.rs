@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use domain::Timestamp;
+use domain::{Collector, Timestamp};
 
 use super::late_events::LateLook;
 use super::poll_cursor::{PollOutcome, PollState};
 use super::poll_repos::Tracked;
+use super::sighting::unreadable;
 use super::standing::Look;
 use crate::github::events_feed::{self, Mark, PAGES, Page};
 use crate::github::{Answer, Client};
@@ -71,7 +72,10 @@ pub(super) async fn read(
             other => return not_fresh(other, repo).after(pages, rest, repo),
         };
         match events_feed::read(&fresh.body, &repo.name, now) {
-            Ok(page) => pages.push(page),
+            Ok(page) => {
+                unreadable(Collector::EventsFeed, page.broken);
+                pages.push(page);
+            }
             Err(error) => return Reading::Unreachable(error.to_string()).after(pages, rest, repo),
         }
         if number == 1 {

@@ -15,6 +15,7 @@ use super::accept::Ingest;
 use super::own_source::{self, Not, OwnSource};
 use super::poll_repos::Tracked;
 use super::shards::Part;
+use super::sighting::unreadable;
 use super::standing::Look;
 use crate::github::stargazers::{self, LAST_PAGE, Page};
 use crate::github::{Answer, Client, Told};
@@ -42,6 +43,9 @@ struct UnderWay {
     newest: Option<Timestamp>,
     /// The next page to read.
     next: Next,
+    /// Pages that were read.
+    #[serde(default)]
+    pages: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +57,15 @@ enum Next {
     Onward(u32),
     /// The mark that GraphQL gave; none: the newest page.
     Graphql(Option<String>),
+}
+
+impl UnderWay {
+    /// Whether more pages were read than a list with so many stars has, even if some are counted late or stand on pages of REST and of
+    /// GraphQL.
+    fn is_endless(&self, stars: Option<u64>) -> bool {
+        let full = stars.unwrap_or_default() / 100 + 1;
+        self.pages > full.saturating_mul(2) + u64::from(LAST_PAGE)
+    }
 }
 
 impl Next {
@@ -162,6 +175,7 @@ impl Lists {
                 Some(last) if last < LAST_PAGE => Next::Rest(last),
                 Some(_) => Next::Graphql(None),
                 None => {
+                    unreadable(Collector::StargazerList, first.items.saturating_sub(first.stars.len()));
                     self.ingest.accept_for(self.part.account(), first.stars).await?;
                     if !first.has_next {
                         reached.through = newest.max(reached.through);
@@ -170,23 +184,32 @@ impl Lists {
                     Next::Onward(2)
                 }
             };
-            reached.under_way = Some(UnderWay { newest, next });
+            let pages = 1;
+            reached.under_way = Some(UnderWay { newest, next, pages });
         }
         for _ in 0..IN_ONE_GO {
             let Some(under_way) = reached.under_way.clone() else {
                 break;
             };
+            if under_way.is_endless(stars) {
+                reached.under_way = None;
+                return Ok(Err(silent(repo, "the list has no end")));
+            }
             let page = match self.page(repo, &under_way.next).await {
                 Paged::Page(page) => page,
                 Paged::Not(look, wait) => return Ok(Err((look, wait))),
             };
+            unreadable(Collector::StargazerList, page.items.saturating_sub(page.stars.len()));
             let newest = under_way.newest.max(page.newest());
             let is_known = !matches!(under_way.next, Next::Onward(_))
                 && matches!((page.oldest(), reached.through), (Some(oldest), Some(through)) if oldest < through);
             let next = under_way.next.after(&page);
             self.ingest.accept_for(self.part.account(), page.stars).await?;
             match next.filter(|_| !is_known) {
-                Some(next) => reached.under_way = Some(UnderWay { newest, next }),
+                Some(next) => {
+                    let pages = under_way.pages + 1;
+                    reached.under_way = Some(UnderWay { newest, next, pages });
+                }
                 None => {
                     *reached = Reached {
                         through: newest.max(reached.through),
@@ -267,6 +290,21 @@ mod tests {
         assert_eq!(marked("a").after(&page(1, true, Some("b"))), Some(marked("b")));
         assert_eq!(marked("a").after(&page(1, true, Some("a"))), None, "the same again");
         assert_eq!(marked("a").after(&page(0, true, Some("b"))), None, "nothing on it");
+
+        let (mut next, mut pages) = (first.clone(), 1);
+        let under_way = |next: &Next, pages| UnderWay {
+            newest: None,
+            next: next.clone(),
+            pages,
+        };
+        while !under_way(&next, pages).is_endless(Some(40_000)) {
+            next = next.after(&page(100, true, Some(&format!("mark {pages}")))).unwrap();
+            pages += 1;
+        }
+        assert!(
+            (800..2_000).contains(&pages),
+            "a mark that is another each time: {pages}"
+        );
 
         let full = page(100, true, None);
         assert_eq!(Next::Onward(2).after(&full), Some(Next::Onward(3)));

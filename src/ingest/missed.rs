@@ -20,6 +20,7 @@ use super::missed_place::Place;
 use super::own_source::{self, Not, OwnSource};
 use super::poll_repos::Tracked;
 use super::shards::Part;
+use super::sighting::unreadable;
 use super::standing::Look;
 use crate::github::hooks;
 use crate::github::{Answer, Client};
@@ -225,7 +226,7 @@ impl Missed {
                 _ if is_gone && under_way.is_some() => Err(silent(tracked, "the next page is gone again")),
                 other => Err(refused(tracked, &other)),
             };
-            let (attempts, etag, cursor) = match page {
+            let ((attempts, broken), etag, cursor) = match page {
                 Ok(page) => page,
                 Err(not) => {
                     if under_way.is_some() && not.0 == Look::SILENT {
@@ -234,6 +235,7 @@ impl Missed {
                     return Ok(Err(not));
                 }
             };
+            unreadable(Collector::WebhookDeliveries, broken);
             if under_way.is_none() {
                 place.etag = etag;
                 place.arrives = attempts.first().map(|newest| newest.arrived).or(place.arrives);

@@ -20,6 +20,7 @@ use super::counts::spread;
 use super::packs;
 use super::plan::SHORTEST_SWEEP;
 use super::shards::Part;
+use super::sighting::unreadable;
 use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
 use super::suspects::Suspects;
@@ -35,6 +36,8 @@ const BEFORE: Duration = Duration::from_hours(7 * 24);
 /// Searches overlap by so much: an item is found only some time after it was written.
 const OVERLAP: Duration = Duration::from_mins(10);
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
+/// A search that was broken off so often in a row is not read anew any more.
+const IN_VAIN: u32 = 4;
 /// A search that is cut off brought as much at least: ten pages, of 50 discussions each.
 const FEWEST: usize = 500;
 /// Pages that are read of a search for code: of 300 files, those that were indexed last.
@@ -89,8 +92,10 @@ impl Kind {
 /// A keyword that some account tracks.
 #[derive(Default)]
 struct Phrase {
-    /// Where each of them looks for it, and since when it is tracked.
+    /// Where each of them looks for it, and since when they do at the latest.
     wanted: BTreeMap<(KeywordId, ScanTarget), Timestamp>,
+    /// When the first of them began to track it.
+    tracked_at: Option<Timestamp>,
     trackers: Vec<Tracker>,
 }
 
@@ -99,7 +104,7 @@ impl Phrase {
         self.wanted.keys().any(|(_, wanted)| *wanted == target)
     }
 
-    /// When the last of those began to track it who were not there before: by what was known of it then, or else by the moment up to
+    /// When the last of those began to look for it there who did not before: by what was known of it then, or else by the moment up to
     /// which was looked for it.
     fn news(&self, before: Option<&Self>, reached: Timestamp) -> Option<Timestamp> {
         let is_news = |(who, since): &(&(KeywordId, ScanTarget), &Timestamp)| match before {
@@ -114,8 +119,8 @@ impl Phrase {
 enum Found {
     /// All of it was read, up to then.
     Until(Timestamp, usize),
-    /// What GitHub showed before it broke off.
-    Partly,
+    /// What GitHub showed before it broke off, and up to when, if it showed anything.
+    Partly(Option<Timestamp>),
     /// Nothing, and why.
     Not(Not),
 }
@@ -179,7 +184,9 @@ impl Searches {
             }
             let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_default();
             let wanted = wanted.into_iter().map(|target| (row.keyword_id, target));
-            phrase.wanted.extend(wanted.map(|wanted| (wanted, row.created_at)));
+            phrase.wanted.extend(wanted.map(|wanted| (wanted, row.targets_since)));
+            let first = phrase.tracked_at.unwrap_or(row.created_at);
+            phrase.tracked_at = Some(first.min(row.created_at));
             phrase.trackers.push(Tracker {
                 account: row.account,
                 subject: SourceSubject::Keyword {
@@ -299,7 +306,7 @@ impl Searches {
     pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let pack = self.pack();
         let mut until = now;
-        let (mut hits, mut is_whole) = (0, true);
+        let (mut hits, mut broken_off) = (0, Vec::new());
         for target in self.kind.targets() {
             let wanted = |phrase: &&String| {
                 self.phrases
@@ -316,15 +323,33 @@ impl Searches {
                     until = until.min(at);
                     hits += items;
                 }
-                Found::Partly => is_whole = false,
+                Found::Partly(at) => broken_off.push(at),
                 Found::Not(not) => return self.put_off(&pack, not, now).await,
             }
         }
-        if !is_whole {
-            // From where it stands on, so that what was not shown is found then.
+        // From where it stands on, so that what was not shown is found then.
+        if !broken_off.is_empty() {
+            let shown = broken_off.into_iter().flatten().min();
+            self.give_up(&pack, shown.map(|at| at.min(until)));
             return self.put_off(&pack, Not::of(Look::SILENT), now).await;
         }
         self.succeeded(&pack, until, hits, now).await
+    }
+
+    /// A search for one keyword that GitHub breaks off each time goes on behind what it shows: otherwise that would be as much as
+    /// a search ever shows in the end, and nothing newer.
+    fn give_up(&mut self, pack: &[String], shown: Option<Timestamp>) {
+        let ([phrase], Some(shown)) = (pack, shown) else {
+            return;
+        };
+        let subject = self.subject(phrase);
+        if let Some(cursor) = self
+            .cursors
+            .get_mut(&subject)
+            .filter(|cursor| cursor.failures >= IN_VAIN)
+        {
+            cursor.reached = reached(cursor).max(Some(shown)).map(|at| at.to_string());
+        }
     }
 
     /// Looks in code for the keyword that has been due for longest; the answer is its key, and what was found for it.
@@ -337,25 +362,29 @@ impl Searches {
             return Ok(None);
         };
         let (quoted, _) = packs::pack([phrase.as_str()]);
-        let (mut files, mut new) = (Vec::new(), 0);
+        let (mut files, mut new, mut failed) = (Vec::new(), 0, None);
         for number in 1..=PAGES_OF_CODE {
             let (page, has_next) = match self.page_of_code(&quoted, number).await {
                 Ok(page) => page,
                 Err(not) => {
-                    self.put_off(&pack, not, now).await?;
-                    return Ok(None);
+                    failed = Some(not);
+                    break;
                 }
             };
+            unreadable(Collector::CodeSearch, page.broken);
             let (unseen, seen) = code_hits::unseen(&self.ingest, &self.part.key(phrase), page.hits).await?;
-            let is_known = unseen.is_empty();
+            // Behind a page that is known everything is, unless GitHub broke off or one behind it failed the last time.
+            let is_known = unseen.is_empty() && !page.is_incomplete && !self.has_failed(phrase);
             new += unseen.len();
             files.extend(unseen.into_iter().chain(seen));
-            // GitHub often breaks this search off; what it did not show this time it shows another.
-            if is_known || !has_next || page.is_incomplete {
+            if is_known || !has_next {
                 break;
             }
         }
-        self.succeeded(&pack, now, new, now).await?;
+        match failed {
+            Some(not) => self.put_off(&pack, not, now).await?,
+            None => self.succeeded(&pack, now, new, now).await?,
+        }
         Ok(Some((self.part.key(phrase), files)))
     }
 
@@ -411,9 +440,8 @@ impl Searches {
         if let Some(reached) = cursor.and_then(reached) {
             return minus(reached, OVERLAP);
         }
-        let known = self.phrases.get(phrase);
-        let tracked = known.and_then(|known| known.wanted.values().min().copied());
-        minus(tracked.unwrap_or_default(), BEFORE)
+        let tracked_at = self.phrases.get(phrase).and_then(|known| known.tracked_at);
+        minus(tracked_at.unwrap_or_default(), BEFORE)
     }
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
@@ -426,6 +454,7 @@ impl Searches {
                 Err(not) => return Ok(Found::Not(not)),
             };
             let (page, has_next) = page;
+            unreadable(self.kind.collector(), page.broken);
             items += page.items;
             is_whole &= !page.is_incomplete;
             newest = page.newest.max(newest);
@@ -436,18 +465,16 @@ impl Searches {
                 break;
             }
         }
-        if !is_whole {
-            return Ok(Found::Partly);
-        }
-        if !is_cut {
-            return Ok(Found::Until(now, items));
-        }
-        let Some(newest) = newest.filter(|_| items >= FEWEST) else {
-            return Ok(Found::Not(silent("it does not come to an end")));
-        };
         // The oldest come first; where a thousand were written within the overlap, the rest of them is given up.
-        let reached = newest.max(since.plus(OVERLAP * 2));
-        Ok(Found::Until(reached.min(now), items))
+        let is_full = is_cut && items >= FEWEST;
+        let least = since.plus(if is_full { OVERLAP * 2 } else { Duration::ZERO });
+        let shown = newest.map(|newest| newest.max(least).min(now));
+        Ok(match shown {
+            _ if !is_whole => Found::Partly(shown),
+            _ if !is_cut => Found::Until(now, items),
+            Some(shown) if is_full => Found::Until(shown, items),
+            _ => Found::Not(silent("it does not come to an end")),
+        })
     }
 
     /// A page, and whether another follows.

@@ -1,4 +1,5 @@
-//! Which further sources told of a signal that another had brought. Used by the door.
+//! Which further sources told of a signal that another had brought, and what of a source could not be read. Used by the door and the
+//! collectors.
 //!
 //! The first source stands in the signal's event; a further one is a row here, once, and no event.
 
@@ -35,6 +36,11 @@ pub(super) async fn note(
         rows: again.iter().map(row).collect(),
     };
     store.write(vec![insert]).await.map(drop)
+}
+
+/// Counts items in an answer of that source which could not be read.
+pub(super) fn unreadable(collector: Collector, items: usize) {
+    counter!(metrics::UNREADABLE, "collector" => collector.as_str()).increment(items as u64);
 }
 
 /// How many signals of the account each source told of that another had brought, by source.

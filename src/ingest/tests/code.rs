@@ -151,7 +151,7 @@ async fn files_that_wait_are_found_again_after_a_restart() {
     });
     look_in_code(&story, "docker").await;
     story.work(Duration::from_mins(50)).await;
-    assert!((1..=8).contains(&followed_up(&story)), "{}", followed_up(&story));
+    assert!((1..=24).contains(&followed_up(&story)), "{}", followed_up(&story));
     story.restart().await;
     story.work(Duration::from_hours(3)).await;
     assert_eq!(found(&story).await.len(), 30);
@@ -198,6 +198,65 @@ async fn a_file_that_cannot_be_followed_up_holds_up_nothing_and_is_its_owners_in
     assert_eq!(story.github.requests_to(COMMITS).len(), 8);
     story.work(Duration::from_hours(2)).await;
     assert_eq!(story.github.requests_to(COMMITS).len(), 8);
+}
+
+#[tokio::test]
+async fn three_files_that_cannot_be_followed_up_hold_up_the_others_for_a_minute() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.put_user(ada());
+        world.put_file("acme/kit", "README", "docker", &User::new(13, "cid-example"), &at);
+        for number in 0..3 {
+            let repo = format!("ada-example/engine-{number}");
+            world.put_repo(Repo::new(20 + number, &repo));
+            world.put_file(&repo, "a.yml", "docker", &User::new(12, "ben-example"), &at);
+            world.outage(&format!("/repos/{repo}/commits"), Misbehaviour::Status(500), u64::MAX);
+        }
+    });
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_secs(90)).await;
+    assert_eq!(story.room.history(13).await, ["LeadCaptured"]);
+    assert_eq!(followed_up(&story), 7, "after a minute that one, and the three again");
+}
+
+#[tokio::test]
+async fn while_no_file_can_be_followed_up_few_are_asked_for() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        for number in 0..90 {
+            let author = User::new(100 + number, &format!("writer-{number}"));
+            world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
+        }
+        world.outage("/repos/*/*/commits", Misbehaviour::Status(503), u64::MAX);
+    });
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_mins(30)).await;
+    assert!((9..=24).contains(&followed_up(&story)), "{}", followed_up(&story));
+    story.github.change(fake_github::World::behave);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(found(&story).await.len(), 90);
+}
+
+#[tokio::test]
+async fn files_on_a_page_are_captured_though_the_next_page_fails_and_that_one_is_read_later() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        for number in 0..150 {
+            let author = User::new(100 + number, &format!("writer-{number}"));
+            world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
+        }
+        // The first page is answered.
+        world.misbehave("/search/code", Misbehaviour::NoLastPage);
+        world.misbehave("/search/code", Misbehaviour::Status(503));
+    });
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_secs(30)).await;
+    assert_eq!(found(&story).await.len(), 100);
+    story.work(Duration::from_mins(10)).await;
+    assert_eq!(found(&story).await.len(), 150);
 }
 
 #[tokio::test]

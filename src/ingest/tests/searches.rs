@@ -105,6 +105,34 @@ async fn what_a_search_shows_before_github_breaks_it_off_is_captured_and_the_res
     assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer), ACTIVE]);
 }
 
+#[tokio::test]
+async fn a_search_that_github_breaks_off_each_time_goes_on_behind_what_it_shows() {
+    let mut story = Story::new().await;
+    story.room.track_keyword("docker").await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        world.searches_break_off = true;
+        for number in 0..12 {
+            let at = minus_hours(now, 60 - 5 * i64::try_from(number).unwrap());
+            world.open_issue("some/where", &post(number + 1, 10 + number, "docker"), &at);
+        }
+    });
+    story.work(Duration::from_mins(10)).await;
+    assert_eq!(
+        story.room.count("LeadCaptured").await,
+        6,
+        "half of them, again and again"
+    );
+    story.work(Duration::from_hours(4)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 10, "the last are never shown");
+    let told = story.told(Collector::IssueSearch).await;
+    assert_eq!(told, [(SourceState::Unavailable, SourceReason::NoAnswer)]);
+    assert!(story.busiest_minute() < 10, "{}", story.busiest_minute());
+    story.github.change(|world| world.searches_break_off = false);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 12);
+}
+
 async fn track_in(room: &Room, account: AccountId, targets: &str) -> domain::KeywordId {
     let targets = Some(targets.parse().unwrap());
     let tracked = track_keyword(&room.writer, account, "docker".parse().unwrap(), targets).await;
@@ -113,12 +141,18 @@ async fn track_in(room: &Room, account: AccountId, targets: &str) -> domain::Key
 
 #[tokio::test]
 async fn whoever_looks_in_more_places_or_as_well_hears_of_the_days_before() {
-    for case in ["more places", "anew", "another account", "after a restart"] {
+    for case in [
+        "more places",
+        "more places, after a restart",
+        "anew",
+        "another account",
+        "another account, after a restart",
+    ] {
         let mut story = Story::new().await;
         let account = story.room.account;
         let id = track_in(&story.room, account, "issues").await;
         story.room.settle().await;
-        let at = minus_days(story.room.clock.now(), 3);
+        let at = minus_hours(story.room.clock.now(), 72);
         story.github.change(|world| {
             world.open_issue("some/where", &post(1, 11, "docker"), &at);
             world.open_pull("some/where", &post(2, 12, "docker"), &at);
@@ -127,7 +161,7 @@ async fn whoever_looks_in_more_places_or_as_well_hears_of_the_days_before() {
         assert_eq!(story.room.count("LeadCaptured").await, 1, "{case}");
 
         match case {
-            "more places" => {
+            _ if case.starts_with("more places") => {
                 track_in(&story.room, account, "issues,prs").await;
             }
             "anew" => {
@@ -142,7 +176,7 @@ async fn whoever_looks_in_more_places_or_as_well_hears_of_the_days_before() {
                 track_in(&story.room, opened.unwrap().value, "issues").await;
             }
         }
-        if case == "after a restart" {
+        if case.ends_with("after a restart") {
             story.restart().await;
         }
         story.room.settle().await;
@@ -154,6 +188,6 @@ async fn whoever_looks_in_more_places_or_as_well_hears_of_the_days_before() {
     }
 }
 
-fn minus_days(at: Timestamp, days: i64) -> String {
-    Timestamp::from_secs(at.secs() - days * 24 * 3_600).to_string()
+fn minus_hours(at: Timestamp, hours: i64) -> String {
+    Timestamp::from_secs(at.secs() - hours * 3_600).to_string()
 }
