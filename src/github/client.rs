@@ -17,6 +17,7 @@ use url::Url;
 
 use super::app::{Carried, Installation};
 use super::ledger::{Ledger, Resource};
+use super::moves::Moves;
 use super::rate_budget::{Budget, Verdict, poll_interval};
 use crate::clock::Clock;
 use crate::metrics;
@@ -153,6 +154,7 @@ pub struct Client {
     authorization: Authorization,
     turn: Mutex<()>,
     ledger: StdMutex<Ledger>,
+    moves: StdMutex<Moves>,
     clock: Arc<dyn Clock>,
 }
 
@@ -177,6 +179,7 @@ impl Client {
             authorization,
             turn: Mutex::new(()),
             ledger: StdMutex::new(Ledger::new(has_token)),
+            moves: StdMutex::default(),
             clock,
         })
     }
@@ -210,6 +213,10 @@ impl Client {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn moves(&self) -> std::sync::MutexGuard<'_, Moves> {
+        self.moves.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The whole address of a path of the API.
     pub fn address(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
@@ -238,9 +245,14 @@ impl Client {
             Request::Graphql(_) => "/graphql",
         };
         let resource = Resource::of_path(path);
-        let url = self.address(path).parse::<Url>();
-        let mut url = url.map_err(|error| NotAsked::Failed(format!("no address: {error}")))?;
-        for followed in 0..=MOST_REDIRECTIONS {
+        let parse = |path: &str| {
+            let url = self.address(path).parse::<Url>();
+            url.map_err(|error| NotAsked::Failed(format!("no address: {error}")))
+        };
+        let mut known = self.moves().there(path, self.clock.now());
+        let mut url = parse(known.as_deref().unwrap_or(path))?;
+        let mut is_moved = known.is_some();
+        for _ in 0..=MOST_REDIRECTIONS {
             if let Some(until) = self.ledger().blocked(resource, self.clock.now()) {
                 return Err(NotAsked::Limited(until));
             }
@@ -252,25 +264,41 @@ impl Client {
             {
                 installation.revoked();
             }
+            if status == StatusCode::NOT_FOUND && is_moved {
+                self.moves().forget(path);
+                // The old name may be another repository's by now.
+                if known.take().is_some() {
+                    self.note(resource, status, &headers, "");
+                    (url, is_moved) = (parse(path)?, false);
+                    continue;
+                }
+            }
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 let body = body(response).await.map_err(NotAsked::Failed)?;
                 return Ok(Raw {
                     status,
                     headers,
                     body,
-                    is_moved: followed > 0,
+                    is_moved,
                     _turn: turn,
                 });
             }
             self.note(resource, status, &headers, "");
             match moved_to(&url, &headers) {
-                Some(there) if there.origin() == self.base.origin() => url = there,
+                Some(there) if there.origin() == self.base.origin() => {
+                    if matches!(status, StatusCode::MOVED_PERMANENTLY | StatusCode::PERMANENT_REDIRECT) {
+                        let base = self.base.as_str().trim_end_matches('/');
+                        let there = there.as_str().strip_prefix(base).unwrap_or_default();
+                        self.moves().note(path, there, self.clock.now());
+                    }
+                    (url, is_moved) = (there, true);
+                }
                 Some(_) => {
                     return Ok(Raw {
                         status,
                         headers,
                         body: Vec::new(),
-                        is_moved: followed > 0,
+                        is_moved,
                         _turn: turn,
                     });
                 }

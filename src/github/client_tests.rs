@@ -32,6 +32,9 @@ fn answer(path: &str, etag: Option<&str>) -> Response {
         "/repos/old/name/events" => {
             (StatusCode::MOVED_PERMANENTLY, [("location", "/repos/acme/sdk/events")]).into_response()
         }
+        "/repos/was/here/events" => {
+            (StatusCode::MOVED_PERMANENTLY, [("location", "/repositories/7/events")]).into_response()
+        }
         "/repos/far/away/events" => {
             (StatusCode::MOVED_PERMANENTLY, [("location", "http://example.com/x")]).into_response()
         }
@@ -105,6 +108,32 @@ async fn a_renamed_repository_is_followed_but_never_to_another_host() {
         client.get("/repos/no/where/events", None).await,
         Answer::NotFound
     ));
+}
+
+#[tokio::test]
+async fn where_a_repository_is_by_now_is_asked_at_once_until_it_is_there_no_more() {
+    let (client, asked) = github(None).await;
+    let paths = || -> Vec<String> { asked.lock().unwrap().drain(..).map(|(path, _)| path).collect() };
+    let (old, new) = ("/repos/old/name/events", "/repos/acme/sdk/events");
+    for expected in [&[old, new][..], &[new]] {
+        let Answer::Fresh(fresh) = client.get(old, None).await else {
+            panic!("not fresh");
+        };
+        assert!(fresh.is_moved);
+        assert_eq!(paths(), expected);
+    }
+    assert!(matches!(
+        client.get(old, Some("\"1\"")).await,
+        Answer::NotModified { .. }
+    ));
+    assert_eq!(paths(), [new]);
+
+    let (old, new) = ("/repos/was/here/events", "/repositories/7/events");
+    client.moves().note(old, new, Timestamp::from_secs(1_000_000));
+    for expected in [&[new, old, new][..], &[old, new]] {
+        assert!(matches!(client.get(old, None).await, Answer::NotFound));
+        assert_eq!(paths(), expected);
+    }
 }
 
 #[tokio::test]

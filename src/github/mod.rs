@@ -10,6 +10,7 @@ pub mod events_feed;
 pub mod graphql;
 pub mod hooks;
 pub mod ledger;
+mod moves;
 pub mod profiles;
 pub mod pulls;
 pub mod rate_budget;

@@ -165,7 +165,16 @@ async fn without_a_token_the_redirection_tells_the_name() {
         story.star("acme/kit", look + 1..=look + 1);
     }
     assert_eq!(names(&story.room).await, ["new-owner/kit"]);
-    assert_eq!(requests_to(&story, "/repos/acme/kit"), 1, "once a day");
+    assert_eq!(
+        requests_to(&story, "/repositories/2"),
+        1,
+        "once a day, where it is by now"
+    );
+    assert_eq!(
+        requests_to(&story, "/repos/acme/kit/events"),
+        2,
+        "and not to be sent on again"
+    );
     assert_eq!(story.room.count("LeadCaptured").await, 2);
 }
 
