@@ -20,6 +20,7 @@ use crate::deliver::request::Sender;
 use crate::erasures;
 use crate::github::{Authorization, Client, Installation};
 use crate::http::{Api, GithubWebhook, NodeReport, TaskReport, router, server, supervisors_router};
+use crate::ingest::budgets;
 use crate::ingest::scheduler::{self, Scheduler};
 use crate::ingest::shards::Whose;
 use crate::ingest::{enrich, release};
@@ -94,6 +95,12 @@ async fn serve<T>(
     first_start.release().await;
     for account in app.tokens_of_nobody().await? {
         tracing::warn!(%account, "a token is set for an account that does not exist: it asks for nobody");
+    }
+    if app.config.roles.has(Role::Ingest) {
+        let with_own = app.config.github.account_tokens.keys().map(ToString::to_string);
+        let tokens: Vec<String> = with_own.chain([budgets::HOST.to_owned()]).collect();
+        let kept = budgets::keep(&*app.storage.store, &tokens).await;
+        kept.context("forgetting what GitHub grants other tokens")?;
     }
     let address = listener.local_addr().context("cannot tell the address")?;
     start(app, listener, &mut tasks)?;

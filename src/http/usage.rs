@@ -53,6 +53,8 @@ struct GithubBudget {
     /// Nothing is asked before; null: it is not so.
     #[schema(value_type = Option<words::Time>, required)]
     blocked_until: Option<Timestamp>,
+    /// Whether nothing is asked because GitHub refuses the token, and not since it asks to wait.
+    is_refused: bool,
     /// When that was noted.
     #[schema(value_type = words::Time)]
     noted_at: Timestamp,
@@ -116,13 +118,15 @@ fn github(rows: Vec<BudgetRow>, account: AccountId, now: Timestamp) -> Vec<Githu
     };
     let shown = |row: BudgetRow| {
         let ended = row.budget.resets_at.is_some_and(|at| at <= now);
+        let blocked_until = row.budget.blocked_until.filter(|until| *until > now);
         Some(GithubBudget {
             token: token(&row.token)?,
             resource: row.resource.as_str(),
             limit: row.budget.limit,
             remaining: if ended { row.budget.limit } else { row.budget.remaining },
             resets_at: row.budget.resets_at,
-            blocked_until: row.budget.blocked_until.filter(|until| *until > now),
+            blocked_until,
+            is_refused: row.budget.is_refused && blocked_until.is_some(),
             noted_at: row.noted_at,
         })
     };

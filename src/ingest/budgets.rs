@@ -78,6 +78,21 @@ pub(super) async fn restore(store: &dyn Database, token: &str, client: &Client) 
     Ok(is_other)
 }
 
+/// Forgets the budgets of tokens but these: they are asked for nobody any more.
+///
+/// # Errors
+/// If storage fails.
+pub async fn keep(store: &dyn Database, tokens: &[String]) -> Result<(), DatabaseError> {
+    for row in all(store).await? {
+        if !tokens.contains(&row.token) {
+            let text = "DELETE FROM rate_budget WHERE token = $1 AND resource = $2";
+            let params = vec![row.token.into(), row.resource.as_str().into()];
+            store.write(vec![Statement::sql(text, params)]).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The statements that forget what another token was told: its budgets, and until when sources are left alone that did not
 /// answer it.
 pub(super) fn begin_anew(token: &str, fingerprint: &str, now: Timestamp) -> Vec<Statement> {

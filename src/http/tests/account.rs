@@ -81,7 +81,7 @@ async fn the_usage_tells_what_github_grants_the_tokens_that_work_for_the_account
     let at = |second: i64| (super::NOON + second) * 1_000_000;
     let budget = |token: &str, resource: &str, remaining: i64, resets: i64, blocked: Option<i64>| {
         database::Statement::insert(
-            "rate_budget (token, resource, granted, remaining, resets_at, blocked_until, noted_at)",
+            "rate_budget (token, resource, granted, remaining, resets_at, blocked_until, noted_at, is_refused)",
             "",
             vec![
                 token.into(),
@@ -91,6 +91,7 @@ async fn the_usage_tells_what_github_grants_the_tokens_that_work_for_the_account
                 at(resets).into(),
                 blocked.map(at).into(),
                 at(-60).into(),
+                blocked.is_some().into(),
             ],
         )
     };
@@ -104,7 +105,7 @@ async fn the_usage_tells_what_github_grants_the_tokens_that_work_for_the_account
     let told = |token: &str, resource: &str, remaining: i64, resets: &str, blocked: Option<&str>| {
         json!({
             "token": token, "resource": resource, "limit": 5_000, "remaining": remaining, "resets_at": resets,
-            "blocked_until": blocked, "noted_at": "2026-04-24T10:30:00Z",
+            "blocked_until": blocked, "is_refused": blocked.is_some(), "noted_at": "2026-04-24T10:30:00Z",
         })
     };
     assert_eq!(
