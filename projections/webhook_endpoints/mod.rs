@@ -52,6 +52,11 @@ impl Projection for WebhookEndpoints {
     }
 }
 
+/// As PostgreSQL keeps texts: without NUL, which earlier versions took.
+fn description(text: Option<&str>) -> Option<String> {
+    text.map(|text| text.replace('\0', "\u{fffd}"))
+}
+
 fn insert(recorded: &Recorded, added: &WebhookEndpointAdded) -> Statement {
     Statement::insert(
         "webhook_endpoints (account, endpoint_id, kind, url, events, filters, start_from, description, secret, \
@@ -65,7 +70,7 @@ fn insert(recorded: &Recorded, added: &WebhookEndpointAdded) -> Statement {
             words(&added.events).into(),
             json(&added.filters).into(),
             added.start_from.to_string().into(),
-            added.description.as_deref().into(),
+            description(added.description.as_deref()).into(),
             added.secret.bytes().into(),
             columns::id(recorded.id.ulid()),
             WebhookStatus::Active.as_str().into(),
@@ -86,7 +91,7 @@ fn change(recorded: &Recorded, changed: &WebhookEndpointChanged) -> Statement {
             changed.url.as_str().into(),
             words(&changed.events).into(),
             json(&changed.filters).into(),
-            changed.description.as_deref().into(),
+            description(changed.description.as_deref()).into(),
             columns::place(recorded.position),
             columns::id(recorded.account().ulid()),
             columns::id(changed.endpoint_id.ulid()),

@@ -293,7 +293,7 @@ async fn a_replay_tells_its_span_once_more_with_the_same_ids_and_live_goes_on() 
         &job,
         endpoint.endpoint_id,
         began,
-        began.plus(Duration::from_micros(1)),
+        began.plus(Duration::from_millis(1)),
     )
     .await;
     replay(

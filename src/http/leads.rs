@@ -121,8 +121,8 @@ pub(super) async fn show(
     let query = Query::read(raw.as_deref(), &["as_of"])?;
     let as_of = as_of(&room, &query)?;
     let id: LeadId = id.of(WHAT)?;
-    if as_of.is_some() {
-        caught_up(&room).await?;
+    if let Some(moment) = as_of {
+        caught_up(&room, moment).await?;
     }
     let views = room.api.views.as_ref();
     let Some(mut detail) = leads::find(views, account, id).await? else {
@@ -148,8 +148,8 @@ pub(super) async fn stretch(
     before: Option<Place>,
     limit: u32,
 ) -> Result<Stretch, ApiError> {
-    if filters.as_of.is_some() {
-        caught_up(room).await?;
+    if let Some(moment) = filters.as_of {
+        caught_up(room, moment).await?;
     }
     // One row more than asked for tells whether there is a next page.
     let query = lead_query(room, account, filters, before, limit + 1);

@@ -13,6 +13,7 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use database::DatabaseError;
+use domain::Timestamp;
 use event_log::{Position, ReadError};
 use http::HeaderMap;
 use http::header::{HeaderName, HeaderValue};
@@ -77,8 +78,10 @@ pub(super) async fn wait_for(room: &Room, position: Position) -> Result<(), ApiE
     Err(ApiError::Unavailable(late))
 }
 
-/// Waits until the read models hold what the log holds now: an answer that is of a moment must not grow later.
-pub async fn caught_up(room: &Room) -> Result<(), ApiError> {
+/// Waits until the read models hold all that is recorded up to that moment, and nothing is recorded of it any more: an answer that
+/// is of a moment must not grow later.
+pub async fn caught_up(room: &Room, moment: Timestamp) -> Result<(), ApiError> {
+    room.api.writer.log.seal(moment).await?;
     let head = room.api.writer.log.head().await?;
     if room.api.freshness.reached(head, PATIENCE).await {
         return Ok(());

@@ -60,7 +60,7 @@ pub(super) struct NewRecord {
     /// Generated if not given.
     #[schema(value_type = Option<words::OwnSecret>)]
     secret: Option<String>,
-    #[schema(max_length = 512)]
+    #[schema(max_length = 512, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     description: Option<String>,
 }
 
@@ -93,7 +93,7 @@ pub(super) struct Edit {
     filters: Option<Filters>,
     /// Null takes it away.
     #[serde(default, deserialize_with = "described")]
-    #[schema(value_type = Option<String>, max_length = 512)]
+    #[schema(value_type = Option<String>, max_length = 512, pattern = "^[^\\x00-\\x1f\\x7f-\\x9f]*$")]
     #[expect(clippy::option_option, reason = "left out, null and a text are three things")]
     description: Option<Option<String>>,
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{Statement, Value};
-use domain::{AccountId, Event, PersonRef};
+use domain::{AccountId, Event, PersonRef, Timestamp};
 use event_log::{Position, Recorded, Scope};
 
 use super::accept::Ingest;
@@ -34,18 +34,19 @@ async fn checkpoint(ingest: &Ingest) -> anyhow::Result<Position> {
 }
 
 /// A withheld person is not looked up before the release: nobody may see the answer.
-fn note(recorded: &Recorded) -> Option<Statement> {
+fn note(recorded: &Recorded, now: Timestamp) -> Option<Statement> {
     let account = recorded.account();
+    // The log's time may be ahead of the clock's, if that was put back.
+    let at_once = recorded.recorded_at.min(now).micros();
     let person = recorded.stream.person()?;
     let (signal, due) = match &recorded.event {
-        Event::LeadCaptured(captured) => (&captured.signal, Some(recorded.recorded_at.micros())),
+        Event::LeadCaptured(captured) => (&captured.signal, Some(at_once)),
         Event::LeadWithheld(withheld) => (&withheld.signal, None),
         Event::LeadReleased(_) => {
             let text = "UPDATE enrichment SET due_at = $1 WHERE account = $2 AND person = $3 AND due_at IS NULL";
-            let due = recorded.recorded_at.micros().into();
             return Some(Statement::sql(
                 text,
-                vec![due, account_value(account), person_value(person)],
+                vec![at_once.into(), account_value(account), person_value(person)],
             ));
         }
         Event::LeadErased(_) => {
@@ -92,7 +93,9 @@ pub async fn follow(ingest: &Ingest, lease: &Lease) -> anyhow::Result<bool> {
     if page.looked_to == after {
         return Ok(false);
     }
-    let mut statements: Vec<Statement> = page.events.iter().filter_map(note).collect();
+    let now = ingest.writer.clock.now();
+    let noted = page.events.iter().filter_map(|recorded| note(recorded, now));
+    let mut statements: Vec<Statement> = noted.collect();
     statements.push(Statement::insert(
         "follower (name, position)",
         "ON CONFLICT (name) DO UPDATE SET position = excluded.position",

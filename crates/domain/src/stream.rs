@@ -124,6 +124,9 @@ impl FromStr for StreamId {
         if parts.next().is_some_and(|key| !key.is_empty()) == (category == Category::Account) {
             return Err(InvalidStreamId);
         }
+        if text.chars().any(char::is_control) {
+            return Err(InvalidStreamId);
+        }
         Ok(Self {
             text: text.to_owned(),
             category,
@@ -189,6 +192,7 @@ mod tests {
             &format!("lead-{account}"),
             &format!("account-{account}-x"),
             &format!("pet-{account}-x"),
+            &format!("lead-{account}-x\0"),
         ] {
             assert_eq!(wrong.parse::<StreamId>(), Err(InvalidStreamId), "{wrong}");
         }

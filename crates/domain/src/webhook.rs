@@ -44,17 +44,26 @@ impl WebhookEventType {
 /// Characters of an endpoint's description at most: enough for a sentence that tells endpoints apart.
 pub const DESCRIPTION: usize = 512;
 
-/// A description that is too long.
+/// Why a text is no description.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("must have {DESCRIPTION} characters at most")]
-pub struct TooLong;
+pub enum InvalidDescription {
+    /// It is too long.
+    #[error("must have {DESCRIPTION} characters at most")]
+    TooLong,
+    /// It has characters that nobody can read; a database may refuse them.
+    #[error("must have no control characters")]
+    Control,
+}
 
 /// An endpoint's description; one without a word is none.
-pub fn description(text: Option<String>) -> Result<Option<String>, TooLong> {
-    let text = text.filter(|text| !text.trim().is_empty());
+///
+/// # Errors
+/// If it is none.
+pub fn description(text: Option<String>) -> Result<Option<String>, InvalidDescription> {
     match &text {
-        Some(words) if words.chars().count() > DESCRIPTION => Err(TooLong),
-        _ => Ok(text),
+        Some(words) if words.chars().any(char::is_control) => Err(InvalidDescription::Control),
+        Some(words) if words.chars().count() > DESCRIPTION => Err(InvalidDescription::TooLong),
+        _ => Ok(text.filter(|text| !text.trim().is_empty())),
     }
 }
 
@@ -276,9 +285,15 @@ mod tests {
         ];
         let once = [WebhookEventType::LeadCreated, WebhookEventType::LeadErased];
         assert_eq!(WebhookEventType::distinct(twice), once);
-        assert_eq!(description(Some(" \t".into())), Ok(None));
+        assert_eq!(description(Some(" \u{a0}".into())), Ok(None));
         assert_eq!(description(Some("é".repeat(512))), Ok(Some("é".repeat(512))));
-        assert_eq!(description(Some("é".repeat(513))), Err(TooLong));
+        assert_eq!(description(Some("é".repeat(513))), Err(InvalidDescription::TooLong));
+        for control in ['\0', '\t', '\n', '\u{7f}', '\u{85}'] {
+            assert_eq!(
+                description(Some(format!("a{control}b"))),
+                Err(InvalidDescription::Control)
+            );
+        }
     }
 
     #[test]

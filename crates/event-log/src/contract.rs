@@ -68,7 +68,11 @@ pub(crate) use unique_ids;
 /// What a log keeps besides that puts the writer's time on the events.
 macro_rules! writers_time {
     ($fresh:ident) => {
-        $crate::contract::promises!($fresh: the_time_is_the_writers_unless_it_would_go_back);
+        $crate::contract::promises!($fresh:
+            the_time_is_the_writers_unless_it_would_not_go_on,
+            appends_that_come_at_once_are_recorded_one_after_the_other,
+            nothing_is_recorded_any_more_at_or_before_a_moment_that_is_sealed,
+        );
     };
 }
 pub(crate) use writers_time;
@@ -294,8 +298,37 @@ pub async fn recorded_at_never_goes_back(log: Log) {
     assert!(stored.iter().map(|recorded| recorded.recorded_at.micros()).eq(put));
 }
 
-pub async fn the_time_is_the_writers_unless_it_would_go_back(log: Log) {
-    assert_eq!(put_times(&log).await, [-5, 100, 100, 101]);
+pub async fn the_time_is_the_writers_unless_it_would_not_go_on(log: Log) {
+    assert_eq!(put_times(&log).await, [-5, 100, 101, 102]);
+}
+
+pub async fn appends_that_come_at_once_are_recorded_one_after_the_other(log: Log) {
+    one(&log, append(lead(1), 0, &[1], 50)).await.unwrap();
+    // Two events of one append are of one time; one append comes long after the others.
+    let batch = vec![
+        append(lead(2), 0, &[2, 3], 40),
+        append(lead(3), 0, &[4], 40),
+        append(lead(2), 2, &[5], 900),
+        append(lead(4), 0, &[6], 0),
+    ];
+    let mut told = Vec::new();
+    for appended in log.append(batch).await {
+        let events = appended.unwrap().events;
+        told.extend(events.iter().map(|recorded| recorded.recorded_at.micros()));
+    }
+    assert_eq!(told, [51, 51, 52, 900, 901]);
+    let stored = all(&log).await;
+    let stored: Vec<i64> = stored.iter().map(|recorded| recorded.recorded_at.micros()).collect();
+    assert_eq!(stored, [50, 51, 51, 52, 900, 901]);
+}
+
+pub async fn nothing_is_recorded_any_more_at_or_before_a_moment_that_is_sealed(log: Log) {
+    log.seal(Timestamp::from_micros(70)).await.unwrap();
+    let appended = one(&log, append(lead(1), 0, &[1], 60)).await.unwrap();
+    assert_eq!(appended.events[0].recorded_at.micros(), 71);
+    log.seal(Timestamp::from_micros(30)).await.unwrap();
+    let appended = one(&log, append(lead(2), 0, &[2], 80)).await.unwrap();
+    assert_eq!(appended.events[0].recorded_at.micros(), 80);
 }
 
 pub async fn any_page_size_reads_the_same_events(log: Log) {

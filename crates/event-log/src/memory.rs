@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::{EventId, StreamId};
+use domain::{EventId, StreamId, Timestamp};
 use tokio::sync::watch;
 use tokio::time::timeout;
 
@@ -26,6 +26,8 @@ struct Content {
     /// The events of each stream again, in order.
     streams: HashMap<StreamId, Vec<Recorded>>,
     ids: HashMap<EventId, Position>,
+    /// Nothing is recorded at or before that any more.
+    sealed: Option<Timestamp>,
 }
 
 impl MemoryLog {
@@ -78,6 +80,12 @@ impl EventLog for MemoryLog {
         Ok(self.content().head())
     }
 
+    async fn seal(&self, time: Timestamp) -> Result<(), ReadError> {
+        let mut content = self.content();
+        content.sealed = content.sealed.max(Some(time));
+        Ok(())
+    }
+
     async fn wait(&self, after: Position, at_most: Duration) {
         let mut head = self.head.subscribe();
         // Both ends of the wait mean the same to the caller: read and see.
@@ -127,8 +135,8 @@ impl Content {
     }
 
     fn push(&mut self, append: StreamAppend) -> Appended {
-        let newest = self.events.last().map(|last| last.recorded_at);
-        let recorded_at = newest.map_or(append.recorded_at, |newest| newest.max(append.recorded_at));
+        let newest = self.events.last().map(|last| last.recorded_at).max(self.sealed);
+        let recorded_at = newest.map_or(append.recorded_at, |newest| after(newest).max(append.recorded_at));
         let first = Position::new(self.head().get() + 1);
         let stream = append.stream.clone();
         let appended = Appended::gapless(append, first, recorded_at);
@@ -141,6 +149,11 @@ impl Content {
             .extend_from_slice(&appended.events);
         appended
     }
+}
+
+/// The next moment that can be told apart.
+fn after(time: Timestamp) -> Timestamp {
+    Timestamp::from_micros(time.micros().saturating_add(1))
 }
 
 #[cfg(test)]

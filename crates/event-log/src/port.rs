@@ -6,8 +6,9 @@
 //! * An acknowledged event is durable.
 //! * `recorded_at` never goes back along positions.
 //!
-//! The adapters with tables promise more: positions without gaps, ids that are unique in the whole log, and the
-//! writer's own time on the events. Nothing above the log may build on that; [`crate::kurrentdb`] says what it keeps
+//! The adapters with tables promise more: positions without gaps, ids that are unique in the whole log, the writer's own
+//! time on the events, each append recorded later than the one before it, and moments that stay as they are
+//! ([`EventLog::seal`]). Nothing above the log may build on that; [`crate::kurrentdb`] says what it keeps
 //! instead.
 
 use std::time::Duration;
@@ -234,6 +235,12 @@ pub trait EventLog: Send + Sync {
     /// A position that parts the scope's events: those up to it were recorded at or before `time`, those after it later.
     async fn position_at(&self, _scope: Scope, time: Timestamp) -> Result<Position, ReadError> {
         moment::search(self, time).await
+    }
+
+    /// Sees to it that nothing is recorded at or before `time` from now on, whichever process appends it, so that an answer that is of
+    /// that moment stays true. A log whose server puts the times on the events does nothing.
+    async fn seal(&self, _time: Timestamp) -> Result<(), ReadError> {
+        Ok(())
     }
 
     /// Returns once the log may hold something after `after`, or when the time is up: a hint, so read to know.

@@ -293,8 +293,8 @@ async fn of_an_erased_person_the_erasure_alone_is_told_even_with_the_key_at_hand
     let erased: Value = serde_json::from_slice(&told.pop().unwrap().unwrap()).unwrap();
     assert_eq!(told, [None, None]);
     let expected = json!({
-        "event": "lead.erased", "type": "lead.erased", "id": erased["id"], "timestamp": "2026-04-24T10:31:00Z",
-        "data": {"id": lead, "erased_at": "2026-04-24T10:31:00Z"},
+        "event": "lead.erased", "type": "lead.erased", "id": erased["id"], "timestamp": "2026-04-24T10:31:00.000002Z",
+        "data": {"id": lead, "erased_at": "2026-04-24T10:31:00.000002Z"},
     });
     assert_eq!(erased, expected);
 }

@@ -17,7 +17,7 @@ async fn a_key_is_issued_with_its_secret_shown_once_and_lets_in() {
     let secret = secret.as_str().unwrap();
     let expected = json!({
         "id": record["id"], "label": "the CRM", "hint": secret[secret.len() - 4..],
-        "created_at": "2026-04-24T10:31:00Z", "revoked_at": null,
+        "created_at": "2026-04-24T10:31:00.000002Z", "revoked_at": null,
     });
     assert_eq!(record, expected);
     let listed = house.call_as(secret, "GET", "/v1/api-keys", None).await.json();
@@ -51,7 +51,7 @@ async fn a_key_may_revoke_itself_and_is_gone_the_second_time() {
         .iter()
         .map(|key| &key["revoked_at"])
         .collect();
-    assert_eq!(states, [&Value::Null, &json!("2026-04-24T10:31:00Z")]);
+    assert_eq!(states, [&Value::Null, &json!("2026-04-24T10:31:00.000003Z")]);
 }
 
 #[tokio::test]

@@ -111,7 +111,7 @@ async fn the_newest_20_000_signals_are_looked_through() {
         (&json!(20_000), &json!(20_000))
     );
     assert_eq!(outcome["samples"].as_array().unwrap().len(), 10);
-    assert_eq!(outcome["searched_since"], "2026-04-24T10:31:00Z");
+    assert_eq!(outcome["searched_since"], "2026-04-24T10:31:00.001002Z");
 }
 
 #[tokio::test]

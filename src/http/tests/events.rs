@@ -203,7 +203,7 @@ async fn events_are_filtered_by_type_stream_position_and_time() {
         positions(&format!("&stream={stream}&type=SignalRecorded")).await,
         [at(4)]
     );
-    assert_eq!(positions("&since=2026-04-24T10:31:00Z").await, [at(2), at(3), at(4)]);
+    assert_eq!(positions("&since=2026-04-24T10:31:00.01Z").await, [at(2), at(3), at(4)]);
     assert_eq!(positions("&since=2026-04-24T10:31:02Z").await, [at(4)]);
     assert_eq!(
         positions("&since=2026-04-24T10:31:01.999999Z&limit=1").await,
@@ -365,7 +365,7 @@ async fn a_stream_tells_what_was_and_what_comes_and_goes_on_where_it_was_cut_off
     }
     let own = StreamId::account_stream(house.account);
     let mut told = house
-        .stream(&format!("stream={own}&since=2026-04-24T10:31:00Z"), None)
+        .stream(&format!("stream={own}&since=2026-04-24T10:31:00.01Z"), None)
         .await;
     house.pass(Duration::from_secs(1));
     house.track("acme/four").await;

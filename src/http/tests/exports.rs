@@ -128,8 +128,8 @@ async fn a_file_has_what_the_pages_have_under_every_filter() {
         ("&signal_type=keyword_issue", 2),
         ("&repo=ACME/sdk", 2_600),
         ("&repo=acme/sdk&signal_type=stargazer", 2_600),
-        ("&since=2026-04-24T10:31:00Z", 1_101),
-        ("&as_of=2026-04-24T10:31:00Z", 1_500),
+        ("&since=2026-04-24T10:31:00.01Z", 1_101),
+        ("&as_of=2026-04-24T10:31:00.01Z", 1_500),
         ("&repo=nobody/nothing", 0),
     ] {
         let mut leads = Vec::new();

@@ -18,7 +18,7 @@ async fn a_repo_is_tracked_updated_listed_and_untracked() {
             "full_name": "Acme-Corp/rival-sdk",
             "type": kind,
             "renamed_to": null,
-            "created_at": "2026-04-24T10:31:00Z",
+            "created_at": "2026-04-24T10:31:00.000002Z",
             "status": "active",
             "sources": [
                 { "collector": "events_feed", "state": "waiting", "last_success_at": null, "last_gap_at": null, "standing": null }
@@ -185,7 +185,7 @@ async fn a_keyword_is_tracked_retargeted_listed_and_untracked() {
     assert_eq!(made.status, 201);
     let id = made.json()["id"].as_str().unwrap().to_owned();
     assert!(id.starts_with("kw_"));
-    let record = |targets: &[&str]| json!({ "id": id, "keyword": "Event Sourcing", "scan_targets": targets, "created_at": "2026-04-24T10:31:00Z" });
+    let record = |targets: &[&str]| json!({ "id": id, "keyword": "Event Sourcing", "scan_targets": targets, "created_at": "2026-04-24T10:31:00.000002Z" });
     let default = ["issues", "prs", "discussions"];
     assert_eq!(made.json(), record(&default));
     let again = house

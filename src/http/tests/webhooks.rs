@@ -37,8 +37,8 @@ async fn an_endpoint_is_added_with_its_secret_shown_once() {
         "id": id, "url": "https://hooks.example.com/in",
         "events": ["lead.created", "lead.enriched", "lead.updated"],
         "kind": "webhook", "filters": { "signal_types": [], "repos": [], "keywords": [] }, "start_from": "now",
-        "description": null, "status": "active", "status_since": "2026-04-24T10:31:00Z", "disabled_reason": null,
-        "last_failure": null, "previous_secret_valid_until": null, "created_at": "2026-04-24T10:31:00Z",
+        "description": null, "status": "active", "status_since": "2026-04-24T10:31:00.000002Z", "disabled_reason": null,
+        "last_failure": null, "previous_secret_valid_until": null, "created_at": "2026-04-24T10:31:00.000002Z",
     });
     assert_eq!(record, expected);
     let mut shown = expected;

@@ -105,7 +105,7 @@ impl End {
     pub(super) fn after(self, append: &StreamAppend) -> Self {
         Self {
             position: self.position + append.events.len() as u64,
-            recorded_at: self.recorded_at.max(append.recorded_at.micros()),
+            recorded_at: self.recorded_at.saturating_add(1).max(append.recorded_at.micros()),
         }
     }
 
@@ -116,7 +116,7 @@ impl End {
     }
 }
 
-/// Appends side by side, as [`super::session`]'s statement takes them: `$1` to `$12` in the order of the fields.
+/// Appends side by side, as [`super::session`]'s statement takes them: `$1` to `$14` in the order of the fields.
 pub(super) struct Columns<'group> {
     ids: Vec<&'group [u8]>,
     streams: Vec<&'group str>,
@@ -132,7 +132,12 @@ pub(super) struct Columns<'group> {
     /// … and which.
     known_versions: Vec<i64>,
     count: i64,
+    /// The time of the last append, if the log ended long enough ago.
     newest: i64,
+    /// For each event, which of the appends it belongs to, from 1: it is later by so much at least than the end of the log.
+    steps: Vec<i64>,
+    /// How many appends there are.
+    step: i64,
 }
 
 impl<'group> Columns<'group> {
@@ -151,6 +156,8 @@ impl<'group> Columns<'group> {
             known_versions: Vec::new(),
             count: 0,
             newest: i64::MIN,
+            steps: Vec::new(),
+            step: 0,
         };
         let mut reached: HashMap<&str, Version> = HashMap::new();
         for append in appends {
@@ -171,8 +178,9 @@ impl<'group> Columns<'group> {
     }
 
     fn add(&mut self, append: &'group EncodedAppend) {
-        // Within the group too, time does not go back.
-        self.newest = self.newest.max(append.append.recorded_at.micros());
+        // Within the group too, each is later than the one before it.
+        self.newest = self.newest.saturating_add(1).max(append.append.recorded_at.micros());
+        self.step += 1;
         for (version, event) in (append.append.expected + 1..).zip(&append.events) {
             self.ids.push(&event.id);
             self.streams.push(append.append.stream.as_str());
@@ -181,6 +189,7 @@ impl<'group> Columns<'group> {
             self.types.push(event.name);
             self.schemas.push(i64::from(event.schema));
             self.times.push(self.newest);
+            self.steps.push(self.step);
             self.data.push(&event.data);
             self.count += 1;
         }
@@ -191,7 +200,7 @@ impl<'group> Columns<'group> {
     }
 
     /// The values of the parameters.
-    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 12] {
+    pub(super) fn params(&self) -> [&(dyn ToSql + Sync); 14] {
         [
             &self.ids,
             &self.streams,
@@ -205,11 +214,13 @@ impl<'group> Columns<'group> {
             &self.known_versions,
             &self.count,
             &self.newest,
+            &self.steps,
+            &self.step,
         ]
     }
 
     /// The types of the parameters.
-    pub(super) const TYPES: [Type; 12] = [
+    pub(super) const TYPES: [Type; 14] = [
         Type::BYTEA_ARRAY,
         Type::TEXT_ARRAY,
         Type::INT8_ARRAY,
@@ -221,6 +232,8 @@ impl<'group> Columns<'group> {
         Type::TEXT_ARRAY,
         Type::INT8_ARRAY,
         Type::INT8,
+        Type::INT8,
+        Type::INT8_ARRAY,
         Type::INT8,
     ];
 }

@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use database::{Database, DatabaseError, Postgres, Statement};
-use domain::StreamId;
+use domain::{StreamId, Timestamp};
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
@@ -148,6 +148,15 @@ impl EventLog for PostgresLog {
 
     async fn head(&self) -> Result<Position, ReadError> {
         read::head(&self.database).await
+    }
+
+    async fn seal(&self, time: Timestamp) -> Result<(), ReadError> {
+        // Whoever holds the row is waited for.
+        let text = "UPDATE log_head SET recorded_at = $1 WHERE id = 1 AND recorded_at < $1";
+        let moved = self
+            .database
+            .write(vec![Statement::sql(text, vec![time.micros().into()])]);
+        moved.await.map(drop).map_err(ReadError::from)
     }
 
     async fn wait(&self, after: Position, at_most: Duration) {

@@ -16,7 +16,8 @@ use super::read::Param;
 /// overlooked: then the unique keys refuse the insert.
 const APPEND: &str = "
     WITH moved AS (
-        UPDATE log_head SET position = position + $11, recorded_at = greatest(recorded_at, $12), floor = recorded_at
+        UPDATE log_head SET position = position + $11, recorded_at = greatest(recorded_at + $14, $12),
+            floor = recorded_at
         WHERE id = 1 AND NOT EXISTS (
             SELECT FROM unnest($9::text[], $10::bigint[]) AS known (stream, version)
             WHERE known.version <> coalesce(
@@ -25,9 +26,10 @@ const APPEND: &str = "
     ), appended AS (
         INSERT INTO events (position, id, stream, version, account, type, schema, recorded_at, data)
         SELECT moved.position + given.number, given.id, given.stream, given.version, given.account, given.type,
-            given.schema, greatest(moved.floor, given.recorded_at), given.data
+            given.schema, greatest(moved.floor + given.step, given.recorded_at), given.data
         FROM moved, unnest($1::bytea[], $2::text[], $3::bigint[], $4::bytea[], $5::text[], $6::bigint[], $7::bigint[],
-            $8::text[]) WITH ORDINALITY AS given (id, stream, version, account, type, schema, recorded_at, data, number)
+            $8::text[], $13::bigint[]) WITH ORDINALITY
+            AS given (id, stream, version, account, type, schema, recorded_at, data, step, number)
     )
     SELECT position, floor FROM moved";
 

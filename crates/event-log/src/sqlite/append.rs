@@ -13,24 +13,25 @@ struct Tail {
     recorded_at: i64,
 }
 
-/// Appends each on its own; one answer each, in order.
+/// Appends each on its own, later than `sealed`, in microseconds; one answer each, in order.
 pub(super) fn run(
     connection: &Connection,
+    sealed: i64,
     batch: Vec<Result<EncodedAppend, serde_json::Error>>,
 ) -> Vec<Result<Appended, AppendError>> {
     batch
         .into_iter()
-        .map(|encoded| append(connection, encoded.map_err(storage)?))
+        .map(|encoded| append(connection, sealed, encoded.map_err(storage)?))
         .collect()
 }
 
-fn append(connection: &Connection, encoded: EncodedAppend) -> Result<Appended, AppendError> {
+fn append(connection: &Connection, sealed: i64, encoded: EncodedAppend) -> Result<Appended, AppendError> {
     if encoded.events.is_empty() {
         return Err(AppendError::Empty);
     }
     let actual = version(connection, encoded.append.stream.as_str())?;
     if actual == encoded.append.expected {
-        insert(connection, encoded)
+        insert(connection, sealed, encoded)
     } else {
         settle_retry(connection, &encoded, actual)
     }
@@ -42,9 +43,10 @@ fn version(connection: &Connection, stream: &str) -> Result<Version, AppendError
     Ok(version.unwrap_or_default())
 }
 
-fn insert(connection: &Connection, encoded: EncodedAppend) -> Result<Appended, AppendError> {
+fn insert(connection: &Connection, sealed: i64, encoded: EncodedAppend) -> Result<Appended, AppendError> {
     let tail = tail(connection)?;
-    let recorded_at = tail.recorded_at.max(encoded.append.recorded_at.micros());
+    let earliest = tail.recorded_at.max(sealed).saturating_add(1);
+    let recorded_at = earliest.max(encoded.append.recorded_at.micros());
     let inserted = insert_rows(connection, &encoded, tail.position, recorded_at);
     if inserted.is_err() {
         undo(connection, tail.position)?;

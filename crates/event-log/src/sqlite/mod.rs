@@ -4,11 +4,12 @@ mod append;
 mod read;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use database::{DatabaseError, Sqlite};
-use domain::StreamId;
+use domain::{StreamId, Timestamp};
 use rusqlite::Connection;
 use tokio::sync::{oneshot, watch};
 use tokio::time::timeout;
@@ -21,6 +22,9 @@ pub struct SqliteLog {
     database: Sqlite,
     /// The last committed position: told by the writer thread, so no append of this process is missed.
     head: watch::Sender<Position>,
+    /// Nothing is recorded at or before that any more, in microseconds. It changes on the writer thread, where what is under way
+    /// stands before it, and does not outlive the process: whoever opens the file later has a later time.
+    sealed: Arc<AtomicI64>,
 }
 
 impl SqliteLog {
@@ -30,6 +34,7 @@ impl SqliteLog {
         Ok(Self {
             database,
             head: watch::Sender::new(head),
+            sealed: Arc::new(AtomicI64::new(i64::MIN)),
         })
     }
 }
@@ -44,9 +49,9 @@ impl EventLog for SqliteLog {
         // Encoded here, on the caller's thread: the one writer is the narrow place.
         let encoded: Vec<_> = batch.into_iter().map(EncodedAppend::new).collect();
         let (sender, receiver) = oneshot::channel();
-        let head = self.head.clone();
+        let (head, sealed) = (self.head.clone(), Arc::clone(&self.sealed));
         let queued = self.database.submit(
-            move |connection| append::run(connection, encoded),
+            move |connection| append::run(connection, sealed.load(Ordering::SeqCst), encoded),
             move |committed| {
                 if let Some(last) = committed.as_deref().ok().and_then(retry::last_position) {
                     head.send_if_modified(|head| std::mem::replace(head, last.max(*head)) < last);
@@ -76,6 +81,13 @@ impl EventLog for SqliteLog {
 
     async fn head(&self) -> Result<Position, ReadError> {
         Ok(*self.head.borrow())
+    }
+
+    async fn seal(&self, time: Timestamp) -> Result<(), ReadError> {
+        let sealed = Arc::clone(&self.sealed);
+        let move_on = move |_: &Connection| sealed.fetch_max(time.micros(), Ordering::SeqCst);
+        let moved = self.database.with_writer(move_on).await;
+        moved.map(drop).map_err(|error| ReadError::Storage(Box::new(error)))
     }
 
     async fn wait(&self, after: Position, at_most: Duration) {

@@ -53,7 +53,7 @@ async fn a_log_that_is_opened_again_holds_what_it_held_and_goes_on_after_it() {
     let again = log.append(vec![first]).await.remove(0).unwrap();
     assert_eq!(again.events[0].position, Position::new(1));
     let next = log.append(vec![append(lead(2), 0, &[3], 60)]).await.remove(0).unwrap();
-    assert_eq!((next.position().get(), next.events[0].recorded_at.micros()), (3, 70));
+    assert_eq!((next.position().get(), next.events[0].recorded_at.micros()), (3, 71));
 }
 
 #[tokio::test]

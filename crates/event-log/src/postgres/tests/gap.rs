@@ -58,7 +58,7 @@ async fn a_position_is_seen_only_after_its_predecessors() {
     other.batch_execute("COMMIT").await.unwrap();
 
     let mine = mine.await.unwrap().unwrap();
-    assert_eq!((mine.position().get(), mine.events[0].recorded_at.micros()), (2, 500));
+    assert_eq!((mine.position().get(), mine.events[0].recorded_at.micros()), (2, 501));
     assert_eq!(all(&log).await[1..], mine.events);
 }
 
