@@ -185,7 +185,11 @@ impl CodeHits {
         let doubled = FIRST_BACKOFF.saturating_mul(1 << one.failures.min(6));
         one.failures += 1;
         one.due_at = now.plus(doubled.min(LONGEST_BACKOFF));
-        one.failures < TRIES
+        let (is_left, repo) = (one.failures < TRIES, one.hit.repo.key());
+        // It may be the repository that cannot be asked: its other files wait behind those of others.
+        let its = self.waiting.iter_mut().filter(|other| other.hit.repo.key() == repo);
+        its.for_each(|other| other.due_at = other.due_at.max(now.plus(FIRST_BACKOFF)));
+        is_left
     }
 
     async fn mark<'a>(

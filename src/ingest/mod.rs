@@ -31,6 +31,8 @@ pub mod pulls;
 pub mod release;
 pub mod schedule;
 pub mod scheduler;
+mod search_reach;
+mod search_wanted;
 pub mod searches;
 pub mod shards;
 pub mod sighting;

@@ -1,16 +1,17 @@
 //! Looks for tracked keywords all over GitHub, as many to a search as GitHub takes. Used by the scheduler.
 //!
-//! Each keyword knows since when it was looked for. A search takes those that have been due for longest, looks from the
-//! earliest of these moments on, a little before it, and leaves it to the door to say who asked for what was found. The
-//! search for code knows no times and takes one keyword: what is new among the files [`super::code_hits`] says.
+//! Each keyword knows up to when it was looked for in each place. A search takes those that have been due for longest, looks from the
+//! earliest of these moments on, a little before it, and leaves it to the door to say who asked for what was found. The oldest comes
+//! first, so that what whole pages showed is done with, whatever becomes of the pages behind them. The search for code knows no times
+//! and takes one keyword: what is new among the files [`super::code_hits`] says.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use database::Statement;
-use domain::{AccountId, Collector, KeywordId, ScanTarget, SourceSubject, Timestamp};
+use domain::{AccountId, Collector, ScanTarget, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_keywords;
 
@@ -19,6 +20,9 @@ use super::code_hits;
 use super::counts::spread;
 use super::packs;
 use super::plan::SHORTEST_SWEEP;
+use super::search_reach::Reach;
+pub use super::search_wanted::Kind;
+use super::search_wanted::Phrase;
 use super::shards::Part;
 use super::sighting::unreadable;
 use super::source_cursor::{self, SourceCursor, of_keyword};
@@ -27,7 +31,7 @@ use super::suspects::Suspects;
 use super::unanswered::{Not, limited, not_fresh, silent};
 use crate::github::code::{self, Hit};
 use crate::github::search::{self, Page};
-use crate::github::{self, Answer, Client, Resource};
+use crate::github::{self, Answer, Client};
 
 /// A keyword for which nothing is found is looked for so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -43,85 +47,24 @@ const FEWEST: usize = 500;
 /// Pages that are read of a search for code: of 300 files, those that were indexed last.
 const PAGES_OF_CODE: u32 = 3;
 
-/// Which search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
-    /// That for issues and pull requests.
-    Issues,
-    /// That for discussions.
-    Discussions,
-    /// That for code.
-    Code,
-}
-
-impl Kind {
-    const fn targets(self) -> &'static [ScanTarget] {
-        match self {
-            Self::Issues => &[ScanTarget::Issues, ScanTarget::Prs],
-            Self::Discussions => &[ScanTarget::Discussions],
-            Self::Code => &[ScanTarget::Code],
-        }
-    }
-
-    /// How many keywords a search takes at most.
-    const fn at_once(self) -> usize {
-        match self {
-            Self::Issues | Self::Discussions => packs::MOST,
-            Self::Code => 1,
-        }
-    }
-
-    const fn collector(self) -> Collector {
-        match self {
-            Self::Issues => Collector::IssueSearch,
-            Self::Discussions => Collector::DiscussionSearch,
-            Self::Code => Collector::CodeSearch,
-        }
-    }
-
-    /// What it counts against.
-    pub const fn resource(self) -> Resource {
-        match self {
-            Self::Issues => Resource::Search,
-            Self::Discussions => Resource::Graphql,
-            Self::Code => Resource::CodeSearch,
-        }
-    }
-}
-
-/// A keyword that some account tracks.
-#[derive(Default)]
-struct Phrase {
-    /// Where each of them looks for it, and since when they do at the latest.
-    wanted: BTreeMap<(KeywordId, ScanTarget), Timestamp>,
-    /// When the first of them began to track it.
-    tracked_at: Option<Timestamp>,
-    trackers: Vec<Tracker>,
-}
-
-impl Phrase {
-    fn is_wanted_in(&self, target: ScanTarget) -> bool {
-        self.wanted.keys().any(|(_, wanted)| *wanted == target)
-    }
-
-    /// When the last of those began to look for it there who did not before: by what was known of it then, or else by the moment up to
-    /// which was looked for it.
-    fn news(&self, before: Option<&Self>, reached: Timestamp) -> Option<Timestamp> {
-        let is_news = |(who, since): &(&(KeywordId, ScanTarget), &Timestamp)| match before {
-            Some(before) => !before.wanted.contains_key(who),
-            None => **since > reached,
-        };
-        self.wanted.iter().filter(is_news).map(|(_, since)| *since).max()
-    }
-}
-
 /// What a search came to.
-enum Found {
-    /// All of it was read, up to then.
-    Until(Timestamp, usize),
-    /// What GitHub showed before it broke off, and up to when, if it showed anything.
-    Partly(Option<Timestamp>),
-    /// Nothing, and why.
+struct Looked {
+    /// Items that were shown.
+    items: usize,
+    /// All up to then was shown on whole pages; none: nothing was.
+    shown: Option<Timestamp>,
+    end: End,
+}
+
+/// How a search ended.
+enum End {
+    /// There is no more.
+    Whole,
+    /// GitHub shows no more of it at once.
+    Cut,
+    /// GitHub broke off before it had looked everywhere, and showed something up to then.
+    BrokenOff(Option<Timestamp>),
+    /// A page was not shown, and why.
     Not(Not),
 }
 
@@ -138,6 +81,10 @@ pub struct Searches {
     read_from: Option<Position>,
     cursors: HashMap<String, SourceCursor>,
     suspects: Suspects,
+    /// Where the last search that failed looked.
+    failed_in: Option<ScanTarget>,
+    /// Keywords whose pages of code were all read, and what was found there taken up.
+    read_through: HashSet<String>,
 }
 
 impl Searches {
@@ -159,6 +106,8 @@ impl Searches {
             phrases: BTreeMap::new(),
             read_from: None,
             suspects: Suspects::default(),
+            failed_in: None,
+            read_through: HashSet::new(),
         })
     }
 
@@ -174,7 +123,7 @@ impl Searches {
         let rows = tracked_keywords::all(&*self.ingest.views)
             .await
             .context("reading the tracked keywords")?;
-        let before = std::mem::take(&mut self.phrases);
+        self.phrases.clear();
         for row in rows {
             let wanted = self.kind.targets().iter().copied();
             let wanted: Vec<ScanTarget> = wanted.filter(|target| row.scan_targets.contains(*target)).collect();
@@ -185,8 +134,6 @@ impl Searches {
             let phrase = self.phrases.entry(row.keyword.folded().to_owned()).or_default();
             let wanted = wanted.into_iter().map(|target| (row.keyword_id, target));
             phrase.wanted.extend(wanted.map(|wanted| (wanted, row.targets_since)));
-            let first = phrase.tracked_at.unwrap_or(row.created_at);
-            phrase.tracked_at = Some(first.min(row.created_at));
             phrase.trackers.push(Tracker {
                 account: row.account,
                 subject: SourceSubject::Keyword {
@@ -196,14 +143,13 @@ impl Searches {
             });
         }
         self.drop_untracked().await?;
-        self.look_back(&before).await?;
+        self.look_back().await?;
         self.read_from = Some(from);
         Ok(true)
     }
 
     async fn drop_untracked(&mut self) -> anyhow::Result<()> {
-        let tracked: std::collections::HashSet<String> =
-            self.phrases.keys().map(|phrase| self.subject(phrase)).collect();
+        let tracked: HashSet<String> = self.phrases.keys().map(|phrase| self.subject(phrase)).collect();
         let left: Vec<String> = self
             .cursors
             .keys()
@@ -226,20 +172,18 @@ impl Searches {
     }
 
     /// Has keywords looked for at once, and as far back as new ones, that somebody wants as well by now, or in more places.
-    async fn look_back(&mut self, before: &BTreeMap<String, Phrase>) -> anyhow::Result<()> {
+    async fn look_back(&mut self) -> anyhow::Result<()> {
+        let now = self.ingest.writer.clock.now();
         let mut cursors = Vec::new();
         for (phrase, known) in &self.phrases {
-            let Some(cursor) = self.cursors.get(&self.subject(phrase)) else {
+            let (Some(cursor), Some(wanted)) = (self.cursors.get(&self.subject(phrase)), known.last_wanted()) else {
                 continue;
             };
-            let Some(reached) = reached(cursor) else {
-                continue;
-            };
-            if let Some(since) = known.news(before.get(phrase), reached) {
-                let asked_at = since.max(reached);
+            let mut reach = self.reach(cursor);
+            if reach.heed(wanted, minus(wanted, BEFORE).plus(OVERLAP)) {
                 let mut cursor = cursor.clone();
-                cursor.reached = Some(minus(asked_at, BEFORE).plus(OVERLAP).min(reached).to_string());
-                cursor.next_at = cursor.next_at.min(asked_at);
+                cursor.reached = Some(reach.text());
+                cursor.next_at = cursor.next_at.min(now);
                 cursors.push(cursor);
             }
         }
@@ -247,6 +191,21 @@ impl Searches {
             return Ok(());
         }
         self.save(cursors).await
+    }
+
+    fn reach(&self, cursor: &SourceCursor) -> Reach {
+        Reach::read(cursor.reached.as_deref(), self.kind.targets())
+    }
+
+    /// How far the search for a keyword is; one that is new begins now.
+    fn cursor(&self, phrase: &str, now: Timestamp) -> SourceCursor {
+        let subject = self.subject(phrase);
+        self.cursors.get(&subject).cloned().unwrap_or_else(|| {
+            let wanted = self.phrases.get(phrase).and_then(Phrase::last_wanted);
+            let mut cursor = SourceCursor::new(subject, self.kind.collector(), now, SHORTEST_SWEEP);
+            cursor.reached = Some(Reach::nowhere(wanted).text());
+            cursor
+        })
     }
 
     /// When the next search is due, whether it is for a keyword that was never looked for, and for whom it is. None: there is
@@ -305,50 +264,62 @@ impl Searches {
     /// If storage fails; what was not put down is looked for again.
     pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let pack = self.pack();
-        let mut until = now;
-        let (mut hits, mut broken_off) = (0, Vec::new());
-        for target in self.kind.targets() {
-            let wanted = |phrase: &&String| {
-                self.phrases
-                    .get(*phrase)
-                    .is_some_and(|known| known.is_wanted_in(*target))
-            };
-            let part: Vec<&String> = pack.iter().filter(wanted).collect();
-            let Some(since) = part.iter().map(|phrase| self.since(phrase)).min() else {
-                continue;
-            };
-            let (packed, _) = packs::pack(part.iter().map(|phrase| phrase.as_str()));
-            match self.look(&packed, *target, since, now).await? {
-                Found::Until(at, items) => {
-                    until = until.min(at);
-                    hits += items;
+        let (mut hits, mut is_cut, mut failed) = (0, false, None);
+        for (since, target, part) in self.places(&pack) {
+            let (packed, _) = packs::pack(part.iter().map(String::as_str));
+            let looked = self.look(&packed, target, since, now).await?;
+            self.go_on(&part, target, &looked, now);
+            hits += looked.items;
+            match looked.end {
+                End::Whole => {}
+                End::Cut => is_cut = true,
+                End::BrokenOff(_) => failed = failed.or(Some(Not::of(Look::SILENT))),
+                // Elsewhere it may be the same; the next time that is asked first.
+                End::Not(not) => {
+                    self.failed_in = Some(target);
+                    failed = Some(not);
+                    break;
                 }
-                Found::Partly(at) => broken_off.push(at),
-                Found::Not(not) => return self.put_off(&pack, not, now).await,
             }
         }
-        // From where it stands on, so that what was not shown is found then.
-        if !broken_off.is_empty() {
-            let shown = broken_off.into_iter().flatten().min();
-            self.give_up(&pack, shown.map(|at| at.min(until)));
-            return self.put_off(&pack, Not::of(Look::SILENT), now).await;
+        match failed {
+            Some(not) => self.put_off(&pack, not, now).await,
+            None => self.succeeded(&pack, is_cut, hits, now).await,
         }
-        self.succeeded(&pack, until, hits, now).await
     }
 
-    /// A search for one keyword that GitHub breaks off each time goes on behind what it shows: otherwise that would be as much as
-    /// a search ever shows in the end, and nothing newer.
-    fn give_up(&mut self, pack: &[String], shown: Option<Timestamp>) {
-        let ([phrase], Some(shown)) = (pack, shown) else {
-            return;
-        };
-        let subject = self.subject(phrase);
-        if let Some(cursor) = self
-            .cursors
-            .get_mut(&subject)
-            .filter(|cursor| cursor.failures >= IN_VAIN)
-        {
-            cursor.reached = reached(cursor).max(Some(shown)).map(|at| at.to_string());
+    /// Where some of the keywords are looked for, from when on, and which: the place first that is furthest behind, and last the one
+    /// where that failed.
+    fn places(&self, pack: &[String]) -> Vec<(Timestamp, ScanTarget, Vec<String>)> {
+        let mut places = Vec::new();
+        for target in self.kind.targets() {
+            let since = |phrase: &String| Some((self.since(phrase, *target)?, phrase.clone()));
+            let (since, part): (Vec<Timestamp>, Vec<String>) = pack.iter().filter_map(since).unzip();
+            if let Some(since) = since.into_iter().min() {
+                places.push((since, *target, part));
+            }
+        }
+        places.sort_by_key(|(since, target, _)| (self.failed_in == Some(*target), *since));
+        places
+    }
+
+    /// Takes note of what was shown, so that it is done with whatever comes next.
+    fn go_on(&mut self, part: &[String], target: ScanTarget, looked: &Looked, now: Timestamp) {
+        for phrase in part {
+            let mut cursor = self.cursor(phrase, now);
+            let at = match &looked.end {
+                End::Whole => Some(now),
+                // One for which that happens each time goes on behind what is shown: otherwise that would be as much as a search ever
+                // shows in the end, and nothing newer.
+                End::BrokenOff(newest) if part.len() == 1 && cursor.failures >= IN_VAIN => *newest,
+                _ => looked.shown,
+            };
+            let mut reach = self.reach(&cursor);
+            if let Some(at) = at {
+                reach.go_to(target, at);
+            }
+            cursor.reached = Some(reach.text());
+            self.cursors.insert(cursor.subject.clone(), cursor);
         }
     }
 
@@ -373,17 +344,20 @@ impl Searches {
             };
             unreadable(Collector::CodeSearch, page.broken);
             let (unseen, seen) = code_hits::unseen(&self.ingest, &self.part.key(phrase), page.hits).await?;
-            // Behind a page that is known everything is, unless GitHub broke off or one behind it failed the last time.
-            let is_known = unseen.is_empty() && !page.is_incomplete && !self.has_failed(phrase);
+            // Behind a page that is known everything is, once all were read: what was found there and waits is lost with this process.
+            let is_known = unseen.is_empty() && !page.is_incomplete && self.read_through.contains(phrase);
             new += unseen.len();
             files.extend(unseen.into_iter().chain(seen));
             if is_known || !has_next {
                 break;
             }
         }
-        match failed {
-            Some(not) => self.put_off(&pack, not, now).await?,
-            None => self.succeeded(&pack, now, new, now).await?,
+        if let Some(not) = failed {
+            self.read_through.remove(phrase);
+            self.put_off(&pack, not, now).await?;
+        } else {
+            self.read_through.insert(phrase.clone());
+            self.succeeded(&pack, false, new, now).await?;
         }
         Ok(Some((self.part.key(phrase), files)))
     }
@@ -399,31 +373,21 @@ impl Searches {
         }
     }
 
-    /// Puts down that all of it was read, up to then.
-    async fn succeeded(
-        &mut self,
-        pack: &[String],
-        until: Timestamp,
-        hits: usize,
-        now: Timestamp,
-    ) -> anyhow::Result<()> {
+    /// Puts down that all of it was read, or as much as GitHub shows at once.
+    async fn succeeded(&mut self, pack: &[String], is_cut: bool, hits: usize, now: Timestamp) -> anyhow::Result<()> {
         self.suspects.clear(pack);
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
-            let subject = self.subject(phrase);
-            let known = self.cursors.get(&subject).cloned();
-            let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
-            let mut cursor = known.unwrap_or_else(new);
-            cursor.pace = if hits > 0 || cursor.reached.is_none() {
+            let mut cursor = self.cursor(phrase, now);
+            cursor.pace = if hits > 0 || cursor.last_success_at.is_none() {
                 SHORTEST_SWEEP
             } else {
                 (cursor.pace + cursor.pace / 2).min(LONGEST)
             };
-            cursor.reached = Some(until.to_string());
             cursor.last_success_at = Some(now);
             cursor.failures = 0;
-            // Broken off at GitHub's thousandth result: the rest is to be had at once.
-            cursor.next_at = if until < now {
+            // The rest is to be had at once.
+            cursor.next_at = if is_cut {
                 now
             } else {
                 now.plus(spread(cursor.pace, self.ingest.writer.clock.entropy()))
@@ -434,47 +398,59 @@ impl Searches {
         self.tell(pack, Look::READ, now).await
     }
 
-    /// From when on the keyword is looked for.
-    fn since(&self, phrase: &str) -> Timestamp {
+    /// From when on the keyword is looked for there; none: nobody wants it there.
+    fn since(&self, phrase: &str, target: ScanTarget) -> Option<Timestamp> {
+        let wanted = self.phrases.get(phrase)?.wanted_in(target)?;
         let cursor = self.cursors.get(&self.subject(phrase));
-        if let Some(reached) = cursor.and_then(reached) {
-            return minus(reached, OVERLAP);
-        }
-        let tracked_at = self.phrases.get(phrase).and_then(|known| known.tracked_at);
-        minus(tracked_at.unwrap_or_default(), BEFORE)
+        let up_to = cursor.and_then(|cursor| self.reach(cursor).up_to(target));
+        Some(up_to.map_or_else(|| minus(wanted, BEFORE), |up_to| minus(up_to, OVERLAP)))
     }
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
-    async fn look(&self, packed: &str, target: ScanTarget, since: Timestamp, now: Timestamp) -> anyhow::Result<Found> {
-        let (mut items, mut newest, mut after) = (0, None, None);
+    async fn look(&self, packed: &str, target: ScanTarget, since: Timestamp, now: Timestamp) -> anyhow::Result<Looked> {
+        let (mut newest, mut after) = (None, None);
         let (mut is_whole, mut is_cut) = (true, false);
+        let mut looked = Looked {
+            items: 0,
+            shown: None,
+            end: End::Whole,
+        };
         for number in 1..=search::PAGES {
             let page = match self.page(packed, target, since, number, after.as_deref()).await {
                 Ok(page) => page,
-                Err(not) => return Ok(Found::Not(not)),
+                Err(not) => {
+                    looked.end = End::Not(not);
+                    return Ok(looked);
+                }
             };
             let (page, has_next) = page;
             unreadable(self.kind.collector(), page.broken);
-            items += page.items;
+            looked.items += page.items;
             is_whole &= !page.is_incomplete;
             newest = page.newest.max(newest);
+            looked.shown = if is_whole { newest } else { looked.shown };
             after = page.next;
             self.ingest.accept_for(self.part.account(), page.activities).await?;
-            is_cut = has_next || items >= search::MOST;
+            is_cut = has_next || looked.items >= search::MOST;
             if !has_next {
                 break;
             }
         }
-        // The oldest come first; where a thousand were written within the overlap, the rest of them is given up.
-        let is_full = is_cut && items >= FEWEST;
+        // Where a thousand were written within the overlap, the rest of them is given up.
+        let is_full = is_cut && looked.items >= FEWEST;
         let least = since.plus(if is_full { OVERLAP * 2 } else { Duration::ZERO });
-        let shown = newest.map(|newest| newest.max(least).min(now));
-        Ok(match shown {
-            _ if !is_whole => Found::Partly(shown),
-            _ if !is_cut => Found::Until(now, items),
-            Some(shown) if is_full => Found::Until(shown, items),
-            _ => Found::Not(silent("it does not come to an end")),
-        })
+        let newest = newest.map(|newest| newest.max(least).min(now));
+        looked.end = if !is_whole {
+            End::BrokenOff(newest)
+        } else if !is_cut {
+            End::Whole
+        } else if is_full && newest.is_some() {
+            looked.shown = newest;
+            End::Cut
+        } else {
+            End::Not(silent("it does not come to an end"))
+        };
+        Ok(looked)
     }
 
     /// A page, and whether another follows.
@@ -489,8 +465,9 @@ impl Searches {
         if self.kind == Kind::Discussions {
             let variables = search::discussions(packed, since, after);
             return match self.client.graphql(search::DISCUSSIONS, &variables).await {
-                github::Told::Data { data, .. } => {
-                    let page = search::read_discussions(data).map_err(|reason| silent(&reason))?;
+                github::Told::Data { data, is_cut, .. } => {
+                    let mut page = search::read_discussions(data).map_err(|reason| silent(&reason))?;
+                    page.is_incomplete = is_cut;
                     let has_next = page.next.is_some();
                     Ok((page, has_next))
                 }
@@ -531,10 +508,7 @@ impl Searches {
         }
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
-            let subject = self.subject(phrase);
-            let known = self.cursors.get(&subject).cloned();
-            let new = || SourceCursor::new(subject.clone(), self.kind.collector(), now, SHORTEST_SWEEP);
-            let mut cursor = known.unwrap_or_else(new);
+            let mut cursor = self.cursor(phrase, now);
             let doubled = FIRST_BACKOFF.saturating_mul(1 << cursor.failures.min(6)).min(LONGEST);
             if wait.is_none() {
                 cursor.failures = cursor.failures.saturating_add(1);
@@ -575,11 +549,6 @@ impl Searches {
         self.cursors.extend(cursors);
         Ok(())
     }
-}
-
-/// Up to when was looked for the keyword.
-fn reached(cursor: &SourceCursor) -> Option<Timestamp> {
-    cursor.reached.as_ref()?.parse().ok()
 }
 
 fn minus(at: Timestamp, span: Duration) -> Timestamp {

@@ -151,7 +151,7 @@ async fn files_that_wait_are_found_again_after_a_restart() {
     });
     look_in_code(&story, "docker").await;
     story.work(Duration::from_mins(50)).await;
-    assert!((1..=24).contains(&followed_up(&story)), "{}", followed_up(&story));
+    assert!((1..=50).contains(&followed_up(&story)), "{}", followed_up(&story));
     story.restart().await;
     story.work(Duration::from_hours(3)).await;
     assert_eq!(found(&story).await.len(), 30);
@@ -221,6 +221,62 @@ async fn three_files_that_cannot_be_followed_up_hold_up_the_others_for_a_minute(
 }
 
 #[tokio::test]
+async fn a_repository_whose_files_cannot_be_followed_up_holds_up_no_other() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        world.put_user(ada());
+        world.put_file("acme/kit", "README", "docker", &User::new(13, "cid-example"), &at);
+        world.put_repo(Repo::new(20, "ada-example/engine"));
+        for number in 0..30 {
+            let path = format!("{number}.yml");
+            world.put_file(
+                "ada-example/engine",
+                &path,
+                "docker",
+                &User::new(12, "ben-example"),
+                &at,
+            );
+        }
+        world.outage(COMMITS, Misbehaviour::Status(502), u64::MAX);
+    });
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_secs(30)).await;
+    assert_eq!(story.room.history(13).await, ["LeadCaptured"]);
+    story.work(Duration::from_hours(12)).await;
+    assert_eq!(found(&story).await[0].attribution, Some(Attribution::RepoOwner));
+}
+
+#[tokio::test]
+async fn a_limit_between_two_pages_loses_neither_and_nor_does_a_restart() {
+    for is_restarted in [false, true] {
+        let mut story = Story::new().await;
+        let at = story.room.clock.now().to_string();
+        story.github.change(|world| {
+            for number in 0..250 {
+                let author = User::new(100 + number, &format!("writer-{number}"));
+                world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
+            }
+            // The first page is answered.
+            world.misbehave("/search/code", Misbehaviour::NoLastPage);
+            if is_restarted {
+                let until = u64::try_from(story.room.clock.now().secs()).unwrap() + 300;
+                world.outage_until("/repos/*/*/commits", Misbehaviour::Status(502), until);
+            } else {
+                world.misbehave("/search/code", Misbehaviour::TooManyRequests { retry_after: 20 });
+            }
+        });
+        look_in_code(&story, "docker").await;
+        if is_restarted {
+            story.work(Duration::from_mins(4)).await;
+            story.restart().await;
+        }
+        story.work(Duration::from_hours(2)).await;
+        assert_eq!(found(&story).await.len(), 250, "{is_restarted}");
+    }
+}
+
+#[tokio::test]
 async fn while_no_file_can_be_followed_up_few_are_asked_for() {
     let mut story = Story::new().await;
     let at = story.room.clock.now().to_string();
@@ -233,7 +289,7 @@ async fn while_no_file_can_be_followed_up_few_are_asked_for() {
     });
     look_in_code(&story, "docker").await;
     story.work(Duration::from_mins(30)).await;
-    assert!((9..=24).contains(&followed_up(&story)), "{}", followed_up(&story));
+    assert!((9..=31).contains(&followed_up(&story)), "{}", followed_up(&story));
     story.github.change(fake_github::World::behave);
     story.work(Duration::from_hours(2)).await;
     assert_eq!(found(&story).await.len(), 90);

@@ -133,6 +133,72 @@ async fn a_search_that_github_breaks_off_each_time_goes_on_behind_what_it_shows(
     assert_eq!(story.room.count("LeadCaptured").await, 12);
 }
 
+#[tokio::test]
+async fn a_backlog_that_takes_more_than_a_minutes_searches_is_read_to_its_end_in_every_place() {
+    let mut story = Story::new().await;
+    story.restart_with(None).await;
+    story.room.track_keyword("docker").await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        for number in 0..2_500 {
+            let at = Timestamp::from_secs(now.secs() - 200_000 + i64::try_from(number).unwrap() * 60).to_string();
+            world.open_issue("some/where", &post(number + 1, 10_000 + number, "docker"), &at);
+        }
+        for number in 0..3 {
+            let at = minus_hours(now, 3);
+            world.open_pull("some/where", &post(5_000 + number, 20_000 + number, "docker"), &at);
+        }
+    });
+    story.work(Duration::from_mins(20)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 2_503);
+    assert_eq!(story.github.exceeded(), []);
+    let paged = |search: &&Request| search.query.contains("is%3Aissue") && search.query.contains("&page=1");
+    let firsts: Vec<Request> = story.github.requests_to(ISSUES);
+    assert!(firsts.iter().filter(paged).count() < 20);
+}
+
+#[tokio::test]
+async fn what_one_place_shows_moves_no_other_and_a_place_that_fails_holds_up_no_other() {
+    let mut story = Story::new().await;
+    story.room.track_keyword("docker").await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        world.searches_break_off = true;
+        world.open_issue("some/where", &post(1, 11, "docker"), &minus_hours(now, 48));
+        for number in 2..8 {
+            let at = minus_hours(now, 20 - i64::try_from(number).unwrap());
+            world.open_pull("some/where", &post(number, 10 + number, "docker"), &at);
+        }
+    });
+    // Of one issue half is none.
+    story.work(Duration::from_hours(3)).await;
+    assert_eq!(story.room.history(11).await, Vec::<&str>::new());
+    assert!(story.room.count("LeadCaptured").await > 3);
+    story.github.change(|world| world.searches_break_off = false);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.history(11).await, ["LeadCaptured"]);
+    assert_eq!(story.room.count("LeadCaptured").await, 7);
+}
+
+#[tokio::test]
+async fn a_restart_in_a_long_backlog_goes_on_where_it_was() {
+    let mut story = Story::new().await;
+    story.restart_with(None).await;
+    story.room.track_keyword("docker").await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        for number in 0..2_500 {
+            let at = Timestamp::from_secs(now.secs() - 200_000 + i64::try_from(number).unwrap() * 60).to_string();
+            world.open_issue("some/where", &post(number + 1, 10_000 + number, "docker"), &at);
+        }
+    });
+    for _ in 0..20 {
+        story.work(Duration::from_secs(61)).await;
+        story.restart_with(None).await;
+    }
+    assert_eq!(story.room.count("LeadCaptured").await, 2_500);
+}
+
 async fn track_in(room: &Room, account: AccountId, targets: &str) -> domain::KeywordId {
     let targets = Some(targets.parse().unwrap());
     let tracked = track_keyword(&room.writer, account, "docker".parse().unwrap(), targets).await;
