@@ -64,13 +64,14 @@ pub struct ApiKeyRow {
     pub revoked_at: Option<Timestamp>,
 }
 
-/// Every key that was not revoked: the hash of its secret (SHA-256, lower-case hexadecimal), and its account.
-pub async fn valid(views: &dyn Database) -> Result<Vec<(String, AccountId)>, DatabaseError> {
-    let text = "SELECT hash, account FROM api_keys WHERE revoked_at IS NULL";
+/// Every key that was not revoked: the hash of its secret (SHA-256, lower-case hexadecimal), its account and its id.
+pub async fn valid(views: &dyn Database) -> Result<Vec<(String, AccountId, ApiKeyId)>, DatabaseError> {
+    let text = "SELECT hash, account, key_id FROM api_keys WHERE revoked_at IS NULL";
     let rows = views.read(Statement::sql(text, Vec::new())).await?;
-    let valid = rows
-        .iter()
-        .map(|row| Ok::<_, ColumnError>((row.text(0)?.to_owned(), AccountId::new(columns::ulid(row, 1)?))));
+    let valid = rows.iter().map(|row| {
+        let account = AccountId::new(columns::ulid(row, 1)?);
+        Ok::<_, ColumnError>((row.text(0)?.to_owned(), account, ApiKeyId::new(columns::ulid(row, 2)?)))
+    });
     Ok(valid.collect::<Result<_, _>>()?)
 }
 

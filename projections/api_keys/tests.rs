@@ -10,8 +10,9 @@ async fn a_key_is_valid_until_it_is_revoked_and_a_revoked_one_is_listed() {
     for (views, _keep) in project(&ApiKeys, &history.recorded().await).await {
         let hash = |id: u64| format!("hash of {}", ulid(id));
         let hashes = valid(&*views).await.unwrap();
-        assert!(hashes.contains(&(hash(11), account(1))), "{hashes:?}");
-        assert!(hashes.iter().all(|(hash_of, _)| *hash_of != hash(12)), "{hashes:?}");
+        let expected = (hash(11), account(1), ApiKeyId::new(ulid(11)));
+        assert!(hashes.contains(&expected), "{hashes:?}");
+        assert!(hashes.iter().all(|(hash_of, ..)| *hash_of != hash(12)), "{hashes:?}");
         let valid = find(&*views, account(1), ApiKeyId::new(ulid(11)))
             .await
             .unwrap()

@@ -147,6 +147,7 @@ pub(super) async fn revoke(
     let position = revoke_key(&room.api.writer, account, id)
         .await
         .map_err(|error| failed(error, refused))?;
+    room.keys.revoke(id);
     Ok(settled(&room, position, StatusCode::NO_CONTENT).await)
 }
 

@@ -1,13 +1,13 @@
 //! Who asks, and whether they may: the API key, the plan and the rate limit, in this order, before every `/v1` route.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use database::Database;
-use domain::{AccountId, Plan, PlanName};
+use domain::{AccountId, ApiKeyId, Plan, PlanName};
 use event_log::Position;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -25,6 +25,7 @@ pub struct Caller(pub AccountId);
 /// A valid key's account and its plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Known {
+    key: ApiKeyId,
     account: AccountId,
     plan: PlanName,
 }
@@ -84,7 +85,8 @@ async fn identify_as_of(room: &Room, headers: &HeaderMap) -> Result<Known, ApiEr
 async fn identify(room: &Room, headers: &HeaderMap) -> Result<Known, ApiError> {
     let hash = bearer(headers).and_then(api_key::hash).ok_or(ApiError::Unauthorized)?;
     let keys = room.keys.current(room).await?;
-    keys.get(&hash).cloned().ok_or(ApiError::Unauthorized)
+    let known = keys.get(&hash).filter(|known| !room.keys.is_revoked(known.key));
+    known.cloned().ok_or(ApiError::Unauthorized)
 }
 
 /// The key of a request whose answer goes on for as long as the key is valid.
@@ -109,7 +111,8 @@ impl AskingKey {
             return Ok(true);
         }
         let keys = room.keys.current(room).await?;
-        let plan = keys.get(&self.hash).and_then(|known| room.api.plans.find(&known.plan));
+        let known = keys.get(&self.hash).filter(|known| !room.keys.is_revoked(known.key));
+        let plan = known.and_then(|known| room.api.plans.find(&known.plan));
         let is_valid = plan.is_some_and(has_api);
         self.as_of = is_valid.then_some(as_of);
         Ok(is_valid)
@@ -149,6 +152,8 @@ pub struct KnownKeys {
     held: Mutex<Held>,
     /// One request reads them anew; the others wait for it.
     reading: tokio::sync::Mutex<()>,
+    /// Those that were revoked here: they count no more from then on, however far behind the read models are.
+    revoked: Mutex<HashSet<ApiKeyId>>,
 }
 
 type Keys = Arc<HashMap<String, Known>>;
@@ -161,6 +166,17 @@ struct Held {
 }
 
 impl KnownKeys {
+    /// Lets this key in no more.
+    pub fn revoke(&self, key: ApiKeyId) {
+        let mut revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        revoked.insert(key);
+    }
+
+    fn is_revoked(&self, key: ApiKeyId) -> bool {
+        let revoked = self.revoked.lock().unwrap_or_else(PoisonError::into_inner);
+        revoked.contains(&key)
+    }
+
     /// The keys as the read models have them now.
     async fn current(&self, room: &Room) -> Result<Keys, ApiError> {
         if let Some(keys) = self.find(as_of(&room.api.freshness)) {
@@ -198,9 +214,9 @@ async fn read(views: &dyn Database) -> Result<HashMap<String, Known>, ApiError> 
         .map(|row| (row.account, row.plan))
         .collect();
     let valid = api_keys::valid(views).await?.into_iter();
-    let known = valid.filter_map(|(hash, account)| {
+    let known = valid.filter_map(|(hash, account, key)| {
         let plan = plans.get(&account)?.clone();
-        Some((hash, Known { account, plan }))
+        Some((hash, Known { key, account, plan }))
     });
     Ok(known.collect())
 }
@@ -239,6 +255,7 @@ mod tests {
         let at = |keys, accounts| (Position::new(keys), Position::new(accounts));
         assert!(keys.find(at(0, 0)).is_none(), "they were never read");
         let known = Known {
+            key: ApiKeyId::default(),
             account: AccountId::default(),
             plan: "pro".parse().unwrap(),
         };

@@ -90,7 +90,11 @@ pub(super) async fn list(
     let live = preferred(&headers, &[JSON, LIVE]) == LIVE;
     let query = Query::read(raw.as_deref(), if live { LIVE_PARAMETERS } else { PARAMETERS })?;
     let wanted = wanted(account, &query)?;
-    let named = after(&query, headers.get(LAST_EVENT_ID))?;
+    let mut resumed = headers.get_all(LAST_EVENT_ID).iter();
+    let named = after(&query, resumed.next())?;
+    if resumed.next().is_some() {
+        return Err(ApiError::field("Last-Event-ID", "must stand there once"));
+    }
     let after = named.map_or(Position::START, |(_, after)| after);
     let after = match query.time("since")? {
         Some(since) => after.max(room.api.writer.log.position_at(Scope::Account(account), since).await?),

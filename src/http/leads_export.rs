@@ -199,8 +199,14 @@ const BEGINS_FORMULA: [char; 10] = ['=', '+', '-', '@', '\t', '\r', '＝', '＋'
 /// Where spreadsheets of some countries, or with some settings, begin another cell, whatever the quotes around say.
 const BEGINS_CELL: [char; 4] = [';', '\t', '\n', '\r'];
 
-/// Not seen, and looked past.
-const INVISIBLE: [char; 2] = ['\u{feff}', '\u{200b}'];
+/// Not seen, and looked past: controls, marks of direction, and what has no width.
+fn is_invisible(character: char) -> bool {
+    let is_format = matches!(
+        character,
+        '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
+    );
+    is_format || character.is_control()
+}
 
 /// What a spreadsheet does not take for a formula: people choose their names and biographies themselves.
 fn harmless(cell: String) -> String {
@@ -214,7 +220,7 @@ fn harmless(cell: String) -> String {
             told.push('\'');
         }
         told.push(character);
-        at_begin = BEGINS_CELL.contains(&character) || (at_begin && INVISIBLE.contains(&character));
+        at_begin = BEGINS_CELL.contains(&character) || (at_begin && is_invisible(character));
     }
     told
 }
@@ -237,6 +243,7 @@ mod tests {
             (" =1", " =1"),
             ("＝1+1", "'＝1+1"),
             ("\u{feff}=1", "\u{feff}'=1"),
+            ("\u{202e}\u{2060}\0=1", "\u{202e}\u{2060}\0'=1"),
             (";=1+1", ";'=1+1"),
             ("x;=1+1;y", "x;'=1+1;y"),
             ("two\n-lines", "two\n'-lines"),

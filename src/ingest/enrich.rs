@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{Statement, Value};
-use domain::{AccountId, Event, PersonRef, Timestamp};
+use domain::{AccountId, Event, LoginKey, PersonRef, Timestamp};
 use event_log::{Position, Recorded, Scope};
 
 use super::accept::Ingest;
@@ -39,9 +39,23 @@ fn note(recorded: &Recorded, now: Timestamp) -> Option<Statement> {
     // The log's time may be ahead of the clock's, if that was put back.
     let at_once = recorded.recorded_at.min(now).micros();
     let person = recorded.stream.person()?;
-    let (signal, due) = match &recorded.event {
-        Event::LeadCaptured(captured) => (&captured.signal, Some(at_once)),
-        Event::LeadWithheld(withheld) => (&withheld.signal, None),
+    let seen = |login: &Option<LoginKey>| login.as_ref().map(|login| Value::Blob(login.bytes().to_vec()));
+    let (signal, due, login) = match &recorded.event {
+        Event::LeadCaptured(captured) => (&captured.signal, Some(at_once), seen(&captured.login)),
+        Event::LeadWithheld(withheld) => (&withheld.signal, None, seen(&withheld.login)),
+        // Whoever is called otherwise by now is looked up at once, so that the lead is.
+        Event::SignalRecorded(further) => {
+            let text = "UPDATE enrichment SET login = $1, \
+                        due_at = CASE WHEN due_at > $2 AND login IS NOT NULL THEN $2 ELSE due_at END \
+                        WHERE account = $3 AND person = $4 AND (login IS NULL OR login <> $1)";
+            let params = vec![
+                seen(&further.login)?,
+                at_once.into(),
+                account_value(account),
+                person_value(person),
+            ];
+            return Some(Statement::sql(text, params));
+        }
         Event::LeadReleased(_) => {
             let text = "UPDATE enrichment SET due_at = $1 WHERE account = $2 AND person = $3 AND due_at IS NULL";
             return Some(Statement::sql(
@@ -56,7 +70,7 @@ fn note(recorded: &Recorded, now: Timestamp) -> Option<Statement> {
         _ => return None,
     };
     Some(Statement::insert(
-        "enrichment (account, person, event_id, sealed, due_at, etag, failures)",
+        "enrichment (account, person, event_id, sealed, due_at, etag, failures, login)",
         "ON CONFLICT DO NOTHING",
         vec![
             account_value(account),
@@ -66,6 +80,7 @@ fn note(recorded: &Recorded, now: Timestamp) -> Option<Statement> {
             due.into(),
             Value::Null,
             0_u32.into(),
+            login.unwrap_or(Value::Null),
         ],
     ))
 }

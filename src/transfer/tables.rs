@@ -66,7 +66,7 @@ pub(super) const PROGRESS: [Table; 21] = [
     table!(
         "enrichment",
         2,
-        "account, person, event_id, sealed, due_at, etag, failures, by_rest"
+        "account, person, event_id, sealed, due_at, etag, failures, by_rest, login"
     ),
     table!("code_seen", 1, "mark, seen_at"),
     table!("follower", 1, "name, position"),

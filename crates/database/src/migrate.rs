@@ -112,6 +112,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "budget_tokens",
         sql: include_str!("../../../migrations/0019_budget_tokens.sql"),
     },
+    Migration {
+        number: 20,
+        name: "login_seen",
+        sql: include_str!("../../../migrations/0020_login_seen.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

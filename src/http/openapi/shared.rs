@@ -187,7 +187,8 @@ fn complete_operation(path: &str, method: &'static str, operation: &mut Operatio
     let kind = Kind {
         needs_key: path.starts_with("/v1/"),
         has_id: path.contains('{'),
-        has_body: operation.request_body.is_some(),
+        // What takes none looks at one that comes all the same.
+        has_body: operation.request_body.is_some() || method == "post",
         method,
     };
     if kind.needs_key {

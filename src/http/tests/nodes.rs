@@ -87,13 +87,34 @@ async fn a_position_beyond_the_log_is_no_answers_and_refused_at_once() {
 }
 
 #[tokio::test]
+async fn a_revoked_key_lets_in_no_more_where_it_was_revoked_while_the_read_models_stand_still() {
+    let mut house = house().await;
+    let issued = issue_key(&house.writer, house.account, "another".into()).await.unwrap();
+    house.shown(issued.position).await;
+    house.router = router(Api {
+        freshness: still(&house).await,
+        ..house.api(Leases::sole())
+    });
+    let secret = &issued.value.secret;
+    assert_eq!(house.call_as(secret, "GET", "/v1/account", None).await.status, 200);
+    let path = format!("/v1/api-keys/{}", issued.value.key_id);
+    assert_eq!(house.call("DELETE", &path, None).await.status, 204);
+    assert_eq!(house.call_as(secret, "GET", "/v1/account", None).await.status, 401);
+    assert_eq!(house.get("/v1/account").await.status, 200);
+}
+
+/// How far read models are that nobody moves.
+async fn still(house: &House) -> Freshness {
+    let views: Arc<dyn Database> = Arc::new(Sqlite::open(&house.beside("still.db"), Durability::Disposable).unwrap());
+    let runner = Runner::open(house.writer.log.clone(), views, projections::all()).await;
+    runner.unwrap().freshness()
+}
+
+#[tokio::test]
 async fn a_position_that_does_not_come_is_answered_with_503_and_never_with_older_rows() {
     let mut house = house().await;
-    // Of read models that nobody moves.
-    let still: Arc<dyn Database> = Arc::new(Sqlite::open(&house.beside("still.db"), Durability::Disposable).unwrap());
-    let runner = Runner::open(house.writer.log.clone(), still, projections::all()).await;
     house.router = router(Api {
-        freshness: runner.unwrap().freshness(),
+        freshness: still(&house).await,
         ..house.api(Leases::sole())
     });
     let answer = house.get_after(&["1"], "/v1/leads").await;

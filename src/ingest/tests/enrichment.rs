@@ -157,6 +157,29 @@ async fn a_captured_person_is_looked_up_once_and_again_after_a_week_only_for_wha
 }
 
 #[tokio::test]
+async fn whoever_shows_up_with_another_login_is_looked_up_at_once() {
+    let story = Story::on_plan("agency").await;
+    story.accept(1..=1).await;
+    story.enrich().await;
+    story.github.change(|world| {
+        world.put_user(User {
+            login: "ada-renamed".into(),
+            ..ada()
+        });
+    });
+    for (repo, login, profiles) in [("acme/kit", "fan-1", 1), ("acme/loom", "ada-renamed", 2)] {
+        story.room.track(repo).await;
+        let mut again = star(1, repo);
+        again.actor.login = login.to_owned();
+        story.room.ingest.accept(vec![again]).await.unwrap();
+        story.room.settle().await;
+        story.enrich().await;
+        assert_eq!(story.profiles().await.len(), profiles, "{login}");
+    }
+    assert_eq!(story.profiles().await[1].0.login, "ada-renamed");
+}
+
+#[tokio::test]
 async fn a_withheld_person_is_looked_up_only_after_the_release() {
     let story = Story::on_plan("tiny").await;
     story.github.change(|world| {

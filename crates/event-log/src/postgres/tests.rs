@@ -196,8 +196,8 @@ async fn an_append_that_the_server_refuses_does_not_hurt_its_neighbours() {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         char::from_digit((state >> 59) as u32, 36).unwrap_or('-')
     };
-    let long: String = (0..20_000).map(|_| letter()).collect();
-    let unstorable: StreamId = format!("repo-{account}-{long}").parse().unwrap();
+    let letters: String = (0..20_000).map(|_| letter()).collect();
+    let unstorable: StreamId = format!("repo-{account}-{letters}").parse().unwrap();
     let batch = vec![
         append(lead(1), 0, &[1], 0),
         append(unstorable, 0, &[2], 0),
