@@ -166,7 +166,9 @@ impl Counts {
         let names: Vec<RepoName> = asked.iter().map(|(_, name)| name.clone()).collect();
         let (query, variables) = counts::query(&names);
         let told = match self.client.graphql(&query, &variables).await {
-            github::Told::Data { data, absent, is_cut } => {
+            github::Told::Data {
+                data, absent, is_cut, ..
+            } => {
                 self.width_after(is_cut, names.len());
                 counts::read(data, &absent, names.len())
             }
