@@ -203,6 +203,10 @@ impl Counts {
             if is_cut && told == Told::Untold {
                 continue;
             }
+            if matches!(&told, Told::Here { name: called, .. } if *called == name) {
+                // Where the name was sent on to before is another repository.
+                self.client.forget_move(&name);
+            }
             self.note(&repo, &told, &mut swept);
             let before = self.known.get(&repo).map(|known| known.stars);
             let counted = self.put_down(&repo, (&name, watched), told, now).await?;
