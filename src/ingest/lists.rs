@@ -111,7 +111,7 @@ impl Reached {
     }
 
     /// A page was read: the reading goes on, or has come to its end.
-    fn go_on(&mut self, under_way: UnderWay, page: &Page, now: Timestamp) {
+    fn go_on(&mut self, under_way: &UnderWay, page: &Page, now: Timestamp) {
         let (newest, oldest) = (under_way.newest.max(page.newest()), page.oldest());
         let is_before = |star: Option<Timestamp>| matches!((oldest, star), (Some(oldest), Some(star)) if oldest < star);
         let is_newest_first = !matches!(under_way.next, Next::Onward(_));
@@ -371,7 +371,7 @@ impl Lists {
                 Paged::Not(look, wait) => return Ok(Err((look, wait))),
             };
             unreadable(Collector::StargazerList, page.items.saturating_sub(page.stars.len()));
-            reached.go_on(under_way, &page, now);
+            reached.go_on(&under_way, &page, now);
             let stars = std::mem::take(&mut page.stars);
             self.ingest.accept_for(self.part.account(), stars).await?;
         }
