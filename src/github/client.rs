@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use ::metrics::{counter, gauge};
 use anyhow::Context as _;
-use domain::Timestamp;
+use domain::{RepoName, Timestamp};
 use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
@@ -102,7 +102,7 @@ pub(super) struct Raw<'a> {
     pub body: Vec<u8>,
     /// Whether it is from another address than was asked.
     pub is_moved: bool,
-    _turn: MutexGuard<'a, ()>,
+    turn: MutexGuard<'a, ()>,
 }
 
 impl Raw<'_> {
@@ -217,6 +217,11 @@ impl Client {
         self.moves.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The repository bears this name, wherever the name led before.
+    pub fn forget_move(&self, name: &RepoName) {
+        self.moves().forget(&format!("/repos/{name}"));
+    }
+
     /// The whole address of a path of the API.
     pub fn address(&self, path: &str) -> String {
         format!("{}{path}", self.base.as_str().trim_end_matches('/'))
@@ -239,7 +244,7 @@ impl Client {
 
     /// Sends the request when the ledger allows it and follows where it is sent to; what comes back is noted by the caller.
     pub(super) async fn ask(&self, request: Request<'_>) -> Result<Raw<'_>, NotAsked> {
-        let turn = self.turn.lock().await;
+        let mut turn = self.turn.lock().await;
         let path = match &request {
             Request::Path { path, .. } => path,
             Request::Graphql(_) => "/graphql",
@@ -264,24 +269,24 @@ impl Client {
             {
                 installation.revoked();
             }
-            if status == StatusCode::NOT_FOUND && is_moved {
-                self.moves().forget(path);
-                // The old name may be another repository's by now.
-                if known.take().is_some() {
-                    self.note(resource, status, &headers, "");
-                    (url, is_moved) = (parse(path)?, false);
-                    continue;
-                }
-            }
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 let body = body(response).await.map_err(NotAsked::Failed)?;
-                return Ok(Raw {
+                let raw = Raw {
                     status,
                     headers,
                     body,
                     is_moved,
-                    _turn: turn,
-                });
+                    turn,
+                };
+                let is_doubtful = known.take().is_some() && self.moves().is_doubtful(path, self.clock.now());
+                if !is_doubtful || !self.is_hidden(resource, &raw) {
+                    return Ok(raw);
+                }
+                // The old name may be another repository's by now; if not, it is sent on to the same place again.
+                self.moves().forget(path);
+                self.note(resource, status, &raw.headers, &raw.text());
+                (url, is_moved, turn) = (parse(path)?, false, raw.turn);
+                continue;
             }
             self.note(resource, status, &headers, "");
             match moved_to(&url, &headers) {
@@ -299,13 +304,26 @@ impl Client {
                         headers,
                         body: Vec::new(),
                         is_moved,
-                        _turn: turn,
+                        turn,
                     });
                 }
                 None => return Err(NotAsked::Failed("a redirection to nowhere".to_owned())),
             }
         }
         Err(NotAsked::Failed("redirected in a circle".to_owned()))
+    }
+
+    /// Whether GitHub does not show what was asked for. That it asks to wait says nothing of that.
+    fn is_hidden(&self, resource: Resource, raw: &Raw<'_>) -> bool {
+        match raw.status {
+            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => true,
+            StatusCode::FORBIDDEN => {
+                let mut trial = self.ledger();
+                let verdict = trial.note(resource, raw.status, &raw.headers, &raw.text(), self.clock.now());
+                matches!(verdict, Verdict::Denied)
+            }
+            _ => false,
+        }
     }
 
     /// What the next request carries; a token of an installation is asked for if there is none that is good for a while.

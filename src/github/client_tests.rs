@@ -39,6 +39,13 @@ fn answer(path: &str, etag: Option<&str>) -> Response {
             (StatusCode::MOVED_PERMANENTLY, [("location", "http://example.com/x")]).into_response()
         }
         "/repos/in/circles/events" => (StatusCode::FOUND, [("location", "/repos/in/circles/events")]).into_response(),
+        "/repositories/403/events" => (StatusCode::FORBIDDEN, [("x-ratelimit-remaining", "9")]).into_response(),
+        "/repositories/410/events" => StatusCode::GONE.into_response(),
+        "/repositories/451/events" => StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS.into_response(),
+        "/repositories/8/events" => {
+            let text = "You have exceeded a secondary rate limit.";
+            (StatusCode::FORBIDDEN, [("x-ratelimit-remaining", "9")], text).into_response()
+        }
         "/limited" => (StatusCode::FORBIDDEN, [("retry-after", "30")]).into_response(),
         "/huge" => vec![b' '; LARGEST_BODY + 1].into_response(),
         "/user/7" => ([("etag", "\"u\"")], r#"{"login":"ada-example","type":"User","name":"Ada Example","company":" ","followers":3,"created_at":"2011-01-25T18:44:36Z"}"#).into_response(),
@@ -127,13 +134,39 @@ async fn where_a_repository_is_by_now_is_asked_at_once_until_it_is_there_no_more
         Answer::NotModified { .. }
     ));
     assert_eq!(paths(), [new]);
+}
 
+#[tokio::test]
+async fn what_is_not_shown_where_a_repository_moved_to_is_asked_for_by_its_old_name_once_an_hour() {
+    let (client, asked) = github(None).await;
+    let paths = || -> Vec<String> { asked.lock().unwrap().drain(..).map(|(path, _)| path).collect() };
     let (old, new) = ("/repos/was/here/events", "/repositories/7/events");
-    client.moves().note(old, new, Timestamp::from_secs(1_000_000));
-    for expected in [&[new, old, new][..], &[old, new]] {
+    let long_ago = Timestamp::from_secs(990_000);
+    client.moves().note(old, new, long_ago);
+    for expected in [&[new, old, new][..], &[new]] {
         assert!(matches!(client.get(old, None).await, Answer::NotFound));
         assert_eq!(paths(), expected);
     }
+    client.forget_move(&"Was/here".parse().unwrap());
+    assert!(matches!(client.get(old, None).await, Answer::NotFound));
+    assert_eq!(paths(), [old, new]);
+
+    let old = "/repos/acme/sdk/events";
+    for new in [
+        "/repositories/403/events",
+        "/repositories/410/events",
+        "/repositories/451/events",
+    ] {
+        client.moves().note(old, new, long_ago);
+        assert!(matches!(client.get(old, None).await, Answer::Fresh(_)), "{new}");
+        assert_eq!(paths(), [new, old]);
+        client.get(old, None).await;
+        assert_eq!(paths(), [old]);
+    }
+    let new = "/repositories/8/events";
+    client.moves().note(old, new, long_ago);
+    assert!(matches!(client.get(old, None).await, Answer::Limited { .. }));
+    assert_eq!(paths(), [new]);
 }
 
 #[tokio::test]

@@ -20,6 +20,8 @@ pub enum Told {
         absent: Vec<String>,
         /// Whether GitHub broke off: some of what is null was too much to work out along with the rest.
         is_cut: bool,
+        /// Whether some of what is null is not for us.
+        is_denied: bool,
     },
     /// Not now.
     Limited(Timestamp),
@@ -127,6 +129,7 @@ fn told(body: Body) -> Told {
     Told::Data {
         absent: absent.collect(),
         is_cut,
+        is_denied: body.errors.iter().any(Fault::is_denial),
         data,
     }
 }
@@ -157,6 +160,8 @@ mod tests {
         assert!(matches!(read(too_much), Told::TooMuch));
         let cut = json!({ "data": { "r0": {}, "r1": null }, "errors": [{ "type": "RESOURCE_LIMITS_EXCEEDED", "path": ["r1"] }] });
         assert!(matches!(read(cut), Told::Data { is_cut: true, .. }));
+        let refused = json!({ "data": { "repository": null }, "errors": [{ "type": "FORBIDDEN" }] });
+        assert!(matches!(read(refused), Told::Data { is_denied: true, .. }));
         let denied = json!({ "data": null, "errors": [{ "type": "INSUFFICIENT_SCOPES" }] });
         assert!(matches!(read(denied), Told::Denied(StatusCode::FORBIDDEN)));
         let failed = json!({ "errors": [{ "message": "Something went wrong" }] });

@@ -9,10 +9,13 @@ use domain::Timestamp;
 
 /// What a redirection said is believed for so long: the old name may become another repository's.
 const GOOD_FOR: Duration = Duration::from_hours(24);
+/// A repository that is not shown where it was sent on to is looked for under its old name, but only if that was asked for longer ago than
+/// this: a list that is hidden there would otherwise cost a redirection each time.
+const SURE_FOR: Duration = Duration::from_hours(1);
 /// Repositories that are kept in mind at most.
 const MOST: usize = 10_000;
 
-/// By the path of a repository under its old name, in lower case, its path by now and until when that is believed.
+/// By the path of a repository under its old name, in lower case, its path by now and when GitHub said so.
 #[derive(Debug, Default)]
 pub struct Moves {
     there: HashMap<String, (String, Timestamp)>,
@@ -27,23 +30,29 @@ impl Moves {
         let without_query = |path: &str| path.split('?').next().unwrap_or_default().to_owned();
         let there = without_query(there);
         if self.there.len() >= MOST {
-            self.there.retain(|_, (_, until)| *until > now);
+            self.there.retain(|_, (_, said)| said.plus(GOOD_FOR) > now);
         }
         if let Some(root) = there.strip_suffix(&without_query(rest))
             && self.there.len() < MOST
         {
-            self.there.insert(repo, (root.to_owned(), now.plus(GOOD_FOR)));
+            self.there.insert(repo, (root.to_owned(), now));
         }
     }
 
     /// Where a path leads by now; none: nothing is known of that.
     pub fn there(&self, path: &str, now: Timestamp) -> Option<String> {
         let (repo, rest) = split(path)?;
-        let (root, _) = self.there.get(&repo).filter(|(_, until)| *until > now)?;
+        let (root, _) = self.there.get(&repo).filter(|(_, said)| said.plus(GOOD_FOR) > now)?;
         Some(format!("{root}{rest}"))
     }
 
-    /// It is there no more.
+    /// Whether the old name may be asked for once more where the path is not shown.
+    pub fn is_doubtful(&self, path: &str, now: Timestamp) -> bool {
+        let said = split(path).and_then(|(repo, _)| self.there.get(&repo));
+        said.is_some_and(|(_, said)| said.plus(SURE_FOR) <= now)
+    }
+
+    /// It is there no more, or the old name is another's.
     pub fn forget(&mut self, path: &str) {
         if let Some((repo, _)) = split(path) {
             self.there.remove(&repo);
@@ -85,6 +94,8 @@ mod tests {
         assert_eq!(there("/repos/old/names/events"), None);
         assert_eq!(there("/graphql"), None);
         assert_eq!(moves.there(page, NOW.plus(GOOD_FOR)), None);
+        assert!(moves.is_doubtful(page, NOW.plus(SURE_FOR)));
+        assert!(!moves.is_doubtful(page, NOW));
         moves.forget(page);
         assert_eq!(moves.there(page, NOW), None);
     }

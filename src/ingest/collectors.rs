@@ -186,11 +186,13 @@ impl Collectors {
     fn add_of_own(&self, agenda: &mut Agenda, turns: &Turns) {
         let tracked = self.polls.tracked();
         let list: fn(usize) -> Work = Work::List;
-        let lists = self.lists.due(tracked).map(|due| (list, Class::Fresh, due));
+        let lists = self.lists.due(tracked);
+        let lists = lists.map(|due| (list, Class::Fresh, self.lists.resource(due.0), due));
         let record: fn(usize) -> Work = Work::Record;
-        let records = self.missed.due(tracked).map(|due| (record, Class::Sweep, due));
-        let public = |(_, _, (repo, _)): &(_, _, (&str, _))| self.counts.is_public(repo);
-        for (work, class, (repo, at)) in lists.chain(records).filter(public) {
+        let records = self.missed.due(tracked);
+        let records = records.map(|due| (record, Class::Sweep, Resource::Core, due));
+        let public = |(_, _, _, (repo, _)): &(_, _, _, (&str, _))| self.counts.is_public(repo);
+        for (work, class, resource, (repo, at)) in lists.chain(records).filter(public) {
             let trackers = tracked.get(repo).map(|tracked| tracked.trackers.as_slice());
             let accounts = trackers.unwrap_or_default().iter().map(|tracker| tracker.account);
             let Some(account) = turns.first(accounts) else {
@@ -199,7 +201,7 @@ impl Collectors {
             agenda.dues.push(Due {
                 work: work(agenda.repos.len()),
                 class,
-                resource: Resource::Core,
+                resource,
                 account,
                 at,
             });

@@ -166,7 +166,9 @@ impl Counts {
         let names: Vec<RepoName> = asked.iter().map(|(_, name)| name.clone()).collect();
         let (query, variables) = counts::query(&names);
         let told = match self.client.graphql(&query, &variables).await {
-            github::Told::Data { data, absent, is_cut } => {
+            github::Told::Data {
+                data, absent, is_cut, ..
+            } => {
                 self.width_after(is_cut, names.len());
                 counts::read(data, &absent, names.len())
             }
@@ -200,6 +202,10 @@ impl Counts {
             // What was not told stays due, and is asked for again at once.
             if is_cut && told == Told::Untold {
                 continue;
+            }
+            if matches!(&told, Told::Here { name: called, .. } if *called == name) {
+                // Where the name was sent on to before is another repository.
+                self.client.forget_move(&name);
             }
             self.note(&repo, &told, &mut swept);
             let before = self.known.get(&repo).map(|known| known.stars);

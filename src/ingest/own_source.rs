@@ -23,7 +23,7 @@ use crate::github::Answer;
 const REFUSED: Duration = Duration::from_hours(24);
 const FIRST_BACKOFF: Duration = Duration::from_mins(1);
 
-/// Why nothing was read, and GitHub's own time to wait if it named one.
+/// Why nothing was read, and the time to wait if GitHub named one, or the reader of the source has one of its own.
 pub type Not = (Look, Option<Timestamp>);
 
 /// The source, for the repositories of a part.
@@ -126,8 +126,15 @@ impl OwnSource {
         (cursor, reached.unwrap_or_default())
     }
 
-    /// Puts down how far the reading came. `outcome`: whether there is more to read at once, or why nothing was read: then GitHub's
-    /// own time to wait counts if it named one; otherwise a minute that doubles with each failure, and a day if it refuses.
+    /// How far each repository was read, by its name among all that sources feed.
+    pub fn reached<R: DeserializeOwned>(&self) -> impl Iterator<Item = (&str, R)> {
+        let read = |cursor: &SourceCursor| serde_json::from_str(cursor.reached.as_deref()?).ok();
+        let cursors = self.cursors.iter();
+        cursors.filter_map(move |(subject, cursor)| Some((subject.as_str(), read(cursor)?)))
+    }
+
+    /// Puts down how far the reading came. `outcome`: whether there is more to read at once, or why nothing was read: then a time to
+    /// wait counts if GitHub or the reader named one; otherwise a minute that doubles with each failure, and a day if it refuses.
     ///
     /// # Errors
     /// If storage fails; the cursor then stays where it was.
@@ -145,7 +152,13 @@ impl OwnSource {
                 let pause = || spread(self.pace, self.ingest.writer.clock.entropy());
                 cursor.next_at = if has_more { now } else { now.plus(pause()) };
             }
-            Err((_, Some(wait))) => cursor.next_at = wait,
+            Err((look, Some(wait))) => {
+                cursor.next_at = wait;
+                // The reader knows better than a count of failures; where something is new it may be read before.
+                if look == Look::SILENT {
+                    cursor.failures = 0;
+                }
+            }
             Err((look, None)) => {
                 let doubled = FIRST_BACKOFF.saturating_mul(1 << cursor.failures.min(10));
                 let is_refused = look != Look::SILENT;

@@ -171,7 +171,9 @@ impl Profiles {
         let people: Vec<Wanted> = opened.iter().map(wanted).collect();
         let (query, variables) = profiles::query(&people);
         let told = match self.client.graphql(&query, &variables).await {
-            github::Told::Data { data, absent, is_cut } => {
+            github::Told::Data {
+                data, absent, is_cut, ..
+            } => {
                 if is_cut {
                     self.width.too_much();
                 } else {

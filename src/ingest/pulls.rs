@@ -94,7 +94,9 @@ impl Pulls {
         let bare: Vec<Bare> = due.iter().map(|(bare, _)| bare.clone()).collect();
         let (query, variables) = pulls::query(&bare);
         let told = match self.client.graphql(&query, &variables).await {
-            Told::Data { data, absent, is_cut } => {
+            Told::Data {
+                data, absent, is_cut, ..
+            } => {
                 if is_cut {
                     self.width.too_much();
                 } else {

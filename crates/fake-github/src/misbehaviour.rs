@@ -57,6 +57,8 @@ pub enum Misbehaviour {
     GraphqlNothing,
     /// The true answer, whose `Link` does not say which page is the last.
     NoLastPage,
+    /// The true answer, whose `Link` says that there are 400 pages.
+    LongList,
     /// The true answer, whose `Link` says that another page follows.
     Endless,
     /// The true answer, whose `Link` leads on to this cursor.
@@ -200,6 +202,7 @@ impl Misbehaviour {
             | Self::CutJson
             | Self::WrongType
             | Self::NoLastPage
+            | Self::LongList
             | Self::Endless
             | Self::NextCursor(_) => return None,
         })
@@ -223,6 +226,10 @@ impl Misbehaviour {
                 links.for_each(|(_, link)| *link = without_last(link));
                 answer
             }
+            Self::LongList => answer.with(
+                "link",
+                "<https://github.example/?page=2>; rel=\"next\", <https://github.example/?page=400>; rel=\"last\"",
+            ),
             Self::Endless => answer.with("link", "<https://github.example/?page=9>; rel=\"next\""),
             Self::NextCursor(cursor) => answer.with(
                 "link",

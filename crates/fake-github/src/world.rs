@@ -32,6 +32,13 @@ pub struct World {
     pub stargazers_for_others: Refusal,
     /// From which size on GraphQL fails; never at first.
     pub graphql: GraphqlLimits,
+    /// A query of GraphQL with a variable that holds this is answered 502.
+    pub bad_gateway_on: Option<String>,
+    /// The lists of stargazers in GraphQL have no end: behind each page comes the newest one again, with another cursor.
+    pub endless_stargazers: bool,
+    /// So many of the next pages of them are broken off with an error of this type: `RESOURCE_LIMITS_EXCEEDED` leaves out half of a
+    /// page, any other all of it.
+    pub broken_off_stargazers: Option<(&'static str, u32)>,
     /// Phrases for which a search for issues is refused (422), whatever else it looks for; none at first.
     pub refused_phrases: Vec<String>,
     /// Phrases for which a search for issues fails (503), whatever else it looks for; none at first.
@@ -86,6 +93,9 @@ impl World {
             poll_interval: 60,
             stargazers_for_others: Refusal::Forbidden,
             graphql: GraphqlLimits::default(),
+            bad_gateway_on: None,
+            endless_stargazers: false,
+            broken_off_stargazers: None,
             refused_phrases: Vec::new(),
             failing_phrases: Vec::new(),
             searches_break_off: false,

@@ -204,3 +204,20 @@ async fn a_person_who_is_called_otherwise_by_now_is_the_same_and_found_by_the_ne
     };
     assert_eq!(find("Ada-Renamed").await, Some(person(&room, 7)));
 }
+
+#[tokio::test]
+async fn a_name_that_is_given_to_another_repository_is_read_there_at_once() {
+    let mut story = Story::new().await;
+    story.room.track("acme/kit").await;
+    story.work(Duration::from_mins(10)).await;
+    story.github.change(|world| world.rename_repo(2, "acme/tool-kit"));
+    story.star("acme/tool-kit", 1..=2);
+    story.work(Duration::from_hours(2)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 2);
+
+    // Where it was sent on to is still there.
+    story.github.change(|world| world.put_repo(Repo::new(9, "acme/kit")));
+    story.star("acme/kit", 11..=13);
+    story.work(Duration::from_hours(3)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 5);
+}

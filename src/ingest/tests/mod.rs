@@ -8,6 +8,7 @@ mod enrichment;
 mod failures;
 mod hours;
 mod ladder;
+mod lists;
 mod missed;
 mod polls;
 mod searches;

@@ -94,7 +94,12 @@ impl World {
         variables: Map<String, Value>,
     ) -> Reply {
         let width = operation.selection.len();
-        if self.graphql.bad_gateway_above.is_some_and(|most| width > most) {
+        let is_bad = |value: &Value| {
+            value
+                .as_str()
+                .is_some_and(|text| Some(text) == self.bad_gateway_on.as_deref())
+        };
+        if self.graphql.bad_gateway_above.is_some_and(|most| width > most) || variables.values().any(is_bad) {
             return Reply::message(StatusCode::BAD_GATEWAY, "Server Error");
         }
         let cost = Cost::of(document, &operation.selection, &variables);
@@ -112,9 +117,40 @@ impl World {
             nodes: cost.nodes,
         };
         let execution = Execution::new(self, ask.who, document, variables, rate);
-        let mut reply = Reply::ok(&execution.run(&operation.selection));
+        let mut answer = execution.run(&operation.selection);
+        self.break_off(&mut answer);
+        let mut reply = Reply::ok(&answer);
         reply.points = points;
         reply
+    }
+}
+
+impl World {
+    /// Leaves out stargazers of an answer, if that is wanted.
+    fn break_off(&mut self, answer: &mut Value) {
+        let Some((kind, left)) = &mut self.broken_off_stargazers else {
+            return;
+        };
+        let repository = answer.pointer_mut("/data/repository");
+        let Some(repository) = repository.filter(|shown| *left > 0 && shown.get("stargazers").is_some()) else {
+            return;
+        };
+        *left -= 1;
+        match repository
+            .pointer_mut("/stargazers/edges")
+            .and_then(Value::as_array_mut)
+        {
+            Some(edges) if *kind == "RESOURCE_LIMITS_EXCEEDED" => {
+                let half = edges.len() / 2;
+                edges.iter_mut().skip(half).for_each(|edge| *edge = Value::Null);
+            }
+            _ => *repository = Value::Null,
+        }
+        let text = format!("Something went wrong while executing your query: {kind}.");
+        if let Value::Object(answer) = answer {
+            let error = json!({ "type": kind, "path": ["repository"], "message": text });
+            answer.insert("errors".to_owned(), json!([error]));
+        }
     }
 }
 

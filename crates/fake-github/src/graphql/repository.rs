@@ -110,13 +110,18 @@ impl<'w> Execution<'w> {
             (stars.iter().skip(rest).take(most).collect(), stars.len() - rest > most)
         };
         let user = |star: &Star| Out::account(world.person(star.user));
+        let again: Option<u64> = world.endless_stargazers.then(|| {
+            let read = arguments.text("after").strip_prefix("again:");
+            read.and_then(|count| count.parse().ok()).unwrap_or(0) + 1
+        });
+        let mark = |star: &Star| {
+            let named = || format!("star:{}:{}", star.at, star.user);
+            again.map_or_else(named, |count| format!("again:{count}"))
+        };
         let mut fields = page(
             STARGAZERS,
-            shown
-                .iter()
-                .map(|star| (format!("star:{}:{}", star.at, star.user), user(star)))
-                .collect(),
-            more,
+            shown.iter().map(|star| (mark(star), user(star))).collect(),
+            more || again.is_some(),
             earlier,
         );
         let edges = shown.iter().map(|star| {
