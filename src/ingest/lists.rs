@@ -33,7 +33,7 @@ const FAILURES: u32 = 3;
 /// A list without an end is left alone for so long, and what was read before a page that fails is not read again for so long.
 const LONG: Duration = Duration::from_hours(24);
 /// How often it is told meanwhile that there is no answer: silence is news only once it has held for a while.
-const TELL_EVERY: Duration = Duration::from_hours(1);
+const TELL_EVERY: Duration = Duration::from_mins(15);
 
 /// How far a list was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -231,7 +231,6 @@ impl Payloads {
         Ok(taken.map(|(guid, _)| (*guid).to_owned()).collect())
     }
 
-    /// What a delivery told; nothing if that is of no use after all.
     /// The stars that there are now and were given since then, as far as GitHub lists them to us: where it does not, what was told holds.
     async fn stars_since(&self, repo: &Tracked, oldest: Timestamp) -> Vec<Activity> {
         let (mut stars, mut after) = (Vec::new(), None);
@@ -253,6 +252,7 @@ impl Payloads {
         stars
     }
 
+    /// What a delivery told; nothing if that is of no use after all.
     async fn payload(&self, repo: &Tracked, noted: &Noted, now: Timestamp) -> Result<Option<Activity>, Unread> {
         let path = hooks::attempt_path(&repo.name, noted.hook, noted.attempt);
         let fresh = match self.client.get(&path, None).await {

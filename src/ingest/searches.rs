@@ -83,6 +83,8 @@ pub struct Searches {
     suspects: Suspects,
     /// Where the last search that failed looked.
     failed_in: Option<ScanTarget>,
+    /// How often in a row GitHub broke off there.
+    broken_off: HashMap<(String, ScanTarget), u32>,
     /// Keywords whose pages of code were all read, and what was found there taken up.
     read_through: HashSet<String>,
 }
@@ -107,6 +109,7 @@ impl Searches {
             read_from: None,
             suspects: Suspects::default(),
             failed_in: None,
+            broken_off: HashMap::new(),
             read_through: HashSet::new(),
         })
     }
@@ -267,7 +270,11 @@ impl Searches {
         let (mut hits, mut is_cut, mut failed) = (0, false, None);
         for (since, target, part) in self.places(&pack) {
             let (packed, _) = packs::pack(part.iter().map(String::as_str));
-            let looked = self.look(&packed, target, since, now).await?;
+            let mut looked = self.look(&packed, target, since, now).await?;
+            // Where a thousand were written within the overlap, the rest of them is given up, once it is known for which keyword.
+            if matches!(looked.end, End::Cut) && part.len() == 1 {
+                looked.shown = looked.shown.max(Some(since.plus(OVERLAP * 2).min(now)));
+            }
             self.go_on(&part, target, &looked, now);
             hits += looked.items;
             match looked.end {
@@ -276,7 +283,8 @@ impl Searches {
                 End::BrokenOff(_) => failed = failed.or(Some(Not::of(Look::SILENT))),
                 // Elsewhere it may be the same; the next time that is asked first.
                 End::Not(not) => {
-                    self.failed_in = Some(target);
+                    let is_limited = not.wait.is_some();
+                    self.failed_in = Some(target).filter(|_| !is_limited).or(self.failed_in);
                     failed = Some(not);
                     break;
                 }
@@ -307,11 +315,17 @@ impl Searches {
     fn go_on(&mut self, part: &[String], target: ScanTarget, looked: &Looked, now: Timestamp) {
         for phrase in part {
             let mut cursor = self.cursor(phrase, now);
+            let broken_off = self.broken_off.entry((phrase.clone(), target)).or_default();
+            *broken_off = match &looked.end {
+                End::Whole | End::Cut => 0,
+                End::BrokenOff(_) => *broken_off + 1,
+                End::Not(_) => *broken_off,
+            };
             let at = match &looked.end {
                 End::Whole => Some(now),
                 // One for which that happens each time goes on behind what is shown: otherwise that would be as much as a search ever
                 // shows in the end, and nothing newer.
-                End::BrokenOff(newest) if part.len() == 1 && cursor.failures >= IN_VAIN => *newest,
+                End::BrokenOff(newest) if part.len() == 1 && *broken_off > IN_VAIN => *newest,
                 _ => looked.shown,
             };
             let mut reach = self.reach(&cursor);
@@ -375,7 +389,12 @@ impl Searches {
 
     /// Puts down that all of it was read, or as much as GitHub shows at once.
     async fn succeeded(&mut self, pack: &[String], is_cut: bool, hits: usize, now: Timestamp) -> anyhow::Result<()> {
-        self.suspects.clear(pack);
+        // One that fills the search by itself is not to keep the others from being looked for.
+        if is_cut {
+            self.suspects.halve(pack);
+        } else {
+            self.suspects.clear(pack);
+        }
         let mut cursors = Vec::with_capacity(pack.len());
         for phrase in pack {
             let mut cursor = self.cursor(phrase, now);
@@ -436,10 +455,8 @@ impl Searches {
                 break;
             }
         }
-        // Where a thousand were written within the overlap, the rest of them is given up.
         let is_full = is_cut && looked.items >= FEWEST;
-        let least = since.plus(if is_full { OVERLAP * 2 } else { Duration::ZERO });
-        let newest = newest.map(|newest| newest.max(least).min(now));
+        let newest = newest.map(|newest| newest.max(since).min(now));
         looked.end = if !is_whole {
             End::BrokenOff(newest)
         } else if !is_cut {

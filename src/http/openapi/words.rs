@@ -48,7 +48,7 @@ schemas! {
     EventId => id("^evt_[0-7][0-9A-HJKMNP-TV-Z]{25}$", "evt_01J8ZQ4N3M8YV7T6S5R4Q3P2N1");
     /// What an event is about: the account itself, or one of its things by its natural key.
     StreamName => id(
-        "^(account-acct_[0-7][0-9A-HJKMNP-TV-Z]{25}|(repo|keyword|lead|webhook)-acct_[0-7][0-9A-HJKMNP-TV-Z]{25}-.+)$",
+        "^(account-acct_[0-7][0-9A-HJKMNP-TV-Z]{25}|(repo|keyword|lead|webhook)-acct_[0-7][0-9A-HJKMNP-TV-Z]{25}-[^\\x00-\\x1f\\x7f-\\x9f]+)$",
         "account-acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1",
     );
     /// What kind of fact an event is.

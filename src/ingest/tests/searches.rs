@@ -181,6 +181,26 @@ async fn what_one_place_shows_moves_no_other_and_a_place_that_fails_holds_up_no_
 }
 
 #[tokio::test]
+async fn a_keyword_with_more_than_a_search_shows_keeps_no_other_waiting() {
+    let mut story = Story::new().await;
+    story.room.track_keyword("quiet").await;
+    story.work(Duration::from_mins(5)).await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        for number in 0..6_000 {
+            let at = Timestamp::from_secs(now.secs() - 300 - i64::try_from(number).unwrap() / 4).to_string();
+            world.open_issue("some/where", &post(number + 1, 10_000 + number, "docker"), &at);
+        }
+        let at = now.to_string();
+        world.open_issue("some/where", &post(9_000, 11, "quiet"), &at);
+    });
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_mins(15)).await;
+    assert_eq!(story.room.history(11).await, ["LeadCaptured"]);
+    assert_eq!(story.github.exceeded(), []);
+}
+
+#[tokio::test]
 async fn a_restart_in_a_long_backlog_goes_on_where_it_was() {
     let mut story = Story::new().await;
     story.restart_with(None).await;
