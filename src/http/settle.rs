@@ -81,7 +81,7 @@ pub(super) async fn wait_for(room: &Room, position: Position) -> Result<(), ApiE
 /// Waits until the read models hold all that is recorded up to that moment, and nothing is recorded of it any more: an answer that
 /// is of a moment must not grow later.
 pub async fn caught_up(room: &Room, moment: Timestamp) -> Result<(), ApiError> {
-    room.api.writer.log.seal(moment).await?;
+    room.api.writer.log.advance_time(moment).await?;
     let head = room.api.writer.log.head().await?;
     if room.api.freshness.reached(head, PATIENCE).await {
         return Ok(());

@@ -71,7 +71,7 @@ macro_rules! writers_time {
         $crate::contract::promises!($fresh:
             the_time_is_the_writers_unless_it_would_not_go_on,
             appends_that_come_at_once_are_recorded_one_after_the_other,
-            nothing_is_recorded_any_more_at_or_before_a_moment_that_is_sealed,
+            nothing_is_recorded_any_more_at_or_before_the_time_that_the_log_was_moved_to,
         );
     };
 }
@@ -322,11 +322,11 @@ pub async fn appends_that_come_at_once_are_recorded_one_after_the_other(log: Log
     assert_eq!(stored, [50, 51, 51, 52, 900, 901]);
 }
 
-pub async fn nothing_is_recorded_any_more_at_or_before_a_moment_that_is_sealed(log: Log) {
-    log.seal(Timestamp::from_micros(70)).await.unwrap();
+pub async fn nothing_is_recorded_any_more_at_or_before_the_time_that_the_log_was_moved_to(log: Log) {
+    log.advance_time(Timestamp::from_micros(70)).await.unwrap();
     let appended = one(&log, append(lead(1), 0, &[1], 60)).await.unwrap();
     assert_eq!(appended.events[0].recorded_at.micros(), 71);
-    log.seal(Timestamp::from_micros(30)).await.unwrap();
+    log.advance_time(Timestamp::from_micros(30)).await.unwrap();
     let appended = one(&log, append(lead(2), 0, &[2], 80)).await.unwrap();
     assert_eq!(appended.events[0].recorded_at.micros(), 80);
 }

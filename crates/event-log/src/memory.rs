@@ -27,7 +27,7 @@ struct Content {
     streams: HashMap<StreamId, Vec<Recorded>>,
     ids: HashMap<EventId, Position>,
     /// Nothing is recorded at or before that any more.
-    sealed: Option<Timestamp>,
+    advanced_to: Option<Timestamp>,
 }
 
 impl MemoryLog {
@@ -80,9 +80,9 @@ impl EventLog for MemoryLog {
         Ok(self.content().head())
     }
 
-    async fn seal(&self, time: Timestamp) -> Result<(), ReadError> {
+    async fn advance_time(&self, time: Timestamp) -> Result<(), ReadError> {
         let mut content = self.content();
-        content.sealed = content.sealed.max(Some(time));
+        content.advanced_to = content.advanced_to.max(Some(time));
         Ok(())
     }
 
@@ -135,7 +135,7 @@ impl Content {
     }
 
     fn push(&mut self, append: StreamAppend) -> Appended {
-        let newest = self.events.last().map(|last| last.recorded_at).max(self.sealed);
+        let newest = self.events.last().map(|last| last.recorded_at).max(self.advanced_to);
         let recorded_at = newest.map_or(append.recorded_at, |newest| after(newest).max(append.recorded_at));
         let first = Position::new(self.head().get() + 1);
         let stream = append.stream.clone();

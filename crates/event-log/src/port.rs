@@ -8,7 +8,7 @@
 //!
 //! The adapters with tables promise more: positions without gaps, ids that are unique in the whole log, the writer's own
 //! time on the events, each append recorded later than the one before it, and moments that stay as they are
-//! ([`EventLog::seal`]). Nothing above the log may build on that; [`crate::kurrentdb`] says what it keeps
+//! ([`EventLog::advance_time`]). What stands above the log works without them, if less well; [`crate::kurrentdb`] says what it keeps
 //! instead.
 
 use std::time::Duration;
@@ -239,7 +239,7 @@ pub trait EventLog: Send + Sync {
 
     /// Sees to it that nothing is recorded at or before `time` from now on, whichever process appends it, so that an answer that is of
     /// that moment stays true. A log whose server puts the times on the events does nothing.
-    async fn seal(&self, _time: Timestamp) -> Result<(), ReadError> {
+    async fn advance_time(&self, _time: Timestamp) -> Result<(), ReadError> {
         Ok(())
     }
 

@@ -1,7 +1,7 @@
 //! Keywords in code: what is found, whose it is, and how little is asked for it.
 
 use domain::{Attribution, SignalPerson, SourceReason, SourceState};
-use fake_github::{Bucket, Misbehaviour, Repo, User, UserKind};
+use fake_github::{Bucket, Misbehaviour, Repo, User, UserKind, World};
 use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::ladder::Story;
@@ -38,6 +38,14 @@ async fn found(story: &Story) -> Vec<SignalPerson> {
     }
     found.sort_by_key(|person| person.user_id);
     found
+}
+
+/// So many files of one repository with "docker" in them, each by another author.
+fn put_files(world: &mut World, count: u64, at: &str) {
+    for number in 0..count {
+        let author = User::new(100 + number, &format!("writer-{number}"));
+        world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, at);
+    }
 }
 
 fn followed_up(story: &Story) -> usize {
@@ -117,12 +125,7 @@ async fn a_file_is_its_last_authors_or_else_its_owners_and_the_rule_is_recorded(
 async fn a_file_is_followed_up_once_and_again_when_it_is_changed() {
     let mut story = Story::new().await;
     let at = story.room.clock.now().to_string();
-    story.github.change(|world| {
-        for number in 0..150 {
-            let author = User::new(100 + number, &format!("writer-{number}"));
-            world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
-        }
-    });
+    story.github.change(|world| put_files(world, 150, &at));
     look_in_code(&story, "docker").await;
     story.work(Duration::from_mins(30)).await;
     assert_eq!((found(&story).await.len(), followed_up(&story)), (150, 150));
@@ -143,10 +146,7 @@ async fn files_that_wait_are_found_again_after_a_restart() {
     let at = story.room.clock.now().to_string();
     let until = u64::try_from(story.room.clock.now().secs()).unwrap() + 3_600;
     story.github.change(|world| {
-        for number in 0..30 {
-            let author = User::new(100 + number, &format!("writer-{number}"));
-            world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
-        }
+        put_files(world, 30, &at);
         world.outage_until("/repos/*/*/commits", Misbehaviour::Status(503), until);
     });
     look_in_code(&story, "docker").await;
@@ -253,10 +253,7 @@ async fn a_limit_between_two_pages_loses_neither_and_nor_does_a_restart() {
         let mut story = Story::new().await;
         let at = story.room.clock.now().to_string();
         story.github.change(|world| {
-            for number in 0..250 {
-                let author = User::new(100 + number, &format!("writer-{number}"));
-                world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
-            }
+            put_files(world, 250, &at);
             // The first page is answered.
             world.misbehave("/search/code", Misbehaviour::NoLastPage);
             if is_restarted {
@@ -281,16 +278,13 @@ async fn while_no_file_can_be_followed_up_few_are_asked_for() {
     let mut story = Story::new().await;
     let at = story.room.clock.now().to_string();
     story.github.change(|world| {
-        for number in 0..90 {
-            let author = User::new(100 + number, &format!("writer-{number}"));
-            world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
-        }
+        put_files(world, 90, &at);
         world.outage("/repos/*/*/commits", Misbehaviour::Status(503), u64::MAX);
     });
     look_in_code(&story, "docker").await;
     story.work(Duration::from_mins(30)).await;
     assert!((9..=31).contains(&followed_up(&story)), "{}", followed_up(&story));
-    story.github.change(fake_github::World::behave);
+    story.github.change(World::behave);
     story.work(Duration::from_hours(2)).await;
     assert_eq!(found(&story).await.len(), 90);
 }
@@ -300,10 +294,7 @@ async fn files_on_a_page_are_captured_though_the_next_page_fails_and_that_one_is
     let mut story = Story::new().await;
     let at = story.room.clock.now().to_string();
     story.github.change(|world| {
-        for number in 0..150 {
-            let author = User::new(100 + number, &format!("writer-{number}"));
-            world.put_file("acme/kit", &format!("src/{number}.rs"), "docker", &author, &at);
-        }
+        put_files(world, 150, &at);
         // The first page is answered.
         world.misbehave("/search/code", Misbehaviour::NoLastPage);
         world.misbehave("/search/code", Misbehaviour::Status(503));

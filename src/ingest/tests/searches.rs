@@ -133,8 +133,8 @@ async fn a_search_that_github_breaks_off_each_time_goes_on_behind_what_it_shows(
     assert_eq!(story.room.count("LeadCaptured").await, 12);
 }
 
-#[tokio::test]
-async fn a_backlog_that_takes_more_than_a_minutes_searches_is_read_to_its_end_in_every_place() {
+/// Without a token, a keyword that was written in 2,500 issues, a minute after each other.
+async fn long_backlog() -> Story {
     let mut story = Story::new().await;
     story.restart_with(None).await;
     story.room.track_keyword("docker").await;
@@ -144,6 +144,15 @@ async fn a_backlog_that_takes_more_than_a_minutes_searches_is_read_to_its_end_in
             let at = Timestamp::from_secs(now.secs() - 200_000 + i64::try_from(number).unwrap() * 60).to_string();
             world.open_issue("some/where", &post(number + 1, 10_000 + number, "docker"), &at);
         }
+    });
+    story
+}
+
+#[tokio::test]
+async fn a_backlog_that_takes_more_than_a_minutes_searches_is_read_to_its_end_in_every_place() {
+    let mut story = long_backlog().await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
         for number in 0..3 {
             let at = minus_hours(now, 3);
             world.open_pull("some/where", &post(5_000 + number, 20_000 + number, "docker"), &at);
@@ -202,16 +211,7 @@ async fn a_keyword_with_more_than_a_search_shows_keeps_no_other_waiting() {
 
 #[tokio::test]
 async fn a_restart_in_a_long_backlog_goes_on_where_it_was() {
-    let mut story = Story::new().await;
-    story.restart_with(None).await;
-    story.room.track_keyword("docker").await;
-    let now = story.room.clock.now();
-    story.github.change(|world| {
-        for number in 0..2_500 {
-            let at = Timestamp::from_secs(now.secs() - 200_000 + i64::try_from(number).unwrap() * 60).to_string();
-            world.open_issue("some/where", &post(number + 1, 10_000 + number, "docker"), &at);
-        }
-    });
+    let mut story = long_backlog().await;
     for _ in 0..20 {
         story.work(Duration::from_secs(61)).await;
         story.restart_with(None).await;

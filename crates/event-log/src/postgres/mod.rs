@@ -150,7 +150,7 @@ impl EventLog for PostgresLog {
         read::head(&self.database).await
     }
 
-    async fn seal(&self, time: Timestamp) -> Result<(), ReadError> {
+    async fn advance_time(&self, time: Timestamp) -> Result<(), ReadError> {
         // Whoever holds the row is waited for.
         let text = "UPDATE log_head SET recorded_at = $1 WHERE id = 1 AND recorded_at < $1";
         let moved = self

@@ -13,25 +13,25 @@ struct Tail {
     recorded_at: i64,
 }
 
-/// Appends each on its own, later than `sealed`, in microseconds; one answer each, in order.
+/// Appends each on its own, later than `advanced_to`, in microseconds; one answer each, in order.
 pub(super) fn run(
     connection: &Connection,
-    sealed: i64,
+    advanced_to: i64,
     batch: Vec<Result<EncodedAppend, serde_json::Error>>,
 ) -> Vec<Result<Appended, AppendError>> {
     batch
         .into_iter()
-        .map(|encoded| append(connection, sealed, encoded.map_err(storage)?))
+        .map(|encoded| append(connection, advanced_to, encoded.map_err(storage)?))
         .collect()
 }
 
-fn append(connection: &Connection, sealed: i64, encoded: EncodedAppend) -> Result<Appended, AppendError> {
+fn append(connection: &Connection, advanced_to: i64, encoded: EncodedAppend) -> Result<Appended, AppendError> {
     if encoded.events.is_empty() {
         return Err(AppendError::Empty);
     }
     let actual = version(connection, encoded.append.stream.as_str())?;
     if actual == encoded.append.expected {
-        insert(connection, sealed, encoded)
+        insert(connection, advanced_to, encoded)
     } else {
         settle_retry(connection, &encoded, actual)
     }
@@ -43,9 +43,9 @@ fn version(connection: &Connection, stream: &str) -> Result<Version, AppendError
     Ok(version.unwrap_or_default())
 }
 
-fn insert(connection: &Connection, sealed: i64, encoded: EncodedAppend) -> Result<Appended, AppendError> {
+fn insert(connection: &Connection, advanced_to: i64, encoded: EncodedAppend) -> Result<Appended, AppendError> {
     let tail = tail(connection)?;
-    let earliest = tail.recorded_at.max(sealed).saturating_add(1);
+    let earliest = tail.recorded_at.max(advanced_to).saturating_add(1);
     let recorded_at = earliest.max(encoded.append.recorded_at.micros());
     let inserted = insert_rows(connection, &encoded, tail.position, recorded_at);
     if inserted.is_err() {

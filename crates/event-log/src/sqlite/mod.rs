@@ -24,7 +24,7 @@ pub struct SqliteLog {
     head: watch::Sender<Position>,
     /// Nothing is recorded at or before that any more, in microseconds. It changes on the writer thread, where what is under way
     /// stands before it, and does not outlive the process: whoever opens the file later has a later time.
-    sealed: Arc<AtomicI64>,
+    advanced_to: Arc<AtomicI64>,
 }
 
 impl SqliteLog {
@@ -34,7 +34,7 @@ impl SqliteLog {
         Ok(Self {
             database,
             head: watch::Sender::new(head),
-            sealed: Arc::new(AtomicI64::new(i64::MIN)),
+            advanced_to: Arc::new(AtomicI64::new(i64::MIN)),
         })
     }
 }
@@ -49,9 +49,9 @@ impl EventLog for SqliteLog {
         // Encoded here, on the caller's thread: the one writer is the narrow place.
         let encoded: Vec<_> = batch.into_iter().map(EncodedAppend::new).collect();
         let (sender, receiver) = oneshot::channel();
-        let (head, sealed) = (self.head.clone(), Arc::clone(&self.sealed));
+        let (head, advanced_to) = (self.head.clone(), Arc::clone(&self.advanced_to));
         let queued = self.database.submit(
-            move |connection| append::run(connection, sealed.load(Ordering::SeqCst), encoded),
+            move |connection| append::run(connection, advanced_to.load(Ordering::SeqCst), encoded),
             move |committed| {
                 if let Some(last) = committed.as_deref().ok().and_then(retry::last_position) {
                     head.send_if_modified(|head| std::mem::replace(head, last.max(*head)) < last);
@@ -83,9 +83,9 @@ impl EventLog for SqliteLog {
         Ok(*self.head.borrow())
     }
 
-    async fn seal(&self, time: Timestamp) -> Result<(), ReadError> {
-        let sealed = Arc::clone(&self.sealed);
-        let move_on = move |_: &Connection| sealed.fetch_max(time.micros(), Ordering::SeqCst);
+    async fn advance_time(&self, time: Timestamp) -> Result<(), ReadError> {
+        let advanced_to = Arc::clone(&self.advanced_to);
+        let move_on = move |_: &Connection| advanced_to.fetch_max(time.micros(), Ordering::SeqCst);
         let moved = self.database.with_writer(move_on).await;
         moved.map(drop).map_err(|error| ReadError::Storage(Box::new(error)))
     }
