@@ -102,7 +102,7 @@ pub(super) struct Raw<'a> {
     pub body: Vec<u8>,
     /// Whether it is from another address than was asked.
     pub is_moved: bool,
-    turn: MutexGuard<'a, ()>,
+    _turn: MutexGuard<'a, ()>,
 }
 
 impl Raw<'_> {
@@ -244,7 +244,7 @@ impl Client {
 
     /// Sends the request when the ledger allows it and follows where it is sent to; what comes back is noted by the caller.
     pub(super) async fn ask(&self, request: Request<'_>) -> Result<Raw<'_>, NotAsked> {
-        let mut turn = self.turn.lock().await;
+        let turn = self.turn.lock().await;
         let path = match &request {
             Request::Path { path, .. } => path,
             Request::Graphql(_) => "/graphql",
@@ -254,7 +254,7 @@ impl Client {
             let url = self.address(path).parse::<Url>();
             url.map_err(|error| NotAsked::Failed(format!("no address: {error}")))
         };
-        let mut known = self.moves().there(path, self.clock.now());
+        let known = self.moves().there(path, self.clock.now());
         let mut url = parse(known.as_deref().unwrap_or(path))?;
         let mut is_moved = known.is_some();
         for _ in 0..=MOST_REDIRECTIONS {
@@ -271,22 +271,13 @@ impl Client {
             }
             if !status.is_redirection() || status == StatusCode::NOT_MODIFIED {
                 let body = body(response).await.map_err(NotAsked::Failed)?;
-                let raw = Raw {
+                return Ok(Raw {
                     status,
                     headers,
                     body,
                     is_moved,
-                    turn,
-                };
-                let is_doubtful = known.take().is_some() && self.moves().is_doubtful(path, self.clock.now());
-                if !is_doubtful || !self.is_hidden(resource, &raw) {
-                    return Ok(raw);
-                }
-                // The old name may be another repository's by now; if not, it is sent on to the same place again.
-                self.moves().forget(path);
-                self.note(resource, status, &raw.headers, &raw.text());
-                (url, is_moved, turn) = (parse(path)?, false, raw.turn);
-                continue;
+                    _turn: turn,
+                });
             }
             self.note(resource, status, &headers, "");
             match moved_to(&url, &headers) {
@@ -304,26 +295,13 @@ impl Client {
                         headers,
                         body: Vec::new(),
                         is_moved,
-                        turn,
+                        _turn: turn,
                     });
                 }
                 None => return Err(NotAsked::Failed("a redirection to nowhere".to_owned())),
             }
         }
         Err(NotAsked::Failed("redirected in a circle".to_owned()))
-    }
-
-    /// Whether GitHub does not show what was asked for. That it asks to wait says nothing of that.
-    fn is_hidden(&self, resource: Resource, raw: &Raw<'_>) -> bool {
-        match raw.status {
-            StatusCode::NOT_FOUND | StatusCode::GONE | StatusCode::UNAVAILABLE_FOR_LEGAL_REASONS => true,
-            StatusCode::FORBIDDEN => {
-                let mut trial = self.ledger();
-                let verdict = trial.note(resource, raw.status, &raw.headers, &raw.text(), self.clock.now());
-                matches!(verdict, Verdict::Denied)
-            }
-            _ => false,
-        }
     }
 
     /// What the next request carries; a token of an installation is asked for if there is none that is good for a while.

@@ -8,10 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 
 /// What a redirection said is believed for so long: the old name may become another repository's.
-const GOOD_FOR: Duration = Duration::from_hours(24);
-/// A repository that is not shown where it was sent on to is looked for under its old name, but only if that was asked for longer ago than
-/// this: a list that is hidden there would otherwise cost a redirection each time.
-const SURE_FOR: Duration = Duration::from_hours(1);
+const GOOD_FOR: Duration = Duration::from_hours(1);
 /// Repositories that are kept in mind at most.
 const MOST: usize = 10_000;
 
@@ -46,13 +43,7 @@ impl Moves {
         Some(format!("{root}{rest}"))
     }
 
-    /// Whether the old name may be asked for once more where the path is not shown.
-    pub fn is_doubtful(&self, path: &str, now: Timestamp) -> bool {
-        let said = split(path).and_then(|(repo, _)| self.there.get(&repo));
-        said.is_some_and(|(_, said)| said.plus(SURE_FOR) <= now)
-    }
-
-    /// It is there no more, or the old name is another's.
+    /// The old name is another's by now.
     pub fn forget(&mut self, path: &str) {
         if let Some((repo, _)) = split(path) {
             self.there.remove(&repo);
@@ -77,7 +68,7 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_secs(1_000_000);
 
     #[test]
-    fn every_path_of_a_repository_that_moved_leads_there_for_a_day() {
+    fn every_path_of_a_repository_that_moved_leads_there_for_an_hour() {
         let mut moves = Moves::default();
         let page = "/repos/old/Name/events?per_page=100&page=1";
         moves.note(page, "/repositories/7/events?per_page=100&page=1", NOW);
@@ -94,8 +85,6 @@ mod tests {
         assert_eq!(there("/repos/old/names/events"), None);
         assert_eq!(there("/graphql"), None);
         assert_eq!(moves.there(page, NOW.plus(GOOD_FOR)), None);
-        assert!(moves.is_doubtful(page, NOW.plus(SURE_FOR)));
-        assert!(!moves.is_doubtful(page, NOW));
         moves.forget(page);
         assert_eq!(moves.there(page, NOW), None);
     }

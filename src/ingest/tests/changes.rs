@@ -172,8 +172,8 @@ async fn without_a_token_the_redirection_tells_the_name() {
     );
     assert_eq!(
         requests_to(&story, "/repos/acme/kit/events"),
-        2,
-        "and not to be sent on again"
+        3,
+        "and to be sent on again after an hour"
     );
     assert_eq!(story.room.count("LeadCaptured").await, 2);
 }
@@ -219,5 +219,20 @@ async fn a_name_that_is_given_to_another_repository_is_read_there_at_once() {
     story.github.change(|world| world.put_repo(Repo::new(9, "acme/kit")));
     story.star("acme/kit", 11..=13);
     story.work(Duration::from_hours(3)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 5);
+}
+
+#[tokio::test]
+async fn without_a_token_a_name_that_is_anothers_by_now_is_read_there_within_the_hour() {
+    let mut story = Story::new().await;
+    story.restart_with(None).await;
+    story.room.track("acme/kit").await;
+    story.github.change(|world| world.rename_repo(2, "acme/tool-kit"));
+    story.star("acme/tool-kit", 1..=2);
+    story.work(Duration::from_mins(30)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 2);
+    story.github.change(|world| world.put_repo(Repo::new(9, "acme/kit")));
+    story.star("acme/kit", 11..=13);
+    story.work(Duration::from_mins(70)).await;
     assert_eq!(story.room.count("LeadCaptured").await, 5);
 }
