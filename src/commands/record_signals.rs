@@ -73,6 +73,8 @@ pub struct RecordedSignals {
     pub erased: u64,
     /// Known signals that another source had brought, each with the one that brings it now.
     pub again: Vec<(SignalKey, Collector)>,
+    /// Known stars that were given later than is known, each with that time.
+    pub given_again: Vec<(SignalKey, Timestamp)>,
     /// The last position written, if anything was.
     pub position: Position,
 }
@@ -189,6 +191,9 @@ fn plan(
                 counts.again.push((*key, sighting.collector));
             }
             if sighting.kind == SignalKind::Stargazer {
+                if lead.occurred_at(key) < Some(sighting.occurred_at) {
+                    counts.given_again.push((*key, sighting.occurred_at));
+                }
                 let again = LeadCommand::GiveStarAgain {
                     signal: *key,
                     occurred_at: sighting.occurred_at,
@@ -251,6 +256,7 @@ impl RecordedSignals {
         self.known += other.known;
         self.erased += other.erased;
         self.again.extend(other.again);
+        self.given_again.extend(other.given_again);
         self.position = self.position.max(other.position);
     }
 }

@@ -20,17 +20,22 @@ pub struct StarGone {
     pub collector: Collector,
 }
 
+impl StarGone {
+    /// The signal that the star is, if it is one.
+    pub fn signal(&self, writer: &Writer, account: AccountId) -> SignalKey {
+        let vault = &writer.vault;
+        vault.signal_key(account, SignalKind::Stargazer, &self.repo, self.user_id, None)
+    }
+}
+
 /// Puts it down if the star is a signal of the account's, and is there by what is known. Whether it was put down.
 pub async fn take_star_back(
     writer: &Writer,
     account: AccountId,
     gone: &StarGone,
 ) -> Result<bool, CommandError<LeadRefusal>> {
-    let StarGone { user_id, repo, .. } = gone;
-    let person = writer.vault.person_ref(account, *user_id);
-    let signal = writer
-        .vault
-        .signal_key(account, SignalKind::Stargazer, repo, *user_id, None);
+    let person = writer.vault.person_ref(account, gone.user_id);
+    let signal = gone.signal(writer, account);
     let stream = StreamId::lead(account, person);
     let command = |events: &[Recorded]| {
         Ok(LeadCommand::TakeStarBack {

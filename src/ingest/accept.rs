@@ -184,6 +184,12 @@ impl Ingest {
                 Part::Seen(sighting) => sightings.push(sighting),
                 Part::Gone(gone) => {
                     accepted += self.record(account, std::mem::take(&mut sightings)).await?;
+                    // What is told late holds no more if the star was given again meanwhile.
+                    let signal = gone.signal(&self.writer, account);
+                    let is_there = sighting::is_given_again(&*self.store, account, &signal, gone.at).await;
+                    if is_there.context("looking whether a star was given again")? {
+                        continue;
+                    }
                     let is_news = take_star_back(&self.writer, account, &gone).await;
                     accepted.taken_back += u64::from(is_news.context("recording a star that was taken back")?);
                 }
@@ -247,9 +253,9 @@ impl Ingest {
             match record_signals(&self.writer, account, sightings.clone(), allowance).await {
                 Ok(recorded) => {
                     count(&recorded);
-                    sighting::note(&*self.store, account, &recorded.again, self.writer.clock.now())
+                    sighting::note(&*self.store, account, &recorded, self.writer.clock.now())
                         .await
-                        .context("noting further sources of signals")?;
+                        .context("noting what is known of signals besides")?;
                     return Ok(Accepted {
                         captured: recorded.captured,
                         withheld: recorded.withheld,

@@ -2,8 +2,7 @@
 //! `missed`, which walks the records that tell of them.
 //!
 //! The oldest comes first, and a delivery that came another way meanwhile is left alone. One that cannot be read waits behind the
-//! others and is asked for again, until GitHub has forgotten it. That a star was taken back is passed over where the list of stargazers
-//! holds a later one: what arrived meanwhile of a star that is known leaves no trace.
+//! others and is asked for again, until GitHub has forgotten it.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -14,7 +13,7 @@ use database::{ColumnError, Row, Statement, Value};
 use domain::{Collector, Timestamp};
 
 use super::accept::Ingest;
-use super::activity::{Act, Activity};
+use super::activity::Activity;
 use super::github_webhook::{activity_of, remembering, were_taken};
 use super::missed::{refused, silent};
 use super::own_source::Not;
@@ -23,8 +22,7 @@ use super::shards::Part;
 use super::source_cursor::of_repo;
 use crate::github::activity::EventKind;
 use crate::github::hooks::{self, Attempt};
-use crate::github::stargazers;
-use crate::github::{Answer, Client, Resource, Told};
+use crate::github::{Answer, Client, Resource};
 
 /// Payloads that are read in one go, so that others have their turn.
 const IN_ONE_GO: u64 = 20;
@@ -35,9 +33,6 @@ const PAUSE: Duration = Duration::from_mins(15);
 const LONGEST_PAUSE: Duration = Duration::from_hours(24);
 /// GitHub keeps a delivery for so long.
 const KEPT: Duration = Duration::from_hours(3 * 24);
-
-/// Pages of the list of stargazers, the newest first, that are looked at for a star that was given again.
-const PAGES_OF_STARS: u32 = 5;
 
 /// A delivery that did not arrive.
 struct Noted {
@@ -134,12 +129,7 @@ impl Payloads {
     pub async fn take(&self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<Result<bool, Not>> {
         let noted = self.noted(repo, now).await?;
         let mut gone = self.go(tracked, &noted, now).await?;
-        let mut activities = std::mem::take(&mut gone.activities);
-        let takings_back = activities.iter().filter(|activity| activity.act == Act::Unstarred);
-        if let Some(oldest) = takings_back.map(|activity| activity.occurred_at).min() {
-            let stars = self.stars_since(tracked, oldest).await;
-            activities.retain(|activity| activity.act != Act::Unstarred || !is_given_again(activity, &stars));
-        }
+        let activities = std::mem::take(&mut gone.activities);
         self.ingest.accept_for(self.part.account(), activities).await?;
         self.put_down(repo, &gone, now).await?;
         if !gone.lost.is_empty() {
@@ -231,27 +221,6 @@ impl Payloads {
         Ok(taken.map(|(guid, _)| (*guid).to_owned()).collect())
     }
 
-    /// The stars that there are now and were given since then, as far as GitHub lists them to us: where it does not, what was told holds.
-    async fn stars_since(&self, repo: &Tracked, oldest: Timestamp) -> Vec<Activity> {
-        let (mut stars, mut after) = (Vec::new(), None);
-        for _ in 0..PAGES_OF_STARS {
-            let variables = stargazers::variables(&repo.name, after.as_deref());
-            let Told::Data { data, .. } = self.client.graphql(stargazers::QUERY, &variables).await else {
-                break;
-            };
-            let Some(page) = stargazers::read_graphql(data, &repo.name) else {
-                break;
-            };
-            let is_enough = page.oldest().is_none_or(|star| star < oldest);
-            stars.extend(page.stars);
-            after = page.next;
-            if is_enough || after.is_none() {
-                break;
-            }
-        }
-        stars
-    }
-
     /// What a delivery told; nothing if that is of no use after all.
     async fn payload(&self, repo: &Tracked, noted: &Noted, now: Timestamp) -> Result<Option<Activity>, Unread> {
         let path = hooks::attempt_path(&repo.name, noted.hook, noted.attempt);
@@ -296,12 +265,6 @@ impl Payloads {
         let rows = rows.context("reading what did not arrive")?;
         Ok(rows.iter().map(noted).collect::<Result<_, _>>()?)
     }
-}
-
-/// Whether the one whose star was taken back gave it again after that.
-fn is_given_again(taken_back: &Activity, stars: &[Activity]) -> bool {
-    let later = |star: &Activity| star.actor.id == taken_back.actor.id && star.occurred_at >= taken_back.occurred_at;
-    stars.iter().any(later)
 }
 
 fn noted(row: &Row) -> Result<Noted, ColumnError> {

@@ -38,7 +38,7 @@ pub(super) const EVENTS: Table = table!(
 pub(super) const PERSON_KEYS: Table = table!("person_keys", 1, "person, account, wrapped");
 
 /// How far everything has come that follows the log or GitHub, and what clients were answered.
-pub(super) const PROGRESS: [Table; 21] = [
+pub(super) const PROGRESS: [Table; 22] = [
     table!(
         "webhook_cursor",
         1,
@@ -75,7 +75,7 @@ pub(super) const PROGRESS: [Table; 21] = [
     table!(
         "source_cursor",
         2,
-        "subject, collector, next_at, pace, last_success_at, reached, failures"
+        "subject, collector, next_at, pace, last_success_at, reached, failures, last_gap_at"
     ),
     table!(
         "star_count",
@@ -94,6 +94,7 @@ pub(super) const PROGRESS: [Table; 21] = [
         "repo, guid, hook, attempt, event, delivered_at, due_at, failures"
     ),
     table!("sighting", 3, "account, signal, collector, seen_at"),
+    table!("star_given_again", 2, "account, signal, given_at"),
     table!(
         "idempotency_key",
         2,

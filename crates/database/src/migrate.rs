@@ -117,6 +117,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "login_seen",
         sql: include_str!("../../../migrations/0020_login_seen.sql"),
     },
+    Migration {
+        number: 21,
+        name: "stars_given_again",
+        sql: include_str!("../../../migrations/0021_stars_given_again.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

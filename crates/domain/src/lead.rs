@@ -265,6 +265,11 @@ impl Lead {
         self.signals.get(signal).map(|heard| heard.collector)
     }
 
+    /// When the act was done that the signal tells of; of a star that was given again, when that was.
+    pub fn occurred_at(&self, signal: &SignalKey) -> Option<Timestamp> {
+        self.signals.get(signal).map(|heard| heard.occurred_at)
+    }
+
     fn take_back(
         &self,
         lead_id: LeadId,

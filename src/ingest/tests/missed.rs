@@ -85,26 +85,37 @@ async fn what_did_not_arrive_is_brought_once_and_in_its_order() {
 #[tokio::test]
 async fn a_star_that_was_given_again_is_not_taken_back_by_what_is_told_late() {
     let (mut story, hook) = story().await;
-    let given = |story: &Story, id| Activity {
+    let given = |story: &Story, id, collector| Activity {
         occurred_at: story.room.clock.now(),
-        collector: Collector::GithubWebhook,
+        collector,
         ..star(id, "own/sdk")
     };
-    let both = vec![given(&story, 1), given(&story, 2)];
-    story.room.ingest.accept(both).await.unwrap();
+    let webhook = Collector::GithubWebhook;
+    let all = (1..=3).map(|id| given(&story, id, webhook)).collect();
+    story.room.ingest.accept(all).await.unwrap();
     story.room.clock.advance(Duration::from_mins(5));
-    deliver(&story, hook, 1, "deleted", 0);
-    deliver(&story, hook, 2, "deleted", 0);
+    for id in 1..=3 {
+        deliver(&story, hook, id, "deleted", 0);
+    }
     story.room.clock.advance(Duration::from_mins(4));
-    let (fan, at) = (User::new(1, "fan-1"), story.room.clock.now().to_string());
-    story.github.change(|world| world.star_unseen("own/sdk", &fan, &at));
-    deliver(&story, hook, 1, "created", 202);
-    let again = vec![given(&story, 1)];
+    // One is told of by the webhook that told of the star before, one by another source.
+    let again = vec![given(&story, 1, webhook), given(&story, 2, Collector::EventsFeed)];
     story.room.ingest.accept(again).await.unwrap();
     story.work(Duration::from_mins(5)).await;
     assert_eq!(story.room.history(1).await, ["LeadCaptured"]);
-    assert_eq!(story.room.history(2).await, ["LeadCaptured", "StarTakenBack"]);
-    assert_eq!(payloads(&story).len(), 2);
+    assert_eq!(story.room.history(2).await, ["LeadCaptured"]);
+    assert_eq!(story.room.history(3).await, ["LeadCaptured", "StarTakenBack"]);
+    assert_eq!(payloads(&story).len(), 3);
+
+    // What is told of it later than that holds.
+    story.room.clock.advance(Duration::from_mins(4));
+    deliver(&story, hook, 1, "deleted", 0);
+    story.room.clock.advance(Duration::from_mins(4));
+    story.room.ingest.accept(vec![given(&story, 3, webhook)]).await.unwrap();
+    story.work(Duration::from_mins(20)).await;
+    assert_eq!(story.room.history(1).await, ["LeadCaptured", "StarTakenBack"]);
+    let again = ["LeadCaptured", "StarTakenBack", "StarGivenAgain"];
+    assert_eq!(story.room.history(3).await, again);
 }
 
 #[tokio::test]
