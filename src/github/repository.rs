@@ -1,11 +1,19 @@
-//! What a repository is called by now, for those who have no token to ask for many at once.
+//! One repository, for those who cannot ask for many at once: without a token, or while GraphQL does not answer.
 
 use domain::RepoName;
 use serde::Deserialize;
 
-#[derive(Deserialize)]
-struct Repository {
-    full_name: RepoName,
+/// A repository.
+#[derive(Debug, PartialEq, Eq, Deserialize)]
+pub struct Repository {
+    /// Its name by now.
+    pub full_name: RepoName,
+    /// How many stars it has.
+    #[serde(rename = "stargazers_count")]
+    pub stars: u64,
+    /// Whether only some may see it, of whom the token is one.
+    #[serde(rename = "private")]
+    pub is_private: bool,
 }
 
 /// The path of a repository by a name that it has or had.
@@ -13,10 +21,9 @@ pub fn path(repo: &RepoName) -> String {
     format!("/repos/{repo}")
 }
 
-/// Its name; none: the body is no repository.
-pub fn read_name(body: &[u8]) -> Option<RepoName> {
-    let repository = serde_json::from_slice::<Repository>(body).ok()?;
-    Some(repository.full_name)
+/// The repository; none: the body is none.
+pub fn read(body: &[u8]) -> Option<Repository> {
+    serde_json::from_slice(body).ok()
 }
 
 #[cfg(test)]
@@ -25,8 +32,13 @@ mod tests {
 
     #[test]
     fn the_name_is_the_full_one() {
-        let name = read_name(br#"{"id":1,"name":"sdk","full_name":"new-owner/sdk","private":false}"#);
-        assert_eq!(name, Some("new-owner/sdk".parse().unwrap()));
-        assert_eq!(read_name(br#"{"message":"Not Found"}"#), None);
+        let told = read(br#"{"id":1,"name":"sdk","full_name":"new-owner/sdk","private":true,"stargazers_count":7}"#);
+        let repository = Repository {
+            full_name: "new-owner/sdk".parse().unwrap(),
+            stars: 7,
+            is_private: true,
+        };
+        assert_eq!(told, Some(repository));
+        assert_eq!(read(br#"{"message":"Not Found"}"#), None);
     }
 }

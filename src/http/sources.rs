@@ -97,12 +97,12 @@ impl Polls {
         told.map(move |row| {
             let is_of_it =
                 |cursor: &&SourceCursor| subjects.contains(&cursor.subject) && cursor.collector == row.collector;
-            let cursors = self.cursors.iter().filter(is_of_it);
+            let cursors = || self.cursors.iter().filter(is_of_it);
             Source {
                 collector: row.collector,
                 state: outcome(row),
-                last_success_at: cursors.filter_map(|cursor| cursor.last_success_at).max(),
-                last_gap_at: None,
+                last_success_at: cursors().filter_map(|cursor| cursor.last_success_at).max(),
+                last_gap_at: cursors().filter_map(|cursor| cursor.last_gap_at).max(),
                 standing: Some(Standing::from(row)),
             }
         })

@@ -16,7 +16,7 @@ use super::pulls::Pulls;
 use super::schedule::{Class, Due, Turns};
 use super::searches::{Kind, Searches};
 use super::shards::Part;
-use crate::github::{Client, Resource};
+use crate::github::{Client, Ledger, Resource};
 
 /// Something to ask; a repository stands for itself by its number among those that are due.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -29,6 +29,8 @@ pub(super) enum Work {
     Record(usize),
     /// The numbers of stars.
     Counts,
+    /// That of one repository.
+    Count,
     /// Texts of pull requests.
     Pulls,
     /// Keywords in issues and pull requests.
@@ -126,8 +128,10 @@ impl Collectors {
         let (counts, pulls) = (self.counts.due_at(self.polls.tracked(), now), self.pulls.due_at(now));
         let (many, one) = (self.profiles.many_due_at(now), self.profiles.one_due_at(now));
         let files = self.code_hits.due_at(now);
+        let count = self.counts.one_due_at(self.polls.tracked(), now);
         for (work, class, resource, at) in [
             (Work::Counts, Class::Sweep, Resource::Graphql, counts),
+            (Work::Count, Class::Sweep, Resource::Core, count),
             (Work::Pulls, Class::Fresh, Resource::Graphql, pulls),
             (Work::Profiles, Class::Enrichment, Resource::Graphql, many),
             (Work::Profile, Class::Enrichment, Resource::Core, one),
@@ -235,8 +239,9 @@ impl Collectors {
             Work::Issues => self.issues.search(now).await?,
             Work::Discussions => self.discussions.search(now).await?,
             Work::Code => {
-                if let Some((phrase, hits)) = self.code.search_code(now).await? {
-                    self.code_hits.take(&phrase, hits, now).await?;
+                if let Some(found) = self.code.search_code(now).await? {
+                    self.code_hits.take(&found.keyword, found.files, now).await?;
+                    self.code.took(found.whole);
                 }
             }
             Work::CodeHit => self.code_hits.attribute(now).await?,
@@ -244,6 +249,10 @@ impl Collectors {
             Work::Profile => self.profiles.one(now).await?,
             Work::Counts => {
                 let swept = self.counts.count(self.polls.tracked(), now).await?;
+                self.heed(swept, now).await?;
+            }
+            Work::Count => {
+                let swept = self.counts.count_one(self.polls.tracked(), now).await?;
                 self.heed(swept, now).await?;
             }
         }
@@ -269,11 +278,44 @@ impl Collectors {
         Ok(())
     }
 
-    /// Looks for what other nodes left to this one.
+    /// Looks for what other nodes left to this one, and tells what has become news without a look at GitHub.
     ///
     /// # Errors
     /// If storage fails.
-    pub async fn look(&mut self) -> anyhow::Result<()> {
-        self.pulls.look().await
+    pub async fn look(&mut self, ledger: &Ledger, now: Timestamp) -> anyhow::Result<()> {
+        self.pulls.look().await?;
+        self.polls.tell(now).await?;
+        self.lists.tell(self.polls.tracked(), now).await?;
+        self.missed.tell(self.polls.tracked(), now).await?;
+        for searches in [&mut self.issues, &mut self.discussions, &mut self.code] {
+            searches.tell_on(now).await?;
+        }
+        self.tell_refused(ledger, now).await
+    }
+
+    /// What is due and cannot be asked for, since GitHub does not take the token, is not shown to us: one request in a while tells of
+    /// one source only.
+    async fn tell_refused(&mut self, ledger: &Ledger, now: Timestamp) -> anyhow::Result<()> {
+        if ledger.is_refused(Resource::Core, now) {
+            let (feeds, _) = self.polls.due(now);
+            let feeds = feeds.into_iter().map(|feed| feed.repo);
+            for repo in feeds.filter(|repo| !self.counts.is_hidden(repo)).collect::<Vec<_>>() {
+                self.polls.refused(&repo, now).await?;
+            }
+            let is_hidden = |repo: &str| self.counts.is_hidden(repo);
+            self.lists.refused(self.polls.tracked(), is_hidden, now).await?;
+            self.missed.refused(self.polls.tracked(), is_hidden, now).await?;
+        }
+        let searches = [
+            (Kind::Issues, &mut self.issues),
+            (Kind::Discussions, &mut self.discussions),
+            (Kind::Code, &mut self.code),
+        ];
+        for (kind, searches) in searches {
+            if ledger.is_refused(kind.resource(), now) {
+                searches.refused(now).await?;
+            }
+        }
+        Ok(())
     }
 }

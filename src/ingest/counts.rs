@@ -1,7 +1,8 @@
 //! Counts the stars of all tracked repositories, many to a query, so that feeds are read where something moved.
 //!
 //! A repository that moved is counted every five minutes, one that stands still less and less often. What it is called by
-//! now, and how much of its growth was captured, is put down along the way; that it is private or not there is told.
+//! now, and how much of its growth was captured, is put down along the way; that it is private or not there is told. While GraphQL
+//! does not answer, own repositories are counted one by one: what is shown of them alone is read only where they are public.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -22,7 +23,7 @@ use super::star_count::{self, Counted};
 use super::width::Width;
 use crate::commands::rename_repo;
 use crate::github::counts::{self, Counted as Told};
-use crate::github::{self, Client};
+use crate::github::{self, Answer, Client, repository};
 
 /// A repository that stands still is counted so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -57,6 +58,9 @@ pub struct Counts {
     /// GitHub asked to wait, or refuses.
     until: Option<Timestamp>,
     outage: Outage,
+    outage_of_one: Outage,
+    /// The repository that could not be counted by itself the last time.
+    failed: Option<String>,
 }
 
 impl Counts {
@@ -80,6 +84,8 @@ impl Counts {
             width: Width::up_to(MOST),
             until: None,
             outage: Outage::none("count of stars"),
+            outage_of_one: Outage::none("count of one repository's stars"),
+            failed: None,
         })
     }
 
@@ -133,6 +139,67 @@ impl Counts {
             next.max(self.until.unwrap_or(next))
                 .max(self.outage.pausing(now).unwrap_or(next)),
         )
+    }
+
+    /// When the next own repository is to be counted by itself, since GraphQL does not tell.
+    pub fn one_due_at(&self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> Option<Timestamp> {
+        let is_away = self.until.is_some_and(|until| until > now) || self.outage.pausing(now).is_some();
+        if !is_away || !self.client.has_token() {
+            return None;
+        }
+        let (at, _) = self.one(tracked)?;
+        Some(at.max(self.outage_of_one.pausing(now).unwrap_or(at)))
+    }
+
+    /// The own repository that has been due for longest, by itself once an hour at most, and since when.
+    fn one<'a>(&self, tracked: &'a HashMap<String, Tracked>) -> Option<(Timestamp, &'a str)> {
+        let own = tracked.iter().filter(|(_, tracked)| tracked.is_own());
+        let own = own.map(|(repo, _)| {
+            let known = self.known.get(repo);
+            let at = known.map_or(Timestamp::from_micros(0), |known| {
+                known.next_at.max(known.counted_at.plus(LONGEST))
+            });
+            (self.failed.as_deref() == Some(repo), at, repo.as_str())
+        });
+        own.min().map(|(_, at, repo)| (at, repo))
+    }
+
+    /// Counts the own repository that has been due for longest.
+    ///
+    /// # Errors
+    /// If storage fails; what was not put down is counted again.
+    pub async fn count_one(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<Swept> {
+        let Some((repo, watched)) = self.one(tracked).and_then(|(_, repo)| tracked.get_key_value(repo)) else {
+            return Ok(Swept::default());
+        };
+        let told = match self.client.get(&repository::path(&watched.name), None).await {
+            Answer::Fresh(fresh) => match repository::read(&fresh.body) {
+                Some(repository) => Told::Here {
+                    name: repository.full_name,
+                    stars: repository.stars,
+                    is_private: repository.is_private,
+                },
+                None => return Ok(self.failed(repo, "no repository", now)),
+            },
+            Answer::NotFound | Answer::Denied(_) => Told::Absent,
+            // The ledger knows until when.
+            Answer::Limited { .. } => return Ok(Swept::default()),
+            Answer::Failed(reason) => return Ok(self.failed(repo, &reason, now)),
+            Answer::Invalid(_) | Answer::Moved | Answer::NotModified { .. } => {
+                return Ok(self.failed(repo, "no answer to this", now));
+            }
+        };
+        self.outage_of_one.over();
+        self.failed = None;
+        let asked = vec![(repo.clone(), watched.name.clone())];
+        self.take(asked, vec![told], tracked, now).await
+    }
+
+    /// The repository could not be counted by itself: others come before it.
+    fn failed(&mut self, repo: &str, reason: &str, now: Timestamp) -> Swept {
+        self.failed = Some(repo.to_owned());
+        self.outage_of_one.failed(reason, now);
+        Swept::default()
     }
 
     /// One that was never counted is due since ever.
@@ -193,6 +260,17 @@ impl Counts {
             }
         };
         self.outage.over();
+        self.take(asked, told, tracked, now).await
+    }
+
+    /// Puts down what was told of the repositories that were asked for.
+    async fn take(
+        &mut self,
+        asked: Vec<(String, RepoName)>,
+        told: Vec<Told>,
+        tracked: &HashMap<String, Tracked>,
+        now: Timestamp,
+    ) -> anyhow::Result<Swept> {
         let (mut swept, mut statements, mut subjects) = (Swept::default(), Vec::new(), Vec::new());
         let is_cut = told.contains(&Told::Untold) && told.iter().any(|told| *told != Told::Untold);
         for ((repo, name), told) in asked.into_iter().zip(told) {

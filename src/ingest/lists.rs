@@ -32,8 +32,6 @@ const IN_ONE_GO: u32 = 10;
 const FAILURES: u32 = 3;
 /// A list without an end is left alone for so long, and what was read before a page that fails is not read again for so long.
 const LONG: Duration = Duration::from_hours(24);
-/// How often it is told meanwhile that there is no answer: silence is news only once it has held for a while.
-const TELL_EVERY: Duration = Duration::from_mins(15);
 
 /// How far a list was read.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,10 +91,9 @@ enum Next {
 }
 
 impl Reached {
-    /// Until when the list is left alone; then it is told again that it has no answer.
+    /// Until when the list is left alone.
     fn rests(&self, now: Timestamp) -> Option<Timestamp> {
-        let until = self.endless_until.filter(|until| *until > now)?;
-        Some(until.min(now.plus(TELL_EVERY)))
+        self.endless_until.filter(|until| *until > now)
     }
 
     /// Whether the list could not be read to its end, and that has not changed yet.
@@ -225,7 +222,7 @@ pub struct Lists {
 impl Lists {
     /// Goes on where the cursors stand.
     pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
-        let source = OwnSource::open(ingest.clone(), part.clone(), Collector::StargazerList, PACE).await?;
+        let source = OwnSource::open(ingest.clone(), part.clone(), (Collector::StargazerList, &[]), PACE).await?;
         let of_graphql = source.reached::<Reached>().filter_map(|(subject, reached)| {
             let repo = repo_of(subject).filter(|_| reached.resource() == Resource::Graphql);
             repo.map(str::to_owned)
@@ -267,6 +264,35 @@ impl Lists {
     /// If storage fails; to be told again.
     pub async fn hide(&mut self, named: (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
         self.source.hide(named, now).await
+    }
+
+    /// Tells what is news by now; without a token there are no lists.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn tell(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<()> {
+        if self.client.has_token() {
+            return self.source.tell(tracked, now).await;
+        }
+        for (repo, tracked) in tracked.iter().filter(|(_, tracked)| tracked.is_own()) {
+            self.source
+                .saw((repo, tracked), Collector::StargazerList, Look::NO_TOKEN, now)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// GitHub does not take the token that what is due is to be read with.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn refused(
+        &mut self,
+        tracked: &HashMap<String, Tracked>,
+        is_hidden: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        self.source.refused(tracked, is_hidden, now).await
     }
 
     /// Drops what nobody tracks any more.

@@ -29,6 +29,9 @@ use crate::github::{Answer, Client};
 const PACE: Duration = Duration::from_mins(15);
 /// Pages of the record that are read in one go, so that others have their turn.
 const PAGES_IN_ONE_GO: u32 = 5;
+/// The record, and what it tells of.
+const SOURCES: (Collector, &[Collector]) = (Collector::WebhookDeliveries, &[Collector::GithubWebhook]);
+
 /// How far the records of a repository's webhooks were walked.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 struct Reached {
@@ -58,7 +61,7 @@ impl Missed {
     /// Goes on where the cursors stand.
     pub async fn open(ingest: Arc<Ingest>, client: Arc<Client>, part: Part) -> anyhow::Result<Self> {
         Ok(Self {
-            source: OwnSource::open(ingest.clone(), part.clone(), Collector::WebhookDeliveries, PACE).await?,
+            source: OwnSource::open(ingest.clone(), part.clone(), SOURCES, PACE).await?,
             payloads: Payloads::new(ingest, client.clone(), part),
             client,
         })
@@ -75,6 +78,27 @@ impl Missed {
     /// If storage fails; to be told again.
     pub async fn hide(&mut self, named: (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
         self.source.hide(named, now).await
+    }
+
+    /// Tells what is news by now.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn tell(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<()> {
+        self.source.tell(tracked, now).await
+    }
+
+    /// GitHub does not take the token that what is due is to be read with.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn refused(
+        &mut self,
+        tracked: &HashMap<String, Tracked>,
+        is_hidden: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        self.source.refused(tracked, is_hidden, now).await
     }
 
     /// Drops what nobody tracks any more.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use database::Statement;
-use domain::{Collector, RepoRelation, Timestamp};
+use domain::{Collector, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -15,7 +15,7 @@ use super::accept::Ingest;
 use super::counts::spread;
 use super::poll_repos::Tracked;
 use super::shards::Part;
-use super::source_cursor::{self, SourceCursor, of_repo};
+use super::source_cursor::{self, SourceCursor, of_repo, repo_of};
 use super::standing::{Look, Standings};
 use crate::github::Answer;
 
@@ -37,8 +37,13 @@ pub struct OwnSource {
 }
 
 impl OwnSource {
-    /// Goes on where the cursors stand; what tells nothing new is read once a `pace`.
-    pub async fn open(ingest: Arc<Ingest>, part: Part, collector: Collector, pace: Duration) -> anyhow::Result<Self> {
+    /// Goes on where the cursors stand; what tells nothing new is read once a `pace`. It tells of itself, and may of `other`s.
+    pub async fn open(
+        ingest: Arc<Ingest>,
+        part: Part,
+        (collector, other): (Collector, &[Collector]),
+        pace: Duration,
+    ) -> anyhow::Result<Self> {
         let cursors = source_cursor::all(&*ingest.store)
             .await
             .context("reading how far sources were read")?;
@@ -47,7 +52,7 @@ impl OwnSource {
             .filter(|cursor| cursor.collector == collector && part.has(&cursor.subject));
         Ok(Self {
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
-            standings: Standings::open(ingest.clone(), part.clone()).await?,
+            standings: Standings::open(ingest.clone(), part.clone(), &[&[collector], other].concat()).await?,
             collector,
             pace,
             ingest,
@@ -57,9 +62,7 @@ impl OwnSource {
 
     /// When each own repository is due.
     pub fn due<'a>(&'a self, tracked: &'a HashMap<String, Tracked>) -> impl Iterator<Item = (&'a str, Timestamp)> {
-        let own = tracked
-            .iter()
-            .filter(|(_, tracked)| tracked.relations.contains(&RepoRelation::Own));
+        let own = tracked.iter().filter(|(_, tracked)| tracked.is_own());
         own.map(|(repo, tracked)| {
             let cursor = self.cursors.get(&of_repo(repo));
             (repo.as_str(), cursor.map_or(tracked.since, |cursor| cursor.next_at))
@@ -102,7 +105,7 @@ impl OwnSource {
                 "DELETE FROM source_cursor WHERE subject = $1 AND collector = $2",
                 vec![subject.as_str().into(), self.collector.as_str().into()],
             );
-            let beside = source_cursor::repo_of(&subject).and_then(&beside);
+            let beside = repo_of(&subject).and_then(&beside);
             let deletes = std::iter::once(delete).chain(beside).collect();
             self.part
                 .write(&*self.ingest.store, [subject.as_str()], deletes)
@@ -172,6 +175,38 @@ impl OwnSource {
             .await
             .context("keeping how far a source was read")?;
         self.cursors.insert(cursor.subject.clone(), cursor);
+        Ok(())
+    }
+
+    /// Tells what is news by now of looks that were made a while ago.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn tell(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<()> {
+        let trackers = |subject: &str| {
+            let own = tracked.get(repo_of(subject)?)?;
+            own.is_own().then_some(own.trackers.as_slice())
+        };
+        self.standings.tell(trackers, now).await
+    }
+
+    /// GitHub does not take the token that the source is to be read with: that is told of all repositories that are due.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn refused(
+        &mut self,
+        tracked: &HashMap<String, Tracked>,
+        is_hidden: impl Fn(&str) -> bool,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let due = self.due(tracked).filter(|(repo, at)| *at <= now && !is_hidden(repo));
+        let due: Vec<_> = due.filter_map(|(repo, _)| tracked.get_key_value(repo)).collect();
+        for (repo, Tracked { trackers, .. }) in due {
+            self.standings
+                .refused(&of_repo(repo), self.collector, trackers, now)
+                .await?;
+        }
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use super::outage::Outage;
 use super::poll_cursor::{PollOutcome, PollState, poll_states};
 use super::pulls;
 use super::shards::Part;
-use super::source_cursor::of_repo;
+use super::source_cursor::{of_repo, repo_of};
 use super::standing::{Look, Standings, Tracker};
 use crate::github::events_feed::{self, Page};
 use crate::github::{Answer, Client, repository};
@@ -54,6 +54,11 @@ pub struct Tracked {
 }
 
 impl Tracked {
+    /// Whether it is somebody's own.
+    pub fn is_own(&self) -> bool {
+        self.relations.contains(&RepoRelation::Own)
+    }
+
     /// What log lines call it: an id, since its name says who owns it.
     pub fn id(&self) -> Option<String> {
         let subject = &self.trackers.first()?.subject;
@@ -110,7 +115,7 @@ impl Polls {
         let own = states.into_iter().filter(|state| part.has(&of_repo(&state.repo)));
         Ok(Self {
             states: own.map(|state| (state.repo.clone(), state)).collect(),
-            standings: Standings::open(ingest.clone(), part.clone()).await?,
+            standings: Standings::open(ingest.clone(), part.clone(), &[Collector::EventsFeed]).await?,
             ingest,
             client,
             part,
@@ -180,18 +185,50 @@ impl Polls {
     /// # Errors
     /// If storage fails; to be told again.
     pub async fn hide(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
-        let (Some(state), Some(tracked)) = (self.states.get_mut(repo), self.tracked.get(repo)) else {
+        self.deny(repo).await?;
+        let Some(tracked) = self.tracked.get(repo) else {
+            return Ok(());
+        };
+        let (subject, feed) = (of_repo(repo), Collector::EventsFeed);
+        self.standings
+            .saw(&subject, feed, Look::PRIVATE, &tracked.trackers, now)
+            .await
+    }
+
+    /// Puts down that the feed is not shown to us.
+    async fn deny(&mut self, repo: &str) -> anyhow::Result<()> {
+        let known = self.states.get_mut(repo);
+        let Some(state) = known.filter(|state| state.outcome != PollOutcome::Denied) else {
             return Ok(());
         };
         state.outcome = PollOutcome::Denied;
-        let (subject, statements) = (of_repo(repo), vec![state.save()]);
         self.part
-            .write(&*self.ingest.store, [subject.as_str()], statements)
+            .write(&*self.ingest.store, [of_repo(repo).as_str()], vec![state.save()])
             .await
-            .context("writing the poll cursor")?;
-        self.standings
-            .saw(&subject, Collector::EventsFeed, Look::PRIVATE, &tracked.trackers, now)
-            .await
+            .context("writing the poll cursor")
+    }
+
+    /// GitHub does not take the token that the feed is due to be read with.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn refused(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
+        self.deny(repo).await?;
+        let Some(tracked) = self.tracked.get(repo) else {
+            return Ok(());
+        };
+        let (subject, feed) = (of_repo(repo), Collector::EventsFeed);
+        self.standings.refused(&subject, feed, &tracked.trackers, now).await
+    }
+
+    /// Tells what is news by now of looks that were made a while ago.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn tell(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        let tracked = &self.tracked;
+        let trackers = |subject: &str| Some(tracked.get(repo_of(subject)?)?.trackers.as_slice());
+        self.standings.tell(trackers, now).await
     }
 
     /// Reads the feed of a repository, by its key.
@@ -366,9 +403,9 @@ impl Polls {
             return Ok(());
         };
         if let Answer::Fresh(fresh) = self.client.get(&repository::path(&tracked.name), None).await
-            && let Some(called) = repository::read_name(&fresh.body)
+            && let Some(repository) = repository::read(&fresh.body)
         {
-            put_down_name(&self.ingest, tracked, &called).await?;
+            put_down_name(&self.ingest, tracked, &repository.full_name).await?;
             self.named_at.insert(repo.to_owned(), now);
         }
         Ok(())

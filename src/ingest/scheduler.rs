@@ -105,7 +105,7 @@ impl Scheduler {
         };
         let is_changed = collectors.refresh(now).await?;
         if self.looked_at.is_none_or(|at| now.since(at) >= LOOK_EVERY) {
-            collectors.look().await?;
+            collectors.look(&self.client.ledger(), now).await?;
             self.looked_at = Some(now);
         }
         if is_changed {

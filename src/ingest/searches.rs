@@ -5,18 +5,19 @@
 //! first, so that what whole pages showed is done with, whatever becomes of the pages behind them. The search for code knows no times
 //! and takes one keyword: what is new among the files [`super::code_hits`] says.
 
+mod code;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use database::Statement;
-use domain::{AccountId, Collector, ScanTarget, SourceSubject, Timestamp};
+use domain::{AccountId, ScanTarget, SourceSubject, Timestamp};
 use event_log::Position;
 use projections::tracked_keywords;
 
 use super::accept::Ingest;
-use super::code_hits;
 use super::counts::spread;
 use super::packs;
 use super::plan::SHORTEST_SWEEP;
@@ -29,7 +30,6 @@ use super::source_cursor::{self, SourceCursor, of_keyword};
 use super::standing::{Look, Standings, Tracker};
 use super::suspects::Suspects;
 use super::unanswered::{Not, limited, not_fresh, silent};
-use crate::github::code::{self, Hit};
 use crate::github::search::{self, Page};
 use crate::github::{self, Answer, Client};
 
@@ -44,8 +44,6 @@ const FIRST_BACKOFF: Duration = Duration::from_mins(1);
 const IN_VAIN: u32 = 4;
 /// A search that is cut off brought as much at least: ten pages, of 50 discussions each.
 const FEWEST: usize = 500;
-/// Pages that are read of a search for code: of 300 files, those that were indexed last.
-const PAGES_OF_CODE: u32 = 3;
 
 /// What a search came to.
 struct Looked {
@@ -53,6 +51,8 @@ struct Looked {
     items: usize,
     /// All up to then was shown on whole pages; none: nothing was.
     shown: Option<Timestamp>,
+    /// Whether something in between is given up.
+    is_gap: bool,
     end: End,
 }
 
@@ -85,7 +85,7 @@ pub struct Searches {
     failed_in: Option<ScanTarget>,
     /// How often in a row GitHub broke off there.
     broken_off: HashMap<(String, ScanTarget), u32>,
-    /// Keywords whose pages of code were all read, and what was found there taken up.
+    /// Keywords of which all pages of code were read, and what was found there taken up.
     read_through: HashSet<String>,
 }
 
@@ -101,7 +101,7 @@ impl Searches {
         Ok(Self {
             kind,
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
-            standings: Standings::open(ingest.clone(), part.clone()).await?,
+            standings: Standings::open(ingest.clone(), part.clone(), &[kind.collector()]).await?,
             ingest,
             client,
             part,
@@ -214,8 +214,7 @@ impl Searches {
     /// When the next search is due, whether it is for a keyword that was never looked for, and for whom it is. None: there is
     /// nothing to look for, or no way to.
     pub fn due(&self) -> Option<(Timestamp, bool, impl Iterator<Item = AccountId>)> {
-        // Without a token GitHub searches nothing else.
-        if self.kind != Kind::Issues && !self.client.has_token() {
+        if self.lacks_token() {
             return None;
         }
         let is_new = self.phrases.len() > self.cursors.len();
@@ -234,6 +233,41 @@ impl Searches {
         };
         let trackers = self.phrases.get(phrase)?.trackers.iter();
         Some((at, is_new, trackers.map(|tracker| tracker.account)))
+    }
+
+    /// Without a token GitHub searches issues and pull requests alone.
+    fn lacks_token(&self) -> bool {
+        self.kind != Kind::Issues && !self.client.has_token()
+    }
+
+    /// Tells what is news by now, and that without a token nothing can be looked for.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn tell_on(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        if self.lacks_token() {
+            let all: Vec<String> = self.phrases.keys().cloned().collect();
+            return self.tell(&all, Look::NO_TOKEN, now).await;
+        }
+        let phrases = &self.phrases;
+        let trackers = |subject: &str| Some(phrases.get(source_cursor::keyword_of(subject)?)?.trackers.as_slice());
+        self.standings.tell(trackers, now).await
+    }
+
+    /// GitHub does not take the token that keywords are due to be looked for with.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn refused(&mut self, now: Timestamp) -> anyhow::Result<()> {
+        let searched = self.phrases.keys().filter(|_| !self.lacks_token());
+        let due: Vec<String> = searched.filter(|phrase| self.next_at(phrase) <= now).cloned().collect();
+        for phrase in due {
+            if let Some(known) = self.phrases.get(&phrase) {
+                let (subject, search) = (self.subject(&phrase), self.kind.collector());
+                self.standings.refused(&subject, search, &known.trackers, now).await?;
+            }
+        }
+        Ok(())
     }
 
     fn subject(&self, phrase: &str) -> String {
@@ -272,14 +306,15 @@ impl Searches {
             let (packed, _) = packs::pack(part.iter().map(String::as_str));
             let mut looked = self.look(&packed, target, since, now).await?;
             // Where a thousand were written within the overlap, the rest of them is given up, once it is known for which keyword.
-            if matches!(looked.end, End::Cut) && part.len() == 1 {
-                looked.shown = looked.shown.max(Some(since.plus(OVERLAP * 2).min(now)));
+            let least = since.plus(OVERLAP * 2).min(now);
+            if matches!(looked.end, End::Cut) && part.len() == 1 && looked.shown < Some(least) {
+                (looked.shown, looked.is_gap) = (Some(least), true);
             }
             self.go_on(&part, target, &looked, now);
             hits += looked.items;
             match looked.end {
                 End::Whole => {}
-                End::Cut => is_cut = true,
+                End::Cut => is_cut |= looked.shown < Some(now),
                 End::BrokenOff(_) => failed = failed.or(Some(Not::of(Look::SILENT))),
                 // Elsewhere it may be the same; the next time that is asked first.
                 End::Not(not) => {
@@ -325,65 +360,21 @@ impl Searches {
                 End::Whole => Some(now),
                 // One for which that happens each time goes on behind what is shown: otherwise that would be as much as a search ever
                 // shows in the end, and nothing newer.
-                End::BrokenOff(newest) if part.len() == 1 && *broken_off > IN_VAIN => *newest,
+                End::BrokenOff(newest) if part.len() == 1 && *broken_off > IN_VAIN => {
+                    cursor.last_gap_at = Some(now);
+                    *newest
+                }
                 _ => looked.shown,
             };
+            if looked.is_gap {
+                cursor.last_gap_at = Some(now);
+            }
             let mut reach = self.reach(&cursor);
             if let Some(at) = at {
                 reach.go_to(target, at);
             }
             cursor.reached = Some(reach.text());
             self.cursors.insert(cursor.subject.clone(), cursor);
-        }
-    }
-
-    /// Looks in code for the keyword that has been due for longest; the answer is its key, and what was found for it.
-    ///
-    /// # Errors
-    /// If storage fails; what was not put down is looked for again.
-    pub async fn search_code(&mut self, now: Timestamp) -> anyhow::Result<Option<(String, Vec<Hit>)>> {
-        let pack = self.pack();
-        let Some(phrase) = pack.first() else {
-            return Ok(None);
-        };
-        let (quoted, _) = packs::pack([phrase.as_str()]);
-        let (mut files, mut new, mut failed) = (Vec::new(), 0, None);
-        for number in 1..=PAGES_OF_CODE {
-            let (page, has_next) = match self.page_of_code(&quoted, number).await {
-                Ok(page) => page,
-                Err(not) => {
-                    failed = Some(not);
-                    break;
-                }
-            };
-            unreadable(Collector::CodeSearch, page.broken);
-            let (unseen, seen) = code_hits::unseen(&self.ingest, &self.part.key(phrase), page.hits).await?;
-            // Behind a page that is known everything is, once all were read: what was found there and waits is lost with this process.
-            let is_known = unseen.is_empty() && !page.is_incomplete && self.read_through.contains(phrase);
-            new += unseen.len();
-            files.extend(unseen.into_iter().chain(seen));
-            if is_known || !has_next {
-                break;
-            }
-        }
-        if let Some(not) = failed {
-            self.read_through.remove(phrase);
-            self.put_off(&pack, not, now).await?;
-        } else {
-            self.read_through.insert(phrase.clone());
-            self.succeeded(&pack, false, new, now).await?;
-        }
-        Ok(Some((self.part.key(phrase), files)))
-    }
-
-    async fn page_of_code(&self, quoted: &str, number: u32) -> Result<(code::Page, bool), Not> {
-        let path = code::path(quoted, number);
-        match self.client.get_as(&path, None, Some(code::ACCEPT)).await {
-            Answer::Fresh(fresh) => Ok((
-                code::read(&fresh.body).map_err(|reason| silent(&reason))?,
-                fresh.has_next,
-            )),
-            other => Err(not_fresh(other)),
         }
     }
 
@@ -432,6 +423,7 @@ impl Searches {
         let mut looked = Looked {
             items: 0,
             shown: None,
+            is_gap: false,
             end: End::Whole,
         };
         for number in 1..=search::PAGES {

@@ -19,6 +19,8 @@ pub struct SourceCursor {
     pub pace: Duration,
     /// When it was last read.
     pub last_success_at: Option<Timestamp>,
+    /// When a look last showed less than had happened since the one before.
+    pub last_gap_at: Option<Timestamp>,
     /// What was read up to, as the collector writes it.
     pub reached: Option<String>,
     /// Failures in a row.
@@ -73,6 +75,7 @@ impl SourceCursor {
             next_at: now,
             pace,
             last_success_at: None,
+            last_gap_at: None,
             reached: None,
             failures: 0,
         }
@@ -81,9 +84,10 @@ impl SourceCursor {
     /// The statement that puts it down.
     pub(super) fn save(&self) -> Statement {
         Statement::insert(
-            "source_cursor (subject, collector, next_at, pace, last_success_at, reached, failures)",
+            "source_cursor (subject, collector, next_at, pace, last_success_at, reached, failures, last_gap_at)",
             "ON CONFLICT (subject, collector) DO UPDATE SET next_at = excluded.next_at, pace = excluded.pace, \
-             last_success_at = excluded.last_success_at, reached = excluded.reached, failures = excluded.failures",
+             last_success_at = excluded.last_success_at, reached = excluded.reached, failures = excluded.failures, \
+             last_gap_at = excluded.last_gap_at",
             vec![
                 self.subject.as_str().into(),
                 self.collector.as_str().into(),
@@ -92,6 +96,7 @@ impl SourceCursor {
                 self.last_success_at.map(Timestamp::micros).into(),
                 self.reached.clone().into(),
                 self.failures.into(),
+                self.last_gap_at.map(Timestamp::micros).into(),
             ],
         )
     }
@@ -106,14 +111,15 @@ impl SourceCursor {
             last_success_at: row.find_int(4)?.map(Timestamp::from_micros),
             reached: row.find_text(5)?.map(str::to_owned),
             failures: u32::try_from(row.int(6)?).unwrap_or(u32::MAX),
+            last_gap_at: row.find_int(7)?.map(Timestamp::from_micros),
         })
     }
 }
 
 /// How far all sources were read.
 pub async fn all(store: &dyn Database) -> Result<Vec<SourceCursor>, DatabaseError> {
-    let text = "SELECT subject, collector, next_at, pace, last_success_at, reached, failures FROM source_cursor \
-                ORDER BY subject, collector";
+    let text = "SELECT subject, collector, next_at, pace, last_success_at, reached, failures, last_gap_at \
+                FROM source_cursor ORDER BY subject, collector";
     let rows = store.read(Statement::sql(text, Vec::new())).await?;
     Ok(rows.iter().map(SourceCursor::load).collect::<Result<_, _>>()?)
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use database::{ColumnError, Database, DatabaseError, Row, Statement};
+use domain::source::SETTLE;
 use domain::{AccountId, Collector, Observation, SourceReason, SourceState, SourceSubject, Timestamp};
 use projections::sources;
 use ulid::Ulid;
@@ -69,7 +70,11 @@ impl Look {
         state: SourceState::Unavailable,
         reason: SourceReason::NotFound,
     };
-
+    /// Nobody gave us a token that it would be shown to.
+    pub const NO_TOKEN: Self = Self {
+        state: SourceState::Restricted,
+        reason: SourceReason::NoToken,
+    };
     /// It is private.
     pub const PRIVATE: Self = Self {
         state: SourceState::Unavailable,
@@ -102,17 +107,22 @@ pub struct Standings {
     part: Part,
     looks: HashMap<Place, Held>,
     told: HashMap<(AccountId, Ulid, Collector), Look>,
+    /// Changes that were no news yet, and when they are by what is known now, whether or not there was another look.
+    untold: HashMap<Place, Timestamp>,
 }
 
 impl Standings {
-    /// Goes on with what was seen and told before.
-    pub async fn open(ingest: Arc<Ingest>, part: Part) -> anyhow::Result<Self> {
+    /// Goes on with what was seen and told before of these sources.
+    pub async fn open(ingest: Arc<Ingest>, part: Part, own: &[Collector]) -> anyhow::Result<Self> {
         let query = Statement::sql(
             "SELECT subject, collector, state, reason, since FROM source_look",
             Vec::new(),
         );
         let rows = ingest.store.read(query).await.context("reading how sources work")?;
-        let looks = rows.iter().map(look).collect::<Result<_, _>>()?;
+        let mut looks: HashMap<Place, Held> = rows.iter().map(look).collect::<Result<_, _>>()?;
+        looks.retain(|(subject, collector), _| own.contains(collector) && part.has(subject));
+        // What was not told before the end is told if no look has shown otherwise by then.
+        let settled = ingest.writer.clock.now().plus(SETTLE);
         let told = sources::all(&*ingest.views)
             .await
             .context("reading what was told of sources")?;
@@ -122,6 +132,7 @@ impl Standings {
         });
         Ok(Self {
             told: told.collect(),
+            untold: looks.keys().map(|place| (place.clone(), settled)).collect(),
             ingest,
             part,
             looks,
@@ -148,6 +159,7 @@ impl Standings {
                 now
             }
         };
+        let mut is_told = true;
         for tracker in trackers {
             let place = (tracker.account, tracker.id(), collector);
             if self.told.get(&place) == Some(&look) {
@@ -160,17 +172,65 @@ impl Standings {
                 since,
                 seen_at: now,
             };
-            let is_told = observe_source(&self.ingest.writer, tracker.account, &tracker.subject, seen).await;
-            if is_told.context("recording how a source works")? {
+            let is_news = observe_source(&self.ingest.writer, tracker.account, &tracker.subject, seen).await;
+            if is_news.context("recording how a source works")? {
                 self.told.insert(place, look);
+            } else {
+                is_told = false;
+            }
+        }
+        if is_told {
+            self.untold.remove(&key);
+        } else {
+            self.untold.insert(key, now.plus(SETTLE));
+        }
+        Ok(())
+    }
+
+    /// Tells what was seen a while ago and is news by now; the next look may be hours away. `trackers` are those of a subject, if
+    /// anybody tracks it.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn tell<'a>(
+        &mut self,
+        trackers: impl Fn(&str) -> Option<&'a [Tracker]>,
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let due = self.untold.iter().filter(|(_, at)| **at <= now);
+        for place in due.map(|(place, _)| place.clone()).collect::<Vec<_>>() {
+            let look = self.looks.get(&place).map(|(look, _)| *look);
+            match (look, trackers(&place.0)) {
+                (Some(look), Some(trackers)) => self.saw(&place.0, place.1, look, trackers, now).await?,
+                _ => drop(self.untold.remove(&place)),
             }
         }
         Ok(())
     }
 
+    /// Those who track the subject are refused what they would be shown of it now: GitHub does not take the token. One that is known
+    /// to be refused otherwise stays so.
+    ///
+    /// # Errors
+    /// If storage fails; to be told again.
+    pub async fn refused(
+        &mut self,
+        subject: &str,
+        collector: Collector,
+        trackers: &[Tracker],
+        now: Timestamp,
+    ) -> anyhow::Result<()> {
+        let known = self.looks.get(&(subject.to_owned(), collector));
+        if known.is_some_and(|(look, _)| look.state == SourceState::Restricted) {
+            return Ok(());
+        }
+        self.saw(subject, collector, Look::refused(401), trackers, now).await
+    }
+
     /// Forgets what nobody tracks any more.
     pub async fn forget(&mut self, subject: &str) -> anyhow::Result<()> {
         self.looks.retain(|(known, _), _| known != subject);
+        self.untold.retain(|(known, _), _| known != subject);
         let delete = Statement::sql("DELETE FROM source_look WHERE subject = $1", vec![subject.into()]);
         self.part
             .write(&*self.ingest.store, [subject], vec![delete])

@@ -16,6 +16,11 @@ pub struct Not {
 }
 
 impl Not {
+    /// Whether there is no usable answer, and nothing is known of why.
+    pub fn is_silence(&self) -> bool {
+        self.look == Look::SILENT && self.wait.is_none() && !self.is_refused
+    }
+
     /// That, and no time to wait.
     pub const fn of(look: Look) -> Self {
         Self {

@@ -103,7 +103,7 @@ struct Standing {
 }
 
 /// So long a new state has to hold before it is recorded, unless it is told at once.
-const SETTLE: Duration = Duration::from_mins(10);
+pub const SETTLE: Duration = Duration::from_mins(10);
 /// The time to settle doubles with each change that comes sooner than this after the one before.
 const CALM: Duration = Duration::from_hours(24);
 /// It doubles so often at most: 21 hours.

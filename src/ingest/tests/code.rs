@@ -307,6 +307,25 @@ async fn files_on_a_page_are_captured_though_the_next_page_fails_and_that_one_is
 }
 
 #[tokio::test]
+async fn a_page_that_always_fails_does_not_hide_the_files_behind_it() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| {
+        put_files(world, 250, &at);
+        for _ in 0..2 {
+            // The first page and the third are answered.
+            world.misbehave("/search/code", Misbehaviour::NoLastPage);
+            world.misbehave("/search/code", Misbehaviour::Status(503));
+        }
+    });
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_secs(50)).await;
+    assert_eq!(found(&story).await.len(), 150);
+    story.work(Duration::from_mins(10)).await;
+    assert_eq!(found(&story).await.len(), 250);
+}
+
+#[tokio::test]
 async fn a_file_of_a_repository_that_is_gone_or_empty_is_its_owners_at_once() {
     for status in [404, 409, 422] {
         let mut story = Story::new().await;

@@ -3,6 +3,7 @@
 mod backfills;
 mod changes;
 mod code;
+mod counts;
 mod door;
 mod enrichment;
 mod failures;

@@ -6,6 +6,7 @@ use fake_github::Request;
 use super::ladder::{Story, post};
 use super::*;
 use crate::commands::{open_account, track_keyword, untrack_keyword};
+use crate::ingest::source_cursor;
 
 const ISSUES: &str = "/search/issues";
 const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
@@ -207,6 +208,91 @@ async fn a_keyword_with_more_than_a_search_shows_keeps_no_other_waiting() {
     story.work(Duration::from_mins(15)).await;
     assert_eq!(story.room.history(11).await, ["LeadCaptured"]);
     assert_eq!(story.github.exceeded(), []);
+}
+
+#[tokio::test]
+async fn a_keyword_that_is_written_too_often_says_what_it_misses_and_is_looked_for_in_its_turn() {
+    let mut story = Story::new().await;
+    story.room.track_keyword("docker").await;
+    story.work(Duration::from_mins(10)).await;
+    let gap = async |story: &Story| {
+        let cursors = source_cursor::all(story.room.store()).await.unwrap();
+        let mut cursors = cursors.into_iter();
+        cursors.find_map(|cursor| cursor.last_gap_at)
+    };
+    assert_eq!(gap(&story).await, None);
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        for number in 0..1_500 {
+            world.open_issue(
+                "some/where",
+                &post(number + 1, 10_000 + number, "docker"),
+                &now.to_string(),
+            );
+        }
+    });
+    story.work(Duration::from_mins(30)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 1_000);
+    assert!(gap(&story).await > Some(now));
+    let searches = story.github.requests_to(ISSUES).len();
+    assert!(searches < 60, "{searches}");
+    assert_eq!(story.told(Collector::IssueSearch).await, [ACTIVE]);
+}
+
+#[tokio::test]
+async fn what_nobody_can_look_for_says_so() {
+    let mut story = Story::new().await;
+    story.restart_with(None).await;
+    story.own().await;
+    track_in(&story.room, story.room.account, "issues,discussions,code").await;
+    story.room.settle().await;
+    story.work(Duration::from_mins(2)).await;
+    let without = (SourceState::Restricted, SourceReason::NoToken);
+    let all = [
+        Collector::DiscussionSearch,
+        Collector::CodeSearch,
+        Collector::StargazerList,
+    ];
+    for collector in all {
+        assert_eq!(story.told(collector).await, [without], "{collector}");
+    }
+    assert_eq!(story.told(Collector::IssueSearch).await, [ACTIVE]);
+    story.restart().await;
+    story.work(Duration::from_mins(30)).await;
+    for collector in all {
+        assert_eq!(story.told(collector).await, [without, ACTIVE], "{collector}");
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_from_the_start_is_told_of_every_source() {
+    let mut story = Story::new().await;
+    story.restart_with(Some("mistyped")).await;
+    story.own().await;
+    story.room.track("acme/kit").await;
+    track_in(&story.room, story.room.account, "issues,discussions,code").await;
+    story.room.settle().await;
+    story.work(Duration::from_mins(5)).await;
+    let refused = (SourceState::Restricted, SourceReason::Unauthorized);
+    let all = [
+        (Collector::EventsFeed, 2),
+        (Collector::StargazerList, 1),
+        (Collector::WebhookDeliveries, 1),
+        (Collector::IssueSearch, 1),
+        (Collector::DiscussionSearch, 1),
+        (Collector::CodeSearch, 1),
+    ];
+    for (collector, sources) in all {
+        assert_eq!(story.told(collector).await, vec![refused; sources], "{collector}");
+    }
+    story.restart().await;
+    story.work(Duration::from_mins(30)).await;
+    for (collector, sources) in all {
+        let told = story.told(collector).await;
+        // Without a webhook the record of its deliveries is nothing to tell of.
+        let is_told = collector != Collector::WebhookDeliveries;
+        assert!(told.len() == 2 * sources || !is_told, "{collector}: {told:?}");
+    }
 }
 
 #[tokio::test]
