@@ -95,7 +95,7 @@ fn path(question: &Question) -> anyhow::Result<String> {
     Ok(match question.read.as_str() {
         "stargazers" => stargazers::path(repo, page),
         "events" => events_feed::path(repo, page),
-        "name" => repository::path(repo),
+        "repository" => repository::path(repo),
         "hooks" => hooks::hooks_path(repo),
         "deliveries" => hooks::deliveries_path(repo, question.id, None),
         other => anyhow::bail!("{other} has no path of its own"),
@@ -145,7 +145,10 @@ fn read(question: &Question, body: &[u8]) -> anyhow::Result<Value> {
             })
         }
         "issues" => searched(&search::read_issues(body).map_err(said)?),
-        "name" => json!(repository::read_name(body)),
+        "repository" => {
+            let read = repository::read(body);
+            json!(read.map(|read| json!([read.full_name, read.stars, read.is_private])))
+        }
         "hooks" => json!(hooks::read_hooks(body).map_err(said)?),
         "deliveries" => {
             let (attempts, _) = hooks::read_deliveries(body).map_err(said)?;

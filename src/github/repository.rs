@@ -8,12 +8,12 @@ use serde::Deserialize;
 pub struct Repository {
     /// Its name by now.
     pub full_name: RepoName,
-    /// How many stars it has.
-    #[serde(rename = "stargazers_count")]
-    pub stars: u64,
-    /// Whether only some may see it, of whom the token is one.
-    #[serde(rename = "private")]
-    pub is_private: bool,
+    /// How many stars it has, if that is told.
+    #[serde(rename = "stargazers_count", default)]
+    pub stars: Option<u64>,
+    /// Whether only some may see it, of whom the token is one, if that is told.
+    #[serde(rename = "private", default)]
+    pub is_private: Option<bool>,
 }
 
 /// The path of a repository by a name that it has or had.
@@ -35,8 +35,8 @@ mod tests {
         let told = read(br#"{"id":1,"name":"sdk","full_name":"new-owner/sdk","private":true,"stargazers_count":7}"#);
         let repository = Repository {
             full_name: "new-owner/sdk".parse().unwrap(),
-            stars: 7,
-            is_private: true,
+            stars: Some(7),
+            is_private: Some(true),
         };
         assert_eq!(told, Some(repository));
         assert_eq!(read(br#"{"message":"Not Found"}"#), None);

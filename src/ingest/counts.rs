@@ -23,7 +23,8 @@ use super::star_count::{self, Counted};
 use super::width::Width;
 use crate::commands::rename_repo;
 use crate::github::counts::{self, Counted as Told};
-use crate::github::{self, Answer, Client, repository};
+use crate::github::repository::{self, Repository};
+use crate::github::{self, Answer, Client};
 
 /// A repository that stands still is counted so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -174,12 +175,16 @@ impl Counts {
         };
         let told = match self.client.get(&repository::path(&watched.name), None).await {
             Answer::Fresh(fresh) => match repository::read(&fresh.body) {
-                Some(repository) => Told::Here {
-                    name: repository.full_name,
-                    stars: repository.stars,
-                    is_private: repository.is_private,
+                Some(Repository {
+                    full_name: name,
+                    stars: Some(stars),
+                    is_private: Some(is_private),
+                }) => Told::Here {
+                    name,
+                    stars,
+                    is_private,
                 },
-                None => return Ok(self.failed(repo, "no repository", now)),
+                _ => return Ok(self.failed(repo, "no repository with a number of stars", now)),
             },
             Answer::NotFound | Answer::Denied(_) => Told::Absent,
             // The ledger knows until when.

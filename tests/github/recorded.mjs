@@ -57,7 +57,7 @@ function question(scenario, index, read, more = {}) {
 const FIGURES = {
   "answers fresh": 2337,
   "answers that an ETag saves": 2217,
-  "read as name": 416,
+  "read as repository": 416,
   "answers moved": 15,
   "answers same": 29,
   "answers denied": 11,
@@ -186,7 +186,8 @@ const READERS = [
   ["events", /^\/repos\/([^/]+\/[^/]+)\/events$/, eventsOf],
   ["events", /^\/(?:users|orgs|networks)\/[^?]*\/events\b[^?]*$|^\/events$/, eventsOf],
   ["issues", /^\/search\/issues$/, issuesOf],
-  ["name", /^\/repos\/([^/]+\/[^/]+)$/, (repo) => repo.full_name ?? null],
+  ["repository", /^\/repos\/([^/]+\/[^/]+)$/, ({ full_name, stargazers_count = null, private: hidden = null }) =>
+    full_name ? [full_name, stargazers_count, hidden] : null],
   ["hooks", /^\/repos\/([^/]+\/[^/]+)\/hooks$/, () => []],
   ["deliveries", /^\/repos\/([^/]+\/[^/]+)\/hooks\/\d+\/deliveries$/, deliveriesOf],
   ["payload", /^\/repos\/([^/]+\/[^/]+)\/hooks\/\d+\/deliveries\/\d+$/, (one) => one.request.payload],
@@ -204,7 +205,7 @@ async function everyReader(scenario) {
       // A name that was given up leads to the repository, which was asked for next.
       const body = parse(reply.status === 200 ? reply : scenario.replies[index + 1]);
       // Lists are asked for at the program's own paths; what is no list of a repository at that of the recording.
-      const own = found[1] && ["stargazers", "events", "name", "hooks"].includes(read) || read === "issues";
+      const own = found[1] && ["stargazers", "events", "repository", "hooks"].includes(read) || read === "issues";
       const page = Number(reply.url.searchParams.get("page") ?? 1);
       const told = await ask(question(scenario, index, read, own ? { repo, page } : { repo, path: path + reply.url.search }));
       same(scenario, index, `read as ${read}`, told.read, expected(body, repo));
