@@ -140,6 +140,17 @@ impl App {
         account.context("the account that was opened is not in the views")
     }
 
+    /// The account, if there is one of that id.
+    ///
+    /// # Errors
+    /// If there is none, or the views cannot be read.
+    pub async fn known_account(&self, asked: AccountId) -> anyhow::Result<AccountId> {
+        let known = accounts::find(&*self.storage.views, asked).await?;
+        let known =
+            known.with_context(|| format!("there is no account {asked}; `gitleads accounts list` shows all"))?;
+        Ok(known.account)
+    }
+
     /// The accounts that have a token of their own by the settings and do not exist.
     ///
     /// # Errors

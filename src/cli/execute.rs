@@ -4,16 +4,22 @@ use anyhow::Context as _;
 use async_trait::async_trait;
 
 use super::{
-    backfill, backfill_hours, doctor, events, forget, keys, listen, log, plan, projections, replay, track, webhooks,
+    accounts, backfill, backfill_hours, doctor, events, forget, keys, listen, log, plan, projections, replay, track,
+    webhooks,
 };
 use crate::app::App;
-use crate::control::{Command, Execute, Input, Output};
+use crate::control::{Command, Execute, Input, Order, Output};
 
 #[async_trait]
 impl Execute for App {
-    async fn execute(&self, command: Command, input: Option<Input>, output: &Output) -> anyhow::Result<()> {
-        let account = self.account().await?.account;
-        match command {
+    async fn execute(&self, order: Order, input: Option<Input>, output: &Output) -> anyhow::Result<()> {
+        let account = match order.account {
+            Some(asked) => self.known_account(asked).await?,
+            None => self.account().await?.account,
+        };
+        match order.command {
+            Command::OpenAccount { name, plan } => accounts::open(self, name, plan, output).await,
+            Command::ListAccounts => accounts::list(self, output).await,
             Command::CreateKey { label } => keys::create(self, account, label, output).await,
             Command::ListKeys => keys::list(self, account, output).await,
             Command::RevokeKey { key_id } => keys::revoke(self, account, key_id, output).await,

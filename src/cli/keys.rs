@@ -1,7 +1,7 @@
 //! `gitleads keys`: creates, lists and revokes the account's API keys.
 
 use clap::Subcommand;
-use domain::{AccountId, ApiKeyId, KeyLabel, Timestamp};
+use domain::{AccountId, ApiKeyId, Label, Timestamp};
 use projections::api_keys::{self, ApiKeyRow};
 
 use super::run::Asked;
@@ -16,7 +16,7 @@ pub enum Task {
     Create {
         /// What to call it, to tell it from others
         #[arg(long, default_value = "command line")]
-        label: KeyLabel,
+        label: Label,
     },
     /// List all keys, without their secrets
     List,
@@ -43,7 +43,7 @@ impl Task {
     }
 }
 
-pub(super) async fn create(app: &App, account: AccountId, label: KeyLabel, output: &Output) -> anyhow::Result<()> {
+pub(super) async fn create(app: &App, account: AccountId, label: Label, output: &Output) -> anyhow::Result<()> {
     let issued = issue_key(&app.writer, account, label.to_string()).await?;
     app.settle(issued.position).await;
     output.line(issued.value.secret).await?;

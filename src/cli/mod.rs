@@ -1,6 +1,7 @@
 //! The command line: reads the arguments, then serves, or runs one command in whichever process holds the data
 //! directory: the running server, or else this one.
 
+pub mod accounts;
 pub mod backfill;
 pub mod backfill_hours;
 pub mod demo;
@@ -27,6 +28,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use domain::AccountId;
 use tracing::level_filters::LevelFilter;
 
 use crate::config::{self, Config};
@@ -39,8 +41,16 @@ use run::Ended;
 struct Line {
     #[command(flatten)]
     settings: config::Flags,
+    /// The account that a command is about, as `accounts list` shows it [default: the one that the installation began with]
+    #[arg(long, global = true, value_name = "ID", value_parser = account_id)]
+    account: Option<AccountId>,
     #[command(subcommand)]
     task: Option<Task>,
+}
+
+fn account_id(text: &str) -> Result<AccountId, &'static str> {
+    let fault = "must be an account's id, such as acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1; `gitleads accounts list` shows them";
+    text.parse().map_err(|_| fault)
 }
 
 /// All but `serve` work whether or not a server runs on the same data directory.
@@ -50,6 +60,9 @@ enum Task {
     Serve,
     /// Show everything at work on invented people: no token, no network, and nothing is kept
     Demo,
+    /// Open further accounts and list them
+    #[command(subcommand)]
+    Accounts(accounts::Task),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Keys(keys::Task),
@@ -82,6 +95,23 @@ enum Task {
     Forget(forget::Arguments),
 }
 
+impl Task {
+    /// Whether it is about no single account.
+    const fn is_for_all(&self) -> bool {
+        matches!(
+            self,
+            Self::Serve
+                | Self::Demo
+                | Self::Accounts(_)
+                | Self::Backfill(_)
+                | Self::Replay(_)
+                | Self::Log(_)
+                | Self::Projections(_)
+                | Self::Events(_)
+        )
+    }
+}
+
 /// Runs the command line of this process; the answer is its exit code: 0 done, 1 failed, 2 wrong arguments or settings,
 /// 130 broken off.
 pub fn main() -> ExitCode {
@@ -90,14 +120,18 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return complain(&error.into(), 2),
     };
-    match run_task(line.task.unwrap_or(Task::Serve), config, &line.settings) {
+    let task = line.task.unwrap_or(Task::Serve);
+    if line.account.is_some() && task.is_for_all() {
+        return complain(&anyhow::anyhow!("--account: this is about no single account"), 2);
+    }
+    match run_task(task, line.account, config, &line.settings) {
         Ok(Ended::Done) => ExitCode::SUCCESS,
         Ok(Ended::Interrupted) => ExitCode::from(130),
         Err(error) => complain(&error, 1),
     }
 }
 
-fn run_task(task: Task, config: Config, settings: &config::Flags) -> anyhow::Result<Ended> {
+fn run_task(task: Task, account: Option<AccountId>, config: Config, settings: &config::Flags) -> anyhow::Result<Ended> {
     let mut logs = config.logs;
     if !matches!(task, Task::Serve) {
         // Whoever runs a command wants its output; only what went wrong stands beside it.
@@ -112,19 +146,20 @@ fn run_task(task: Task, config: Config, settings: &config::Flags) -> anyhow::Res
         match task {
             Task::Serve => serve::run(config).await.map(|()| Ended::Done),
             Task::Demo => demo::run(settings).await.map(|()| Ended::Done),
-            Task::Keys(task) => run::commands(config, vec![task.command()]).await,
-            Task::Plan(task) => run::commands(config, vec![task.command()]).await,
-            Task::Track(task) => run::commands(config, vec![task.command()]).await,
-            Task::Backfill(arguments) => run::commands(config, arguments.commands()?).await,
-            Task::Replay(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Accounts(task) => run::commands(config, account, vec![task.command()]).await,
+            Task::Keys(task) => run::commands(config, account, vec![task.command()]).await,
+            Task::Plan(task) => run::commands(config, account, vec![task.command()]).await,
+            Task::Track(task) => run::commands(config, account, vec![task.command()]).await,
+            Task::Backfill(arguments) => run::commands(config, account, arguments.commands()?).await,
+            Task::Replay(arguments) => run::commands(config, account, vec![arguments.command()]).await,
             Task::Log(log::Task::Copy { from, to }) => log::copy(&config, &from, &to).await,
-            Task::Log(log::Task::Verify) => run::commands(config, vec![log::Task::verify()]).await,
-            Task::Projections(task) => run::commands(config, vec![task.command()]).await,
-            Task::Webhooks(task) => run::commands(config, vec![task.command()]).await,
-            Task::Listen(arguments) => run::commands(config, vec![arguments.command()]).await,
-            Task::Doctor => run::commands(config, vec![doctor::command()]).await,
-            Task::Events(arguments) => run::commands(config, vec![arguments.command()]).await,
-            Task::Forget(arguments) => run::commands(config, vec![arguments.command()]).await,
+            Task::Log(log::Task::Verify) => run::commands(config, account, vec![log::Task::verify()]).await,
+            Task::Projections(task) => run::commands(config, account, vec![task.command()]).await,
+            Task::Webhooks(task) => run::commands(config, account, vec![task.command()]).await,
+            Task::Listen(arguments) => run::commands(config, account, vec![arguments.command()]).await,
+            Task::Doctor => run::commands(config, account, vec![doctor::command()]).await,
+            Task::Events(arguments) => run::commands(config, account, vec![arguments.command()]).await,
+            Task::Forget(arguments) => run::commands(config, account, vec![arguments.command()]).await,
         }
     });
     // A thread that waits for standard input never ends by itself.

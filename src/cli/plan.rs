@@ -27,11 +27,17 @@ impl Task {
     }
 }
 
-pub(super) async fn set(app: &App, account: AccountId, plan: PlanName, output: &Output) -> anyhow::Result<()> {
-    if app.plans.find(&plan).is_none() {
+/// Refuses a plan that the configuration does not have.
+pub(super) fn check(app: &App, plan: &PlanName) -> anyhow::Result<()> {
+    if app.plans.find(plan).is_none() {
         let names: Vec<&str> = app.plans.names().map(PlanName::as_str).collect();
         bail!("there is no plan {plan}; the plans are {}", names.join(", "));
     }
+    Ok(())
+}
+
+pub(super) async fn set(app: &App, account: AccountId, plan: PlanName, output: &Output) -> anyhow::Result<()> {
+    check(app, &plan)?;
     let position = change_plan(&app.writer, account, plan.clone()).await?;
     app.settle(position).await;
     Ok(output.line(format!("The account is on the plan {plan}.")).await?)

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use domain::AccountId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -12,7 +13,7 @@ use super::print;
 use crate::app::App;
 use crate::config::{Config, Engine, Role, Roles};
 use crate::control::wire::Webhooks;
-use crate::control::{self, Command, Execute, Frame, Input};
+use crate::control::{self, Command, Execute, Frame, Input, Order};
 use crate::project;
 use crate::serve::{Tasks, stop_signal};
 
@@ -62,15 +63,15 @@ pub enum Ended {
     Interrupted,
 }
 
-/// Runs the commands, one after the other.
-pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended> {
+/// Runs the commands for that account, or the one that the installation began with, one after the other.
+pub async fn commands(config: Config, account: Option<AccountId>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
     let needs_data = asked.iter().all(|asked| needs_data(&asked.command));
     let needs_server = asked.iter().any(|asked| needs_server(&asked.command));
     match Place::find(config, needs_data, needs_server).await? {
         Place::Server(data_dir) => {
             for Asked { command, input } in asked {
                 let input = input.as_ref().map(Source::open).transpose()?;
-                let frames = control::client::start(&data_dir, &command, input).await?;
+                let frames = control::client::start(&data_dir, &Order { account, command }, input).await?;
                 if let Some(ended) = show(frames).await? {
                     return Ok(ended);
                 }
@@ -84,7 +85,7 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
                 let work = project::run(runner.clone(), claims.clone());
                 async move { shutdown.cut_off(work).await }
             });
-            let ended = here(&app, asked).await;
+            let ended = here(&app, account, asked).await;
             tasks.shutdown(PATIENCE).await;
             app.close().await;
             ended
@@ -95,7 +96,8 @@ pub async fn commands(config: Config, asked: Vec<Asked>) -> anyhow::Result<Ended
 /// Whether a command has nothing to do in a new installation: there it rather looks at the wrong directory.
 const fn needs_data(command: &Command) -> bool {
     match command {
-        Command::ListKeys
+        Command::ListAccounts
+        | Command::ListKeys
         | Command::RevokeKey { .. }
         | Command::SetPlan { .. }
         | Command::Replay { .. }
@@ -117,7 +119,8 @@ const fn needs_data(command: &Command) -> bool {
         | Command::Listen { .. }
         | Command::Doctor
         | Command::Forget { .. } => true,
-        Command::CreateKey { .. }
+        Command::OpenAccount { .. }
+        | Command::CreateKey { .. }
         | Command::TrackRepo { .. }
         | Command::TrackKeyword { .. }
         | Command::Webhooks(Webhooks::Add { .. })
@@ -135,11 +138,11 @@ const fn needs_server(command: &Command) -> bool {
     }
 }
 
-async fn here(app: &Arc<App>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
+async fn here(app: &Arc<App>, account: Option<AccountId>, asked: Vec<Asked>) -> anyhow::Result<Ended> {
     for Asked { command, input } in asked {
         let input = input.as_ref().map(Source::open).transpose()?;
         let execute: Arc<dyn Execute> = app.clone();
-        if let Some(ended) = show(control::start(execute, command, input)).await? {
+        if let Some(ended) = show(control::start(execute, Order { account, command }, input)).await? {
             return Ok(ended);
         }
     }

@@ -11,6 +11,7 @@ use crate::control::wire::{self, Projections, Webhooks};
 fn asked(arguments: &[&str]) -> Result<Command, String> {
     let line = Line::try_parse_from([&["gitleads"], arguments].concat()).map_err(|error| error.to_string())?;
     let asked = match line.task {
+        Some(Task::Accounts(task)) => task.command(),
         Some(Task::Keys(task)) => task.command(),
         Some(Task::Plan(task)) => task.command(),
         Some(Task::Track(task)) => task.command(),
@@ -44,7 +45,40 @@ fn no_command_is_serve_and_settings_stand_before_or_behind_a_command() {
 }
 
 #[test]
+fn the_account_stands_before_or_behind_what_is_about_one() {
+    let id = "acct_01J8ZQ4N3M8YV7T6S5R4Q3P2N1";
+    for arguments in [["--account", id, "keys", "list"], ["keys", "list", "--account", id]] {
+        let line = Line::try_parse_from([&["gitleads"], &arguments[..]].concat()).unwrap();
+        assert_eq!(line.account, Some(id.parse().unwrap()));
+    }
+    let fault = asked(&["--account", "acct_1", "keys", "list"]).unwrap_err();
+    assert!(fault.contains("must be an account's id"), "{fault}");
+    for (arguments, for_all) in [
+        (&["serve"][..], true),
+        (&["accounts", "list"], true),
+        (&["events"], true),
+        (&["keys", "list"], false),
+        (&["plan", "set", "pro"], false),
+        (&["doctor"], false),
+    ] {
+        let line = Line::try_parse_from([&["gitleads"], arguments].concat()).unwrap();
+        assert_eq!(line.task.unwrap().is_for_all(), for_all, "{arguments:?}");
+    }
+}
+
+#[test]
 fn every_command_is_read_as_it_is_documented() {
+    let (name, plan) = ("Acme".parse().unwrap(), "agency".parse().unwrap());
+    assert_eq!(
+        asked(&["accounts", "open", "Acme"]),
+        Ok(Command::OpenAccount { name, plan })
+    );
+    let (name, plan) = ("Acme".parse().unwrap(), "pro".parse().unwrap());
+    assert_eq!(
+        asked(&["accounts", "open", "Acme", "--plan", "pro"]),
+        Ok(Command::OpenAccount { name, plan })
+    );
+    assert_eq!(asked(&["accounts", "list"]), Ok(Command::ListAccounts));
     let label = "ci".parse().unwrap();
     assert_eq!(
         asked(&["keys", "create", "--label", "ci"]),
@@ -235,7 +269,7 @@ async fn a_command_that_needs_data_makes_no_new_installation() {
         let data_dir = data.to_str().unwrap();
         let line = Line::try_parse_from(["gitleads", "--data-dir", data_dir]).unwrap();
         let config = Config::from_layers(&line.settings, &|_| None).unwrap();
-        let refused = run::commands(config, vec![asked(arguments).unwrap().into()]).await;
+        let refused = run::commands(config, None, vec![asked(arguments).unwrap().into()]).await;
         let expected = format!("there is no GitLeads data in {data_dir}; is --data-dir right?");
         assert_eq!(refused.unwrap_err().to_string(), expected, "{arguments:?}");
         assert!(!data.exists());
@@ -256,7 +290,7 @@ async fn waiting_for_news_where_no_server_runs_ends_at_once_and_keeps_nobody_out
         ["listen", "--forward-to=http://localhost:3000/"],
         ["events", "--follow"],
     ] {
-        let refused = run::commands(config.clone(), vec![asked(&arguments).unwrap().into()]).await;
+        let refused = run::commands(config.clone(), None, vec![asked(&arguments).unwrap().into()]).await;
         assert_eq!(refused.unwrap_err().to_string(), expected);
     }
     other.close().await;

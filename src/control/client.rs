@@ -15,7 +15,7 @@ use tokio::net::UnixStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 
-use super::wire::{Command, Frame};
+use super::wire::{Frame, Order};
 use super::{Input, Output};
 
 /// A connection within one machine breaks off when the other process ends, and for no other reason worth telling.
@@ -27,11 +27,11 @@ struct Ended;
 const CHUNK_BYTES: usize = 64 * 1024;
 
 /// Sends a command to the server of a data directory; its frames arrive in the channel, the last one says how it ended.
-pub async fn start(data_dir: &Path, command: &Command, input: Option<Input>) -> anyhow::Result<mpsc::Receiver<Frame>> {
+pub async fn start(data_dir: &Path, order: &Order, input: Option<Input>) -> anyhow::Result<mpsc::Receiver<Frame>> {
     let connection = UnixStream::connect(super::socket(data_dir))
         .await
         .context("the running server does not answer")?;
-    let mut line = serde_json::to_vec(command)?;
+    let mut line = serde_json::to_vec(order)?;
     line.push(b'\n');
     let (output, frames) = Output::channel();
     tokio::spawn(async move {

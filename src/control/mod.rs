@@ -15,13 +15,13 @@ use async_trait::async_trait;
 use tokio::sync::mpsc;
 
 pub use channel::{Input, Output};
-pub use wire::{Command, Frame, Unit};
+pub use wire::{Command, Frame, Order, Unit};
 
 /// Executes commands; the composition root's one implementation serves the process itself and the socket.
 #[async_trait]
 pub trait Execute: Send + Sync {
     /// Executes a command: reads its input if it has one, tells what comes of it, and ends.
-    async fn execute(&self, command: Command, input: Option<Input>, output: &Output) -> anyhow::Result<()>;
+    async fn execute(&self, order: Order, input: Option<Input>, output: &Output) -> anyhow::Result<()>;
 }
 
 /// The socket of a data directory.
@@ -41,8 +41,8 @@ where
 
 /// Starts a command; its frames arrive in the channel, the last one says how it ended. Dropping the receiver drops the
 /// command, which loses no more than a crash would.
-pub fn start(execute: Arc<dyn Execute>, command: Command, input: Option<Input>) -> mpsc::Receiver<Frame> {
-    run(|output| async move { execute.execute(command, input, &output).await })
+pub fn start(execute: Arc<dyn Execute>, order: Order, input: Option<Input>) -> mpsc::Receiver<Frame> {
+    run(|output| async move { execute.execute(order, input, &output).await })
 }
 
 async fn tell(work: impl Future<Output = anyhow::Result<()>>, output: Output) {

@@ -20,7 +20,7 @@ use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
 use super::channel::Feed;
-use super::wire::{Command, Frame};
+use super::wire::{Frame, Order};
 use super::{Execute, Input};
 use crate::serve::Shutdown;
 
@@ -65,32 +65,32 @@ fn listen(data_dir: &Path) -> io::Result<UnixListener> {
 
 async fn run(State((execute, shutdown)): State<(Arc<dyn Execute>, Shutdown)>, body: Body) -> Response {
     let mut body = body.into_data_stream();
-    let (command, rest) = match command(&mut body).await {
+    let (order, rest) = match order(&mut body).await {
         Ok(read) => read,
         Err(error) => return (StatusCode::BAD_REQUEST, format!("{error:#}")).into_response(),
     };
-    let input = if command.has_input() {
+    let input = if order.command.has_input() {
         Some(feed(rest, body))
     } else {
         // To its end, or else nobody notices when the asker goes away.
         while body.next().await.is_some() {}
         None
     };
-    let frames = super::start(execute, command, input);
+    let frames = super::start(execute, order, input);
     Body::from_stream(stream::unfold(Some((frames, shutdown)), |state| async move {
         next(state?).await
     }))
     .into_response()
 }
 
-/// The command, and what was read of the input behind it.
-async fn command(body: &mut BodyDataStream) -> anyhow::Result<(Command, Bytes)> {
+/// The command with its account, and what was read of the input behind it.
+async fn order(body: &mut BodyDataStream) -> anyhow::Result<(Order, Bytes)> {
     let mut read = BytesMut::new();
     loop {
         if let Some(end) = read.iter().position(|byte| *byte == b'\n') {
             let line = read.split_to(end + 1);
-            let command = serde_json::from_slice(&line).context("the command is not one that this server knows")?;
-            return Ok((command, read.freeze()));
+            let order = serde_json::from_slice(&line).context("the command is not one that this server knows")?;
+            return Ok((order, read.freeze()));
         }
         anyhow::ensure!(read.len() < COMMAND_BYTES, "the command is too long");
         let chunk = body.next().await.context("the request ended before its command")?;

@@ -26,8 +26,8 @@ impl Drop for SaysWhenDropped {
 
 #[async_trait]
 impl Execute for Counting {
-    async fn execute(&self, command: Command, input: Option<Input>, output: &Output) -> anyhow::Result<()> {
-        match command {
+    async fn execute(&self, order: Order, input: Option<Input>, output: &Output) -> anyhow::Result<()> {
+        match order.command {
             Command::Backfill { name, bytes } => {
                 let mut input = input.unwrap();
                 let counted = tokio::task::spawn_blocking(move || io::copy(&mut input, &mut io::sink())).await??;
@@ -74,7 +74,7 @@ impl Server {
     }
 
     async fn ask(&self, command: Command, input: Option<Input>) -> mpsc::Receiver<Frame> {
-        client::start(self.dir.path(), &command, input).await.unwrap()
+        client::start(self.dir.path(), &command.into(), input).await.unwrap()
     }
 }
 
@@ -175,7 +175,7 @@ async fn a_server_that_was_killed_is_said_to_have_ended() {
     for (answer, seen) in [("", vec![]), (begun.as_str(), vec![Frame::Line("following".into())])] {
         let dir = tempfile::tempdir().unwrap();
         let listener = tokio::net::UnixListener::bind(socket(dir.path())).unwrap();
-        let frames = client::start(dir.path(), &Command::Events(wire::Events::default()), None)
+        let frames = client::start(dir.path(), &Command::Events(wire::Events::default()).into(), None)
             .await
             .unwrap();
         let (mut connection, _) = listener.accept().await.unwrap();
@@ -203,7 +203,9 @@ async fn only_the_owner_can_connect() {
 #[tokio::test]
 async fn without_a_server_the_asker_is_told_so() {
     let dir = tempfile::tempdir().unwrap();
-    let error = client::start(dir.path(), &Command::ListKeys, None).await.unwrap_err();
+    let error = client::start(dir.path(), &Command::ListKeys.into(), None)
+        .await
+        .unwrap_err();
     assert_eq!(error.to_string(), "the running server does not answer");
 }
 

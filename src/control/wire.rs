@@ -1,22 +1,47 @@
 //! What goes over the control socket: a command as the first line, its input behind it; frames back, one JSON a line.
 
 use domain::{
-    ApiKeyId, DeliveryStatus, KeyLabel, Keyword, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom, Timestamp,
-    WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
+    AccountId, ApiKeyId, DeliveryStatus, Keyword, Label, PlanName, RepoName, RepoRelation, ScanTargets, StartFrom,
+    Timestamp, WebhookEndpointId, WebhookEventType, WebhookFilters, WebhookKind,
 };
 use serde::{Deserialize, Serialize};
 use url::Url;
 
 use crate::gharchive::ArchiveHour;
 
+/// A command, and for whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Order {
+    /// The account that it is about; none: the one that the installation began with.
+    pub account: Option<AccountId>,
+    /// The command.
+    pub command: Command,
+}
+
+impl From<Command> for Order {
+    fn from(command: Command) -> Self {
+        Self { account: None, command }
+    }
+}
+
 /// A command of the command line, checked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Command {
+    /// Opens a further account.
+    OpenAccount {
+        /// What the host calls it.
+        name: Label,
+        /// The plan that it begins on.
+        plan: PlanName,
+    },
+    /// Lists the accounts.
+    ListAccounts,
     /// Issues an API key.
     CreateKey {
         /// What the host calls it.
-        label: KeyLabel,
+        label: Label,
     },
     /// Lists the API keys.
     ListKeys,

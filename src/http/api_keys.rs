@@ -6,7 +6,7 @@ use axum::extract::State;
 use axum::response::Response;
 use axum::{Extension, Json};
 use domain::account::AccountRefusal;
-use domain::{ApiKeyId, KeyLabel, Timestamp};
+use domain::{ApiKeyId, Label, Timestamp};
 use http::StatusCode;
 use projections::api_keys::{self, ApiKeyRow};
 use serde::{Deserialize, Serialize};
@@ -56,7 +56,7 @@ pub(super) struct Records {
 pub(super) struct NewRecord {
     /// What tells it from others: 1 to 128 characters after trimming.
     #[schema(value_type = words::Label)]
-    label: KeyLabel,
+    label: Label,
 }
 
 /// The record at its creation, with the secret this once.

@@ -3,6 +3,7 @@
 // Clippy knows test functions, but not the functions that they share.
 #![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 
+mod accounts;
 mod backfill;
 mod demo;
 mod erasure;

@@ -8,8 +8,8 @@ pub mod aggregate;
 pub mod coverage;
 pub mod event;
 pub mod ids;
-pub mod key_label;
 pub mod keyword;
+pub mod label;
 pub mod lead;
 mod parsed;
 pub mod personal;
@@ -33,8 +33,8 @@ pub use ids::{
     AccountId, ApiKeyId, EventId, KeywordId, LeadId, LoginKey, PersonRef, RepoId, RepoKey, SignalKey,
     WebhookEndpointId, WebhookReplayId,
 };
-pub use key_label::KeyLabel;
 pub use keyword::Keyword;
+pub use label::Label;
 pub use lead::LeadStatus;
 pub use personal::{Profile, ProfileField, Provenance, SignalPerson};
 pub use plan::{Plan, PlanName, Plans};
