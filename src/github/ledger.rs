@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use http::header::RETRY_AFTER;
 use http::{HeaderMap, StatusCode};
 
 use super::rate_budget::{Budget, Verdict};
@@ -210,7 +211,8 @@ impl Ledger {
         let budget = self.budget_mut(resource);
         let before = budget.blocked_until;
         let verdict = budget.note(status, headers, text, now);
-        let is_used_up = budget.remaining == Some(0);
+        // Where GitHub says how long to wait, it is for all.
+        let is_used_up = budget.remaining == Some(0) && !headers.contains_key(RETRY_AFTER);
         let blocked = budget
             .blocked_until
             .filter(|_| budget.blocked_until != before && !is_used_up);
@@ -262,6 +264,10 @@ mod tests {
     fn a_secondary_limit_or_a_refused_token_blocks_all() {
         for (status, pairs) in [
             (StatusCode::FORBIDDEN, &[("retry-after", "40")][..]),
+            (
+                StatusCode::FORBIDDEN,
+                &[("retry-after", "40"), ("x-ratelimit-remaining", "0")],
+            ),
             (StatusCode::UNAUTHORIZED, &[]),
         ] {
             let mut ledger = Ledger::default();

@@ -1,7 +1,7 @@
 //! Where activity comes from and how reading it went last, as the records of tracked repositories and keywords tell it.
 
 use database::Database;
-use domain::{AccountId, Collector, RepoName, SourceReason, SourceState, Timestamp};
+use domain::{AccountId, Collector, RepoName, ScanTargets, SourceReason, SourceState, Timestamp};
 use projections::sources::{self, SourceRow};
 use serde::Serialize;
 use ulid::Ulid;
@@ -10,6 +10,7 @@ use utoipa::ToSchema;
 use super::error::ApiError;
 use super::openapi::words;
 use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
+use crate::ingest::searches::Kind;
 use crate::ingest::source_cursor::{self, SourceCursor};
 
 /// Where activity comes from, and how reading it went last.
@@ -80,10 +81,20 @@ impl Polls {
         std::iter::once(feed).chain(self.told_of(id, subjects)).collect()
     }
 
-    /// The sources of a keyword, besides the feeds.
-    pub(super) fn of_keyword(&self, folded: &str, id: Ulid) -> impl Iterator<Item = Source> {
+    /// The sources of a keyword, besides the feeds: those that were told of, and those of its targets that were looked at and not
+    /// told of yet.
+    pub(super) fn of_keyword(&self, folded: &str, id: Ulid, targets: &ScanTargets) -> Vec<Source> {
         let subjects = self.keys(folded).map(|key| source_cursor::of_keyword(&key));
-        self.told_of(id, subjects)
+        let mut sources: Vec<Source> = self.told_of(id, subjects.clone()).collect();
+        for kind in Kind::ALL {
+            let is_told = sources.iter().any(|source| source.collector == kind.collector());
+            if !is_told && kind.targets().iter().any(|target| targets.contains(*target)) {
+                let is_of_it =
+                    |cursor: &&SourceCursor| subjects.contains(&cursor.subject) && cursor.collector == kind.collector();
+                sources.extend(self.cursors.iter().find(is_of_it).map(untold));
+            }
+        }
+        sources
     }
 
     /// What the name stands for, read with the account's own token or with the host's.
@@ -142,6 +153,22 @@ impl Source {
     /// Whether it is read, or will be in its turn.
     pub(super) const fn is_read(&self) -> bool {
         rank(self.state) < rank(PollOutcome::Failed)
+    }
+}
+
+/// A source of which the log says nothing yet.
+const fn untold(cursor: &SourceCursor) -> Source {
+    let state = match (cursor.failures, cursor.last_success_at) {
+        (0, Some(_)) => PollOutcome::Ok,
+        (0, None) => PollOutcome::Waiting,
+        _ => PollOutcome::Failed,
+    };
+    Source {
+        collector: cursor.collector,
+        state,
+        last_success_at: cursor.last_success_at,
+        last_gap_at: cursor.last_gap_at,
+        standing: None,
     }
 }
 

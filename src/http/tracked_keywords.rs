@@ -112,7 +112,7 @@ pub(super) async fn show(
     let repos = tracked_repos::list(views, account).await?;
     let polls = Polls::read(room.api.store.as_ref(), views, account).await?;
     let feeds = polls.feeds(repos.iter().map(|row| &row.full_name)).into_iter();
-    let searches = polls.of_keyword(row.keyword.folded(), row.keyword_id.ulid());
+    let searches = polls.of_keyword(row.keyword.folded(), row.keyword_id.ulid(), &row.scan_targets);
     Ok(Json(Detail {
         sources: feeds.chain(searches).collect(),
         record: row.into(),

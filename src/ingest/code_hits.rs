@@ -101,7 +101,7 @@ impl CodeHits {
             .into_iter()
             .partition(|hit| list.finds(&hit.text, ScanTarget::Code, &mut scratch));
         self.mark(keyword, others.iter().chain(&seen), now).await?;
-        let known: BTreeSet<(String, String)> = self.waiting.iter().map(Waiting::place).collect();
+        let known: BTreeSet<(String, String, String)> = self.waiting.iter().map(Waiting::place).collect();
         let waiting = wanted.into_iter().map(|hit| Waiting {
             keyword: keyword.to_owned(),
             hit,
@@ -158,7 +158,8 @@ impl CodeHits {
                 },
                 repo: hit.repo.to_string(),
                 actor: person,
-                occurred_at: commit.map_or(now, |commit| commit.at),
+                // The author says when, and may say a time that is yet to come.
+                occurred_at: commit.map_or(now, |commit| commit.at.min(now)),
                 collector: Collector::CodeSearch,
             };
             self.ingest.accept_for(self.part.account(), vec![activity]).await?;
@@ -233,8 +234,9 @@ impl CodeHits {
 }
 
 impl Waiting {
-    fn place(&self) -> (String, String) {
-        (self.hit.repo.key(), self.hit.path.clone())
+    /// Which file it is, and for which keyword: each has the parts of it that the search for the keyword showed.
+    fn place(&self) -> (String, String, String) {
+        (self.keyword.clone(), self.hit.repo.key(), self.hit.path.clone())
     }
 }
 

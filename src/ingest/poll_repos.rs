@@ -45,6 +45,8 @@ const LATE_EVERY: Duration = Duration::from_hours(1);
 pub struct Tracked {
     /// Its name, as one of them spelt it.
     pub name: RepoName,
+    /// What it was last said to be called, if somebody was told that it is called otherwise.
+    pub called: Option<RepoName>,
     /// When an account last began to track it.
     pub since: Timestamp,
     /// Who tracks it.
@@ -101,8 +103,8 @@ pub struct Polls {
     moved: HashMap<String, Timestamp>,
     /// Until when GitHub asked not to be asked for the same feed again.
     not_before: HashMap<String, Timestamp>,
-    /// When it was last asked what a repository is called by now.
-    named_at: HashMap<String, Timestamp>,
+    /// When it was last asked what a repository is called by now, and whether its name led elsewhere then.
+    named_at: HashMap<String, (Timestamp, bool)>,
     late: LateEvents,
     standings: Standings,
     outage: Outage,
@@ -262,11 +264,16 @@ impl Polls {
             }
             let tracked = self.tracked.entry(key).or_insert_with(|| Tracked {
                 name: row.full_name.clone(),
+                called: None,
                 since: row.created_at,
                 trackers: Vec::new(),
                 relations: Vec::new(),
             });
             tracked.since = tracked.since.max(row.created_at);
+            tracked.called = row
+                .called
+                .filter(|called| *called != row.full_name)
+                .or(tracked.called.take());
             tracked.relations.push(row.relation);
             tracked.trackers.push(Tracker {
                 account: row.account,
@@ -342,9 +349,7 @@ impl Polls {
                 is_moved,
                 below,
             } => {
-                if is_moved {
-                    self.follow_name(&state.repo, now).await?;
-                }
+                self.follow_name(&state.repo, is_moved, now).await?;
                 self.late.ends(&state.repo, below);
                 let newest = events_feed::newest(&pages).cloned();
                 statements = self.record(pages, now).await?;
@@ -392,21 +397,21 @@ impl Polls {
         Ok(statements)
     }
 
-    /// Puts down what a repository that has moved is called by now. With a token the sweep of counts says it for all.
-    async fn follow_name(&mut self, repo: &str, now: Timestamp) -> anyhow::Result<()> {
-        let was_asked = self.named_at.get(repo).is_some_and(|at| now.since(*at) < NAME_AGAIN);
-        let Some(tracked) = self
-            .tracked
-            .get(repo)
-            .filter(|_| !was_asked && !self.client.has_token())
-        else {
+    /// Puts down what a repository is called by now whose name leads elsewhere, or did. With a token the sweep of counts says it
+    /// for all.
+    async fn follow_name(&mut self, repo: &str, is_moved: bool, now: Timestamp) -> anyhow::Result<()> {
+        let asked = self.named_at.get(repo);
+        let was_asked = asked.is_some_and(|(at, was_moved)| now.since(*at) < NAME_AGAIN && *was_moved == is_moved);
+        let is_doubtful = |tracked: &&Tracked| is_moved || tracked.called.is_some();
+        let tracked = self.tracked.get(repo).filter(is_doubtful);
+        let Some(tracked) = tracked.filter(|_| !was_asked && !self.client.has_token()) else {
             return Ok(());
         };
         if let Answer::Fresh(fresh) = self.client.get(&repository::path(&tracked.name), None).await
             && let Some(repository) = repository::read(&fresh.body)
         {
             put_down_name(&self.ingest, tracked, &repository.full_name).await?;
-            self.named_at.insert(repo.to_owned(), now);
+            self.named_at.insert(repo.to_owned(), (now, is_moved));
         }
         Ok(())
     }

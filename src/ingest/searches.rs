@@ -302,7 +302,7 @@ impl Searches {
     pub async fn search(&mut self, now: Timestamp) -> anyhow::Result<()> {
         let pack = self.pack();
         let (mut hits, mut is_cut, mut failed) = (0, false, None);
-        for (since, target, part) in self.places(&pack) {
+        for (since, target, part) in self.places(&pack, now) {
             let (packed, _) = packs::pack(part.iter().map(String::as_str));
             let mut looked = self.look(&packed, target, since, now).await?;
             // Where a thousand were written within the overlap, the rest of them is given up, once it is known for which keyword.
@@ -333,10 +333,10 @@ impl Searches {
 
     /// Where some of the keywords are looked for, from when on, and which: the place first that is furthest behind, and last the one
     /// where that failed.
-    fn places(&self, pack: &[String]) -> Vec<(Timestamp, ScanTarget, Vec<String>)> {
+    fn places(&self, pack: &[String], now: Timestamp) -> Vec<(Timestamp, ScanTarget, Vec<String>)> {
         let mut places = Vec::new();
         for target in self.kind.targets() {
-            let since = |phrase: &String| Some((self.since(phrase, *target)?, phrase.clone()));
+            let since = |phrase: &String| Some((self.since(phrase, *target, now)?, phrase.clone()));
             let (since, part): (Vec<Timestamp>, Vec<String>) = pack.iter().filter_map(since).unzip();
             if let Some(since) = since.into_iter().min() {
                 places.push((since, *target, part));
@@ -409,11 +409,13 @@ impl Searches {
     }
 
     /// From when on the keyword is looked for there; none: nobody wants it there.
-    fn since(&self, phrase: &str, target: ScanTarget) -> Option<Timestamp> {
+    fn since(&self, phrase: &str, target: ScanTarget, now: Timestamp) -> Option<Timestamp> {
         let wanted = self.phrases.get(phrase)?.wanted_in(target)?;
         let cursor = self.cursors.get(&self.subject(phrase));
         let up_to = cursor.and_then(|cursor| self.reach(cursor).up_to(target));
-        Some(up_to.map_or_else(|| minus(wanted, BEFORE), |up_to| minus(up_to, OVERLAP)))
+        // The clock may have been put back since.
+        let since = up_to.map_or_else(|| minus(wanted, BEFORE), |up_to| minus(up_to.min(now), OVERLAP));
+        Some(since)
     }
 
     /// Reads page after page of what was written since then; each goes through the door before the next is asked for.
@@ -438,7 +440,8 @@ impl Searches {
             unreadable(self.kind.collector(), page.broken);
             looked.items += page.items;
             is_whole &= !page.is_incomplete;
-            newest = page.newest.max(newest);
+            // A time that is yet to come tells nothing of how far was shown.
+            newest = page.newest.map(|newest| newest.min(now)).max(newest);
             looked.shown = if is_whole { newest } else { looked.shown };
             after = page.next;
             self.ingest.accept_for(self.part.account(), page.activities).await?;
@@ -448,7 +451,7 @@ impl Searches {
             }
         }
         let is_full = is_cut && looked.items >= FEWEST;
-        let newest = newest.map(|newest| newest.max(since).min(now));
+        let newest = newest.map(|newest| newest.max(since));
         looked.end = if !is_whole {
             End::BrokenOff(newest)
         } else if !is_cut {

@@ -43,7 +43,7 @@ pub struct World {
     pub refused_phrases: Vec<String>,
     /// Phrases for which a search for issues fails (503), whatever else it looks for; none at first.
     pub failing_phrases: Vec<String>,
-    /// Whether GitHub breaks searches for issues off and shows half of what there is; not at first.
+    /// Whether GitHub breaks searches off, and shows half of the issues that there are; not at first.
     pub searches_break_off: bool,
     /// Whether requests are noted with headers and body, as they are at first; off saves memory in long stories.
     pub note_details: bool,

@@ -78,9 +78,34 @@ async fn a_keyword_tells_of_its_searches() {
         .await
         .unwrap();
     house.shown(house.writer.log.head().await.unwrap()).await;
-    let shown = house.get(&format!("/v1/tracked-keywords/{}", keyword.keyword_id)).await;
+    let path = format!("/v1/tracked-keywords/{}", keyword.keyword_id);
+    let shown = house.get(&path).await;
     assert_eq!(shown.json()["sources"][0]["collector"], "issue_search");
     assert_eq!(shown.json()["sources"][0]["standing"]["state"], "active");
+
+    // A search that failed stands there before it is told; one that the account did not ask for never does.
+    let cursor = |collector: &str| {
+        database::Statement::insert(
+            "source_cursor (subject, collector, next_at, pace, failures)",
+            "",
+            vec![
+                "keyword:event sourcing".into(),
+                collector.into(),
+                0_i64.into(),
+                60_i64.into(),
+                1_i64.into(),
+            ],
+        )
+    };
+    let failed = vec![cursor("discussion_search"), cursor("code_search")];
+    house.store.write(failed).await.unwrap();
+    let shown = house.get(&path).await.json();
+    let shown: Vec<_> = shown["sources"].as_array().unwrap().iter().collect();
+    assert_eq!(shown.len(), 2, "{shown:?}");
+    assert_eq!(
+        (&shown[1]["collector"], &shown[1]["state"]),
+        (&"discussion_search".into(), &"failed".into())
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use domain::{Collector, Timestamp};
 
-use super::{Not, Searches, not_fresh, packs, silent, unreadable};
+use super::{Look, Not, Searches, not_fresh, packs, silent, unreadable};
 use crate::github::Answer;
 use crate::github::code::{self, Hit, Page};
 use crate::ingest::code_hits;
@@ -32,7 +32,8 @@ impl Searches {
         };
         let keyword = self.part.key(phrase);
         let (quoted, _) = packs::pack([phrase.as_str()]);
-        let (mut files, mut new, mut is_whole, mut failed) = (Vec::new(), 0, true, None);
+        let (mut files, mut new, mut failed) = (Vec::new(), 0, None);
+        let mut is_gap = false;
         for number in 1..=PAGES {
             let (page, has_next) = match self.page_of_code(&quoted, number).await {
                 Ok(page) => page,
@@ -47,26 +48,40 @@ impl Searches {
                 }
             };
             unreadable(Collector::CodeSearch, page.broken);
-            is_whole &= !page.is_incomplete;
+            if page.is_incomplete {
+                failed = Some(Not::of(Look::SILENT));
+            }
             let (unseen, seen) = code_hits::unseen(&self.ingest, &keyword, page.hits).await?;
             // Behind a page that is known everything is, once all were read: what was found there and waits is lost with this process.
             let is_known = unseen.is_empty() && !page.is_incomplete && self.read_through.contains(phrase);
             new += unseen.len();
+            // The last page that is read goes on from what was known, unless more is new than is ever shown.
+            is_gap = number == PAGES && has_next && seen.is_empty();
             files.extend(unseen.into_iter().chain(seen));
             if is_known || !has_next {
                 break;
             }
         }
-        is_whole &= failed.is_none();
+        let is_whole = failed.is_none();
         if !is_whole {
             self.read_through.remove(phrase);
         }
+        self.note_gap(phrase, is_gap, now);
         match failed {
             Some(not) => self.put_off(&pack, not, now).await?,
             None => self.succeeded(&pack, false, new, now).await?,
         }
         let whole = pack.into_iter().next().filter(|_| is_whole);
         Ok(Some(Found { keyword, files, whole }))
+    }
+
+    /// Takes note of files that nobody saw, between those that were new and what was known. At first nothing is known.
+    fn note_gap(&mut self, phrase: &str, is_gap: bool, now: Timestamp) {
+        let mut cursor = self.cursor(phrase, now);
+        if is_gap && cursor.last_success_at.is_some() {
+            cursor.last_gap_at = Some(now);
+            self.cursors.insert(cursor.subject.clone(), cursor);
+        }
     }
 
     /// What was found was taken up.

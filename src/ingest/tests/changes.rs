@@ -235,4 +235,5 @@ async fn without_a_token_a_name_that_is_anothers_by_now_is_read_there_within_the
     story.star("acme/kit", 11..=13);
     story.work(Duration::from_mins(70)).await;
     assert_eq!(story.room.count("LeadCaptured").await, 5);
+    assert_eq!(names(&story.room).await, ["acme/tool-kit", "acme/kit"]);
 }

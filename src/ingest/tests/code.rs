@@ -6,7 +6,8 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 
 use super::ladder::Story;
 use super::*;
-use crate::commands::track_keyword;
+use crate::commands::{open_account, track_keyword};
+use crate::ingest::source_cursor;
 
 async fn look_in_code(story: &Story, keyword: &str) {
     let (writer, account) = (&story.room.writer, story.room.account);
@@ -304,6 +305,59 @@ async fn files_on_a_page_are_captured_though_the_next_page_fails_and_that_one_is
     assert_eq!(found(&story).await.len(), 100);
     story.work(Duration::from_mins(10)).await;
     assert_eq!(found(&story).await.len(), 150);
+}
+
+#[tokio::test]
+async fn a_file_that_waits_for_one_keyword_is_not_lost_to_another() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    let soon = u64::try_from(story.room.clock.now().secs()).unwrap() + 180;
+    story.github.change(|world| {
+        for number in 0..100 {
+            let author = User::new(100 + number, &format!("writer-{number}"));
+            world.put_file("acme/kit", &format!("src/{number}.rs"), "podman", &author, &at);
+        }
+        world.put_repo(Repo::new(20, "acme/old"));
+        // On the second page, each keyword in a fragment of its own.
+        let text = format!("docker{}\npodman", "\nand so on".repeat(100));
+        world.put_file("acme/old", "a.rs", &text, &User::new(99, "writer"), &at);
+        world.outage_until("/repos/acme/old/commits", Misbehaviour::Status(500), soon);
+    });
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_secs(30)).await;
+    let opened = open_account(&story.room.writer, "other".into(), "agency".parse().unwrap()).await;
+    let targets = Some("code".parse().unwrap());
+    let other = opened.unwrap().value;
+    track_keyword(&story.room.writer, other, "podman".parse().unwrap(), targets)
+        .await
+        .unwrap();
+    story.room.settle().await;
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(
+        story.room.count("LeadCaptured").await,
+        102,
+        "one of them in both accounts"
+    );
+}
+
+#[tokio::test]
+async fn a_search_for_code_that_is_broken_off_or_shows_too_little_says_so() {
+    let mut story = Story::new().await;
+    let at = story.room.clock.now().to_string();
+    story.github.change(|world| put_files(world, 10, &at));
+    look_in_code(&story, "docker").await;
+    story.work(Duration::from_mins(10)).await;
+    let gap = async |story: &Story| source_cursor::all(story.room.store()).await.unwrap()[0].last_gap_at;
+    assert_eq!((found(&story).await.len(), gap(&story).await), (10, None));
+    story.github.change(|world| put_files(world, 400, &at));
+    story.work(Duration::from_mins(15)).await;
+    assert!(gap(&story).await.is_some());
+    assert!(found(&story).await.len() >= 300);
+
+    story.github.change(|world| world.searches_break_off = true);
+    story.work(Duration::from_hours(2)).await;
+    let silent = (SourceState::Unavailable, SourceReason::NoAnswer);
+    assert_eq!(story.told(Collector::CodeSearch).await.last(), Some(&silent));
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! Searches that GitHub refuses or breaks off, and keywords that are looked for in more places than before.
 
 use domain::{SourceReason, SourceState};
-use fake_github::Request;
+use fake_github::{Misbehaviour, Request};
 
 use super::ladder::{Story, post};
 use super::*;
@@ -237,6 +237,31 @@ async fn a_keyword_that_is_written_too_often_says_what_it_misses_and_is_looked_f
     let searches = story.github.requests_to(ISSUES).len();
     assert!(searches < 60, "{searches}");
     assert_eq!(story.told(Collector::IssueSearch).await, [ACTIVE]);
+}
+
+#[tokio::test]
+async fn a_time_that_is_yet_to_come_hides_nothing_that_is_written_until_then() {
+    let mut story = Story::new().await;
+    let now = story.room.clock.now();
+    story.github.change(|world| {
+        for number in 0..150 {
+            let hours = if number < 90 { 3 } else { -80_000 };
+            let at = minus_hours(now, hours);
+            world.open_issue("some/where", &post(number + 1, 10_000 + number, "docker"), &at);
+        }
+        // The first page is answered.
+        world.misbehave(ISSUES, Misbehaviour::NoLastPage);
+        world.misbehave(ISSUES, Misbehaviour::Status(502));
+    });
+    track_in(&story.room, story.room.account, "issues").await;
+    story.room.settle().await;
+    story.work(Duration::from_mins(10)).await;
+    let at = story.room.clock.now().to_string();
+    story
+        .github
+        .change(|world| world.open_issue("some/where", &post(500, 11, "docker"), &at));
+    story.work(Duration::from_hours(1)).await;
+    assert_eq!(story.room.history(11).await, ["LeadCaptured"]);
 }
 
 #[tokio::test]

@@ -42,7 +42,7 @@ impl World {
         let items: Vec<Value> = shown
             .map(|(file, repo)| self.found_file(file, repo, phrases.as_deref()))
             .collect();
-        let body = json!({ "total_count": total, "incomplete_results": false, "items": items });
+        let body = json!({ "total_count": total, "incomplete_results": self.searches_break_off, "items": items });
         Reply::ok(&body).with_link(link(ask, &self.base, page, total))
     }
 
