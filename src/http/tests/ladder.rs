@@ -85,7 +85,7 @@ async fn a_keyword_tells_of_its_searches() {
 
     // A search that failed stands there before it is told; one that the account did not ask for never does.
     let cursor = |collector: &str| {
-        database::Statement::insert(
+        Statement::insert(
             "source_cursor (subject, collector, next_at, pace, failures)",
             "",
             vec![
