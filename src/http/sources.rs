@@ -1,7 +1,7 @@
 //! Where activity comes from and how reading it went last, as the records of tracked repositories and keywords tell it.
 
 use database::Database;
-use domain::{AccountId, Collector, RepoName, ScanTargets, SourceReason, SourceState, Timestamp};
+use domain::{AccountId, Collector, RepoName, ScanTarget, ScanTargets, SourceReason, SourceState, Timestamp};
 use projections::sources::{self, SourceRow};
 use serde::Serialize;
 use ulid::Ulid;
@@ -10,7 +10,6 @@ use utoipa::ToSchema;
 use super::error::ApiError;
 use super::openapi::words;
 use crate::ingest::poll_cursor::{PollOutcome, PollState, poll_states};
-use crate::ingest::searches::Kind;
 use crate::ingest::source_cursor::{self, SourceCursor};
 
 /// Where activity comes from, and how reading it went last.
@@ -86,11 +85,10 @@ impl Polls {
     pub(super) fn of_keyword(&self, folded: &str, id: Ulid, targets: &ScanTargets) -> Vec<Source> {
         let subjects = self.keys(folded).map(|key| source_cursor::of_keyword(&key));
         let mut sources: Vec<Source> = self.told_of(id, subjects.clone()).collect();
-        for kind in Kind::ALL {
-            let is_told = sources.iter().any(|source| source.collector == kind.collector());
-            if !is_told && kind.targets().iter().any(|target| targets.contains(*target)) {
+        for search in targets.iter().map(ScanTarget::search) {
+            if sources.iter().all(|source| source.collector != search) {
                 let is_of_it =
-                    |cursor: &&SourceCursor| subjects.contains(&cursor.subject) && cursor.collector == kind.collector();
+                    |cursor: &&SourceCursor| subjects.contains(&cursor.subject) && cursor.collector == search;
                 sources.extend(self.cursors.iter().find(is_of_it).map(untold));
             }
         }

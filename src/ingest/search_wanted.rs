@@ -20,9 +20,6 @@ pub enum Kind {
 }
 
 impl Kind {
-    /// All of them.
-    pub const ALL: [Self; 3] = [Self::Issues, Self::Discussions, Self::Code];
-
     /// Where it looks.
     pub const fn targets(self) -> &'static [ScanTarget] {
         match self {

@@ -130,6 +130,15 @@ impl ScanTarget {
             Self::Code => SignalKind::KeywordCode,
         }
     }
+
+    /// The source that looks here all over GitHub.
+    pub const fn search(self) -> Collector {
+        match self {
+            Self::Issues | Self::Prs => Collector::IssueSearch,
+            Self::Discussions => Collector::DiscussionSearch,
+            Self::Code => Collector::CodeSearch,
+        }
+    }
 }
 
 /// A non-empty set of scan targets, always in the contract's order.
