@@ -8,7 +8,7 @@ use std::time::Duration;
 use ::metrics::{counter, gauge};
 use anyhow::Context as _;
 use domain::{RepoName, Timestamp};
-use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION};
+use http::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, ETAG, IF_NONE_MATCH, LINK, LOCATION, RETRY_AFTER};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::{Mutex, MutexGuard};
@@ -261,7 +261,13 @@ impl Client {
             if let Some(until) = self.ledger().blocked(resource, self.clock.now()) {
                 return Err(NotAsked::Limited(until));
             }
-            let authorization = self.carried().await.map_err(NotAsked::Failed)?;
+            let authorization = match self.carried().await {
+                Ok(authorization) => authorization,
+                Err(reason) => {
+                    let until = self.ledger().blocked(resource, self.clock.now());
+                    return Err(until.map_or(NotAsked::Failed(reason), NotAsked::Limited));
+                }
+            };
             self.lock().sent(resource, self.clock.now());
             let response = self.send(url.clone(), &request, authorization).await.map_err(unsent)?;
             let (status, headers) = (response.status(), response.headers().clone());
@@ -334,6 +340,14 @@ impl Client {
         let asked = self.http.post(url).header(AUTHORIZATION, proof).send().await;
         let answer = asked.map_err(|error| error.without_url().to_string())?;
         counter!(metrics::GITHUB_REQUESTS, "answer" => class(answer.status())).increment(1);
+        if matches!(
+            answer.status(),
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+        ) && answer.headers().get(RETRY_AFTER).is_none()
+        {
+            // As a token that GitHub does not take.
+            self.note(Resource::Core, StatusCode::UNAUTHORIZED, &HeaderMap::new(), "");
+        }
         if answer.status() != StatusCode::CREATED {
             return Err(format!("answered {}", answer.status().as_u16()));
         }

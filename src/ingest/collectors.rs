@@ -16,6 +16,7 @@ use super::pulls::Pulls;
 use super::schedule::{Class, Due, Turns};
 use super::searches::{Kind, Searches};
 use super::shards::Part;
+use super::standing::Look;
 use crate::github::{Client, Ledger, Resource};
 
 /// Something to ask; a repository stands for itself by its number among those that are due.
@@ -267,12 +268,16 @@ impl Collectors {
         }
         for repo in &swept.absent {
             self.polls.doubt(repo, now);
+            if let Some(tracked) = self.polls.tracked().get(repo) {
+                self.lists.hide((repo, tracked), Look::ABSENT, now).await?;
+                self.missed.hide((repo, tracked), Look::ABSENT, now).await?;
+            }
         }
         for repo in &swept.hidden {
             self.polls.hide(repo, now).await?;
             if let Some(tracked) = self.polls.tracked().get(repo) {
-                self.lists.hide((repo, tracked), now).await?;
-                self.missed.hide((repo, tracked), now).await?;
+                self.lists.hide((repo, tracked), Look::PRIVATE, now).await?;
+                self.missed.hide((repo, tracked), Look::PRIVATE, now).await?;
             }
         }
         Ok(())

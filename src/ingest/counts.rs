@@ -24,7 +24,7 @@ use super::width::Width;
 use crate::commands::rename_repo;
 use crate::github::counts::{self, Counted as Told};
 use crate::github::repository::{self, Repository};
-use crate::github::{self, Answer, Client};
+use crate::github::{self, Answer, Client, Resource};
 
 /// A repository that stands still is counted so often at least.
 const LONGEST: Duration = Duration::from_hours(1);
@@ -38,7 +38,7 @@ pub struct Swept {
     pub moved: Vec<String>,
     /// They are private.
     pub hidden: Vec<String>,
-    /// They were private, and are not any more.
+    /// They were private or not there, and are public by now.
     pub shown: Vec<String>,
     /// There are none of that name, or they are hidden from us.
     pub absent: Vec<String>,
@@ -60,8 +60,8 @@ pub struct Counts {
     until: Option<Timestamp>,
     outage: Outage,
     outage_of_one: Outage,
-    /// The repository that could not be counted by itself the last time.
-    failed: Option<String>,
+    /// How often in a row repositories could not be counted by themselves.
+    failed: HashMap<String, u32>,
 }
 
 impl Counts {
@@ -86,7 +86,7 @@ impl Counts {
             until: None,
             outage: Outage::none("count of stars"),
             outage_of_one: Outage::none("count of one repository's stars"),
-            failed: None,
+            failed: HashMap::new(),
         })
     }
 
@@ -107,6 +107,7 @@ impl Counts {
             self.known.remove(&repo);
             self.called.remove(&repo);
             self.hidden.remove(&repo);
+            self.failed.remove(&repo);
         }
         Ok(())
     }
@@ -116,9 +117,9 @@ impl Counts {
         self.hidden.contains(repo)
     }
 
-    /// Whether it was looked at and is not private: unlike feeds, what only a token with rights is shown does not say so.
+    /// Whether it was said to be public: unlike feeds, what only a token with rights is shown does not say so.
     pub fn is_public(&self, repo: &str) -> bool {
-        self.known.contains_key(repo) && !self.is_hidden(repo)
+        self.known.get(repo).is_some_and(|known| known.is_public)
     }
 
     /// The repository's number of stars, if it was counted.
@@ -148,21 +149,21 @@ impl Counts {
         if !is_away || !self.client.has_token() {
             return None;
         }
-        let (at, _) = self.one(tracked)?;
+        let (at, _) = self.one(tracked, now)?;
         Some(at.max(self.outage_of_one.pausing(now).unwrap_or(at)))
     }
 
-    /// The own repository that has been due for longest, by itself once an hour at most, and since when.
-    fn one<'a>(&self, tracked: &'a HashMap<String, Tracked>) -> Option<(Timestamp, &'a str)> {
+    /// The own repository that failed least often and has been due for longest, by itself once an hour at most, and since when.
+    fn one<'a>(&self, tracked: &'a HashMap<String, Tracked>, now: Timestamp) -> Option<(Timestamp, &'a str)> {
         let own = tracked.iter().filter(|(_, tracked)| tracked.is_own());
         let own = own.map(|(repo, _)| {
             let known = self.known.get(repo);
             let at = known.map_or(Timestamp::from_micros(0), |known| {
                 known.next_at.max(known.counted_at.plus(LONGEST))
             });
-            (self.failed.as_deref() == Some(repo), at, repo.as_str())
+            (at > now, self.failed.get(repo).copied(), at, repo.as_str())
         });
-        own.min().map(|(_, at, repo)| (at, repo))
+        own.min().map(|(.., at, repo)| (at, repo))
     }
 
     /// Counts the own repository that has been due for longest.
@@ -170,7 +171,7 @@ impl Counts {
     /// # Errors
     /// If storage fails; what was not put down is counted again.
     pub async fn count_one(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<Swept> {
-        let Some((repo, watched)) = self.one(tracked).and_then(|(_, repo)| tracked.get_key_value(repo)) else {
+        let Some((repo, watched)) = self.one(tracked, now).and_then(|(_, repo)| tracked.get_key_value(repo)) else {
             return Ok(Swept::default());
         };
         let told = match self.client.get(&repository::path(&watched.name), None).await {
@@ -195,14 +196,14 @@ impl Counts {
             }
         };
         self.outage_of_one.over();
-        self.failed = None;
+        self.failed.remove(repo);
         let asked = vec![(repo.clone(), watched.name.clone())];
         self.take(asked, vec![told], tracked, now).await
     }
 
     /// The repository could not be counted by itself: others come before it.
     fn failed(&mut self, repo: &str, reason: &str, now: Timestamp) -> Swept {
-        self.failed = Some(repo.to_owned());
+        *self.failed.entry(repo.to_owned()).or_default() += 1;
         self.outage_of_one.failed(reason, now);
         Swept::default()
     }
@@ -256,7 +257,12 @@ impl Counts {
             }
             github::Told::Denied(status) => {
                 tracing::warn!(status = status.as_u16(), "GitHub does not let the token use GraphQL");
-                self.until = Some(now.plus(LONGEST));
+                // That may be all of GitHub, for a while.
+                let ledger = self.client.ledger();
+                let refused = ledger
+                    .blocked(Resource::Graphql, now)
+                    .filter(|_| ledger.is_refused(Resource::Graphql, now));
+                self.until = Some(refused.unwrap_or(now.plus(LONGEST)));
                 return Ok(Swept::default());
             }
             github::Told::Failed(reason) => {
@@ -314,12 +320,15 @@ impl Counts {
                 self.hidden.insert(repo.to_owned());
                 swept.hidden.push(repo.to_owned());
             }
-            Told::Here { .. } if self.hidden.remove(repo) => swept.shown.push(repo.to_owned()),
-            Told::Absent => {
-                self.hidden.remove(repo);
-                swept.absent.push(repo.to_owned());
+            Told::Here { .. } => {
+                let was_known = self.known.get(repo).is_some_and(|known| !known.is_public);
+                if self.hidden.remove(repo) || was_known {
+                    swept.shown.push(repo.to_owned());
+                }
             }
-            Told::Here { .. } | Told::Untold => {}
+            // One that is private may be hidden from us by now: it stays so until it is shown as public.
+            Told::Absent if !self.is_hidden(repo) => swept.absent.push(repo.to_owned()),
+            Told::Absent | Told::Untold => {}
         }
     }
 
@@ -341,12 +350,12 @@ impl Counts {
         now: Timestamp,
     ) -> anyhow::Result<Counted> {
         let before = self.known.get(repo).cloned();
-        let (stars, called) = match told {
+        let (stars, called) = match &told {
             Told::Here {
                 name,
                 stars,
                 is_private: false,
-            } => (stars, name),
+            } => (*stars, name.clone()),
             // Whether it is gone the feed tells; the number of a private one is not public.
             Told::Here { .. } | Told::Absent | Told::Untold => {
                 let Some(known) = before else {
@@ -356,6 +365,7 @@ impl Counts {
                 return Ok(Counted {
                     pace,
                     next_at: now.plus(pace),
+                    is_public: known.is_public && told == Told::Untold,
                     ..known
                 });
             }
@@ -364,6 +374,7 @@ impl Counts {
         let mut counted = before
             .clone()
             .unwrap_or_else(|| Counted::first(repo, stars, now, SHORTEST_SWEEP));
+        counted.is_public = true;
         let is_new = before.as_ref().is_some_and(|before| before.stars != stars);
         counted.pace = if is_new || before.is_none() {
             SHORTEST_SWEEP

@@ -39,6 +39,9 @@ struct Reached {
     /// Everything up to this star was read.
     #[serde(default)]
     through: Option<Timestamp>,
+    /// Whoever tracks it since then at the latest has what was read.
+    #[serde(default)]
+    serves: Option<Timestamp>,
     /// A reading that is under way.
     #[serde(default)]
     under_way: Option<UnderWay>,
@@ -258,12 +261,12 @@ impl Lists {
         }
     }
 
-    /// The repository is private: whoever tracks it is told so if its list was read before.
+    /// The repository is private or not there: whoever tracks it is told so if its list was read before.
     ///
     /// # Errors
     /// If storage fails; to be told again.
-    pub async fn hide(&mut self, named: (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
-        self.source.hide(named, now).await
+    pub async fn hide(&mut self, named: (&str, &Tracked), look: Look, now: Timestamp) -> anyhow::Result<()> {
+        self.source.hide(named, look, now).await
     }
 
     /// Tells what is news by now; without a token there are no lists.
@@ -301,7 +304,29 @@ impl Lists {
     /// If storage fails; to be told again.
     pub async fn keep(&mut self, tracked: &HashMap<String, Tracked>) -> anyhow::Result<()> {
         self.of_graphql.retain(|repo| tracked.contains_key(repo));
-        self.source.keep(tracked, |_| None).await
+        self.source.keep(tracked, |_| None).await?;
+        self.begin_anew(tracked).await
+    }
+
+    /// Has a list read from its beginning for those who began to track it since it was read.
+    async fn begin_anew(&mut self, tracked: &HashMap<String, Tracked>) -> anyhow::Result<()> {
+        let now = self.ingest.writer.clock.now();
+        for (repo, tracked) in tracked.iter().filter(|(_, tracked)| tracked.is_own()) {
+            let (mut cursor, reached) = self.source.begin::<Reached>(repo, now);
+            if reached.serves.is_some_and(|serves| serves < tracked.since) {
+                let anew = Reached {
+                    serves: Some(tracked.since),
+                    endless_until: reached.endless_until,
+                    ..Reached::default()
+                };
+                if cursor.failures == 0 {
+                    cursor.next_at = cursor.next_at.min(now);
+                }
+                self.source.put_down(cursor, &anew).await?;
+                self.of_graphql.remove(repo);
+            }
+        }
+        Ok(())
     }
 
     /// Reads a list, ten pages at most. `stars` is GitHub's public number, if it was counted.
@@ -315,11 +340,13 @@ impl Lists {
         now: Timestamp,
     ) -> anyhow::Result<()> {
         let (cursor, mut reached) = self.source.begin::<Reached>(repo, now);
+        let serves = reached.serves.or(Some(tracked.since));
         let outcome = match reached.rests(now) {
             Some(until) => Err((Look::SILENT, Some(until))),
             None => self.pages(tracked, &mut reached, stars, now).await?,
         };
-        let outcome = outcome.map_err(|not| reached.fail(not, now));
+        let outcome = outcome.map_err(|not| reached.fail(own_source::of_the_token(not, &self.client, now), now));
+        reached.serves = reached.serves.or(serves);
         let more = outcome.map(|()| reached.under_way.is_some());
         self.source.end(cursor, &reached, more, now).await?;
         if reached.resource() == Resource::Graphql {

@@ -72,12 +72,12 @@ impl Missed {
         self.source.due(tracked).filter(|_| self.client.has_token())
     }
 
-    /// The repository is private: whoever tracks it is told so if its record was read before.
+    /// The repository is private or not there: whoever tracks it is told so if its record was read before.
     ///
     /// # Errors
     /// If storage fails; to be told again.
-    pub async fn hide(&mut self, named: (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
-        self.source.hide(named, now).await
+    pub async fn hide(&mut self, named: (&str, &Tracked), look: Look, now: Timestamp) -> anyhow::Result<()> {
+        self.source.hide(named, look, now).await
     }
 
     /// Tells what is news by now.
@@ -119,7 +119,12 @@ impl Missed {
     /// If storage fails; what was not put down is read again.
     pub async fn read(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
         let (cursor, mut reached) = self.source.begin::<Reached>(repo, now);
-        let (seen, more) = self.go((repo, tracked), &mut reached, now).await?;
+        let (mut seen, more) = self.go((repo, tracked), &mut reached, now).await?;
+        let more = more.map_err(|not| own_source::of_the_token(not, &self.client, now));
+        // Where there is nothing to read, what was refused before is refused no more.
+        if more.is_ok() && self.source.last_look(repo).is_some_and(|look| look != Look::READ) {
+            seen.record = seen.record.or(Some(Look::READ));
+        }
         self.source.end(cursor, &reached, more, now).await?;
         let looks = [
             (Collector::WebhookDeliveries, seen.record),

@@ -4,7 +4,7 @@
 //! The oldest comes first, and a delivery that came another way meanwhile is left alone. One that cannot be read waits behind the
 //! others and is asked for again, until GitHub has forgotten it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -90,22 +90,31 @@ impl Payloads {
         let missed = attempts
             .iter()
             .filter(|attempt| attempt.is_of_use && !arrived.contains(attempt.guid.as_str()));
-        let missed: Vec<&Attempt> = missed.collect();
-        let guids: Vec<&str> = missed.iter().map(|attempt| attempt.guid.as_str()).collect();
+        // The newest attempt is shown for longest; the oldest says when it happened.
+        let mut newest: BTreeMap<&str, (&Attempt, Timestamp)> = BTreeMap::new();
+        for attempt in missed {
+            let (kept, at) = newest.entry(&attempt.guid).or_insert((attempt, attempt.at));
+            *at = attempt.at.min(*at);
+            if attempt.at > kept.at {
+                *kept = attempt;
+            }
+        }
+        let missed: Vec<(&Attempt, Timestamp)> = newest.into_values().collect();
+        let guids: Vec<&str> = missed.iter().map(|(attempt, _)| attempt.guid.as_str()).collect();
         let taken = self.taken(&guids).await?;
-        let row = |attempt: &&Attempt| {
+        let row = |(attempt, at): &(&Attempt, Timestamp)| {
             vec![
                 repo.into(),
                 attempt.guid.as_str().into(),
                 hook.into(),
                 attempt.id.into(),
                 attempt.event.as_str().into(),
-                attempt.at.micros().into(),
+                at.micros().into(),
             ]
         };
         let rows: Vec<Vec<Value>> = missed
             .iter()
-            .filter(|attempt| !taken.contains(&attempt.guid))
+            .filter(|(attempt, _)| !taken.contains(&attempt.guid))
             .map(row)
             .collect();
         if rows.is_empty() {
@@ -113,7 +122,8 @@ impl Payloads {
         }
         let insert = Statement::Insert {
             into: "missed_delivery (repo, guid, hook, attempt, event, delivered_at)",
-            on_conflict: "ON CONFLICT DO NOTHING",
+            on_conflict: "ON CONFLICT (repo, guid) DO UPDATE SET delivered_at = excluded.delivered_at \
+                          WHERE missed_delivery.delivered_at > excluded.delivered_at",
             rows,
         };
         self.part

@@ -16,8 +16,8 @@ use super::counts::spread;
 use super::poll_repos::Tracked;
 use super::shards::Part;
 use super::source_cursor::{self, SourceCursor, of_repo, repo_of};
-use super::standing::{Look, Standings};
-use crate::github::Answer;
+use super::standing::{Look, Standings, Tracker};
+use crate::github::{Answer, Client, Resource};
 
 /// One that is refused is tried again after so long.
 const REFUSED: Duration = Duration::from_hours(24);
@@ -29,6 +29,8 @@ pub type Not = (Look, Option<Timestamp>);
 /// The source, for the repositories of a part.
 pub struct OwnSource {
     collector: Collector,
+    /// The sources that it tells of: itself first.
+    own: Vec<Collector>,
     pace: Duration,
     ingest: Arc<Ingest>,
     part: Part,
@@ -50,9 +52,11 @@ impl OwnSource {
         let own = cursors
             .into_iter()
             .filter(|cursor| cursor.collector == collector && part.has(&cursor.subject));
+        let tells_of = [&[collector], other].concat();
         Ok(Self {
             cursors: own.map(|cursor| (cursor.subject.clone(), cursor)).collect(),
-            standings: Standings::open(ingest.clone(), part.clone(), &[&[collector], other].concat()).await?,
+            standings: Standings::open(ingest.clone(), part.clone(), &tells_of).await?,
+            own: tells_of,
             collector,
             pace,
             ingest,
@@ -78,15 +82,23 @@ impl OwnSource {
         }
     }
 
-    /// The repository is private: its source is not for us, and whoever tracks it is told so if it was read before.
+    /// The repository is private or not there, as `look` says: its source is not for us, and whoever tracks it is told so of what was
+    /// read before.
     ///
     /// # Errors
     /// If storage fails; to be told again.
-    pub async fn hide(&mut self, (repo, tracked): (&str, &Tracked), now: Timestamp) -> anyhow::Result<()> {
-        if !self.cursors.contains_key(&of_repo(repo)) {
-            return Ok(());
+    pub async fn hide(&mut self, (repo, tracked): (&str, &Tracked), look: Look, now: Timestamp) -> anyhow::Result<()> {
+        for collector in self.own.clone() {
+            if self.standings.last_look(&of_repo(repo), collector).is_some() {
+                self.saw((repo, tracked), collector, look, now).await?;
+            }
         }
-        self.saw((repo, tracked), self.collector, Look::PRIVATE, now).await
+        Ok(())
+    }
+
+    /// What the last look at the source of a repository showed.
+    pub fn last_look(&self, repo: &str) -> Option<Look> {
+        self.standings.last_look(&of_repo(repo), self.collector)
     }
 
     /// Drops what nobody tracks any more, and with it what `beside` deletes of a repository.
@@ -114,6 +126,8 @@ impl OwnSource {
             self.standings.forget(&subject).await?;
             self.cursors.remove(&subject);
         }
+        let now = self.ingest.writer.clock.now();
+        self.standings.tell_others(|subject| trackers_of(tracked, subject), now);
         Ok(())
     }
 
@@ -169,6 +183,14 @@ impl OwnSource {
                 cursor.next_at = now.plus(if is_refused { REFUSED } else { doubled.min(REFUSED) });
             }
         }
+        self.put_down(cursor, reached).await
+    }
+
+    /// Puts down how far a source is to be taken as read, and when it is due.
+    ///
+    /// # Errors
+    /// If storage fails; the cursor then stays where it was.
+    pub async fn put_down<R: Serialize>(&mut self, mut cursor: SourceCursor, reached: &R) -> anyhow::Result<()> {
         cursor.reached = Some(serde_json::to_string(reached).context("writing how far a source was read")?);
         self.part
             .write(&*self.ingest.store, [cursor.subject.as_str()], vec![cursor.save()])
@@ -183,11 +205,7 @@ impl OwnSource {
     /// # Errors
     /// If storage fails; to be told again.
     pub async fn tell(&mut self, tracked: &HashMap<String, Tracked>, now: Timestamp) -> anyhow::Result<()> {
-        let trackers = |subject: &str| {
-            let own = tracked.get(repo_of(subject)?)?;
-            own.is_own().then_some(own.trackers.as_slice())
-        };
-        self.standings.tell(trackers, now).await
+        self.standings.tell(|subject| trackers_of(tracked, subject), now).await
     }
 
     /// GitHub does not take the token that the source is to be read with: that is told of all repositories that are due.
@@ -226,6 +244,19 @@ impl OwnSource {
             .saw(&subject, collector, look, &tracked.trackers, now)
             .await
     }
+}
+
+/// Who tracks a repository that is somebody's own.
+fn trackers_of<'a>(tracked: &'a HashMap<String, Tracked>, subject: &str) -> Option<&'a [Tracker]> {
+    let own = tracked.get(repo_of(subject)?)?;
+    own.is_own().then_some(own.trackers.as_slice())
+}
+
+/// While GitHub does not take the token at all, that says nothing of the source: it is asked for once the token is tried again.
+pub fn of_the_token((look, wait): Not, client: &Client, now: Timestamp) -> Not {
+    let ledger = client.ledger();
+    let until = ledger.blocked(Resource::Core, now);
+    (look, wait.or(until.filter(|_| ledger.is_refused(Resource::Core, now))))
 }
 
 /// GitHub told nothing that can be read.

@@ -313,6 +313,9 @@ impl Polls {
             self.named_at.remove(&key);
             self.late.forget(&key);
         }
+        let tracked = &self.tracked;
+        let trackers = |subject: &str| Some(tracked.get(repo_of(subject)?)?.trackers.as_slice());
+        self.standings.tell_others(trackers, now);
         self.tracked_from = Some(from);
         Ok(true)
     }

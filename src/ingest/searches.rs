@@ -147,6 +147,9 @@ impl Searches {
         }
         self.drop_untracked().await?;
         self.look_back().await?;
+        let (phrases, now) = (&self.phrases, self.ingest.writer.clock.now());
+        let trackers = |subject: &str| Some(phrases.get(source_cursor::keyword_of(subject)?)?.trackers.as_slice());
+        self.standings.tell_others(trackers, now);
         self.read_from = Some(from);
         Ok(true)
     }

@@ -4,6 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use database::{ColumnError, Database, DatabaseError, Row, Statement};
@@ -96,6 +97,9 @@ impl Look {
     }
 }
 
+/// What should have settled and was no news is tried again after so long.
+const TELL_AGAIN: Duration = Duration::from_mins(1);
+
 /// A source of something, by its name among all that sources feed.
 type Place = (String, Collector);
 /// What every look has shown since then.
@@ -182,9 +186,27 @@ impl Standings {
         if is_told {
             self.untold.remove(&key);
         } else {
-            self.untold.insert(key, now.plus(SETTLE));
+            let settled = since.plus(SETTLE);
+            let again = if settled > now { settled } else { now.plus(TELL_AGAIN) };
+            self.untold.insert(key, again);
         }
         Ok(())
+    }
+
+    /// Has what was seen told to those who began to track it since.
+    pub fn tell_others<'a>(&mut self, trackers: impl Fn(&str) -> Option<&'a [Tracker]>, now: Timestamp) {
+        for (place, (look, _)) in &self.looks {
+            let is_told = |tracker: &Tracker| self.told.get(&(tracker.account, tracker.id(), place.1)) == Some(look);
+            if !trackers(&place.0).unwrap_or_default().iter().all(is_told) {
+                self.untold.entry(place.clone()).or_insert(now);
+            }
+        }
+    }
+
+    /// What the last look at the source showed, if there was one.
+    pub fn last_look(&self, subject: &str, collector: Collector) -> Option<Look> {
+        let known = self.looks.get(&(subject.to_owned(), collector));
+        known.map(|(look, _)| *look)
     }
 
     /// Tells what was seen a while ago and is news by now; the next look may be hours away. `trackers` are those of a subject, if
@@ -220,8 +242,8 @@ impl Standings {
         trackers: &[Tracker],
         now: Timestamp,
     ) -> anyhow::Result<()> {
-        let known = self.looks.get(&(subject.to_owned(), collector));
-        if known.is_some_and(|(look, _)| look.state == SourceState::Restricted) {
+        let known = self.last_look(subject, collector);
+        if known.is_some_and(|look| look.state == SourceState::Restricted) {
             return Ok(());
         }
         self.saw(subject, collector, Look::refused(401), trackers, now).await

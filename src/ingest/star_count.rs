@@ -28,10 +28,12 @@ pub struct Counted {
     pub next_at: Timestamp,
     /// The time between two counts at present.
     pub pace: Duration,
+    /// Whether it was said to be public the last time that anything was said of it.
+    pub is_public: bool,
 }
 
 impl Counted {
-    /// A first count, which captured stars are held against in time.
+    /// A first count, which captured stars are held against in time, of one that is not known to be public yet.
     pub(super) fn first(repo: &str, stars: u64, now: Timestamp, pace: Duration) -> Self {
         Self {
             repo: repo.to_owned(),
@@ -41,16 +43,17 @@ impl Counted {
             held_at: now,
             next_at: now.plus(pace),
             pace,
+            is_public: false,
         }
     }
 
     /// The statement that puts it down.
     pub(super) fn save(&self) -> Statement {
         Statement::insert(
-            "star_count (repo, stars, counted_at, held_stars, held_at, next_at, pace)",
+            "star_count (repo, stars, counted_at, held_stars, held_at, next_at, pace, is_public)",
             "ON CONFLICT (repo) DO UPDATE SET stars = excluded.stars, counted_at = excluded.counted_at, \
              held_stars = excluded.held_stars, held_at = excluded.held_at, next_at = excluded.next_at, \
-             pace = excluded.pace",
+             pace = excluded.pace, is_public = excluded.is_public",
             vec![
                 self.repo.as_str().into(),
                 self.stars.into(),
@@ -59,6 +62,7 @@ impl Counted {
                 self.held_at.micros().into(),
                 self.next_at.micros().into(),
                 self.pace.as_secs().into(),
+                i64::from(self.is_public).into(),
             ],
         )
     }
@@ -80,20 +84,23 @@ impl Counted {
             held_at: time(4)?,
             next_at: time(5)?,
             pace: Duration::from_secs(number(6)?),
+            is_public: row.int(7)? != 0,
         })
     }
 }
 
 /// The counts of all repositories.
 pub async fn all(store: &dyn Database) -> Result<Vec<Counted>, DatabaseError> {
-    let text = "SELECT repo, stars, counted_at, held_stars, held_at, next_at, pace FROM star_count ORDER BY repo";
+    let text =
+        "SELECT repo, stars, counted_at, held_stars, held_at, next_at, pace, is_public FROM star_count ORDER BY repo";
     let rows = store.read(Statement::sql(text, Vec::new())).await?;
     Ok(rows.iter().map(Counted::load).collect::<Result<_, _>>()?)
 }
 
 /// The counts of one repository, by its name in lower case.
 pub async fn find(store: &dyn Database, repo: &str) -> Result<Option<Counted>, DatabaseError> {
-    let text = "SELECT repo, stars, counted_at, held_stars, held_at, next_at, pace FROM star_count WHERE repo = $1";
+    let text =
+        "SELECT repo, stars, counted_at, held_stars, held_at, next_at, pace, is_public FROM star_count WHERE repo = $1";
     let rows = store.read(Statement::sql(text, vec![repo.into()])).await?;
     Ok(rows.first().map(Counted::load).transpose()?)
 }

@@ -80,7 +80,7 @@ pub(super) const PROGRESS: [Table; 22] = [
     table!(
         "star_count",
         1,
-        "repo, stars, counted_at, held_stars, held_at, next_at, pace"
+        "repo, stars, counted_at, held_stars, held_at, next_at, pace, is_public"
     ),
     table!(
         "rate_budget",

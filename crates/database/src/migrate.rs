@@ -122,6 +122,11 @@ pub const MIGRATIONS: &[Migration] = &[
         name: "stars_given_again",
         sql: include_str!("../../../migrations/0021_stars_given_again.sql"),
     },
+    Migration {
+        number: 22,
+        name: "public_repositories",
+        sql: include_str!("../../../migrations/0022_public_repositories.sql"),
+    },
 ];
 
 /// Why the schema was not brought up to date. The migrations before the refused one stay applied.

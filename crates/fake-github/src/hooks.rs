@@ -92,6 +92,21 @@ impl World {
         Some(delivery)
     }
 
+    /// Sends a delivery of the webhook once more, which the receiver answers with this status.
+    pub fn redeliver(&mut self, hook: u64, delivery: &Delivery, status_code: u16) -> Delivery {
+        let again = Delivery {
+            id: self.new_id(),
+            status_code,
+            at: self.now,
+            redelivery: true,
+            ..delivery.clone()
+        };
+        if let Some(hook) = self.hooks.by_id.get_mut(&hook) {
+            hook.deliveries.insert(again.id, again.clone());
+        }
+        again
+    }
+
     /// The attempts that were asked for since this was last called, each with its hook: they are to be sent, and
     /// [`World::redelivered`] tells how it went.
     pub fn redeliveries(&mut self) -> Vec<(u64, Delivery)> {
@@ -206,16 +221,7 @@ impl World {
         let Some(found) = found.cloned() else {
             return Reply::not_found();
         };
-        let again = Delivery {
-            id: self.new_id(),
-            status_code: 0,
-            at: self.now,
-            redelivery: true,
-            ..found
-        };
-        if let Some(hook) = self.hooks.by_id.get_mut(&hook) {
-            hook.deliveries.insert(again.id, again.clone());
-        }
+        let again = self.redeliver(hook, &found, 0);
         self.hooks.asked_again.push((hook, again));
         Reply::json(StatusCode::ACCEPTED, &json!({}))
     }

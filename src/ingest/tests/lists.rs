@@ -5,6 +5,7 @@ use fake_github::{Bucket, Misbehaviour, RateLimit, User};
 
 use super::ladder::{SECRET, Story};
 use super::*;
+use crate::commands::{open_account, track_repo};
 
 const LIST: &str = "/repos/own/sdk/stargazers";
 const ACTIVE: (SourceState, SourceReason) = (SourceState::Active, SourceReason::Answered);
@@ -128,4 +129,41 @@ async fn pages_of_graphql_leave_its_budget_to_what_is_more_urgent() {
     assert_eq!(asked(&story, 200), 0, "nor after a restart");
     story.work(Duration::from_mins(10)).await;
     assert_eq!(story.room.count("LeadCaptured").await, 250);
+}
+
+#[tokio::test]
+async fn who_tracks_an_own_repository_later_gets_the_whole_list_and_hears_of_its_state() {
+    let mut story = long_list().await;
+    story.work(Duration::from_mins(20)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 250);
+    let opened = open_account(&story.room.writer, "other".into(), "agency".parse().unwrap()).await;
+    let (other, repo) = (opened.unwrap().value, "own/sdk".parse().unwrap());
+    let relation = Some(domain::RepoRelation::Own);
+    track_repo(&story.room.writer, other, repo, relation).await.unwrap();
+    story.room.settle().await;
+    story.work(Duration::from_mins(20)).await;
+    assert_eq!(story.room.count("LeadCaptured").await, 500);
+    assert_eq!(story.told(Collector::StargazerList).await, [ACTIVE, ACTIVE]);
+    let before = story.github.requests_to(LIST).len();
+    story.restart().await;
+    story.work(Duration::from_mins(30)).await;
+    assert_eq!(story.github.requests_to(LIST).len(), before, "once");
+}
+
+#[tokio::test]
+async fn who_tracks_a_repository_whose_list_is_refused_hears_of_it_within_minutes() {
+    let mut story = Story::new().await;
+    story
+        .github
+        .change(|world| world.outage(LIST, Misbehaviour::Status(403), u64::MAX));
+    story.own().await;
+    story.work(Duration::from_mins(20)).await;
+    let opened = open_account(&story.room.writer, "other".into(), "agency".parse().unwrap()).await;
+    let (other, repo) = (opened.unwrap().value, "own/sdk".parse().unwrap());
+    let relation = Some(domain::RepoRelation::Own);
+    track_repo(&story.room.writer, other, repo, relation).await.unwrap();
+    story.room.settle().await;
+    story.work(Duration::from_mins(3)).await;
+    let refused = (SourceState::Restricted, SourceReason::Forbidden);
+    assert_eq!(story.told(Collector::StargazerList).await, [refused, refused]);
 }

@@ -119,6 +119,26 @@ async fn a_star_that_was_given_again_is_not_taken_back_by_what_is_told_late() {
 }
 
 #[tokio::test]
+async fn a_delivery_that_is_sent_again_happened_when_it_was_sent_first() {
+    let (mut story, hook) = story().await;
+    let given = |story: &Story| Activity {
+        occurred_at: story.room.clock.now(),
+        collector: Collector::GithubWebhook,
+        ..star(1, "own/sdk")
+    };
+    story.room.ingest.accept(vec![given(&story)]).await.unwrap();
+    story.room.clock.advance(Duration::from_mins(1));
+    let deleted = deliver(&story, hook, 1, "deleted", 0);
+    story.room.clock.advance(Duration::from_mins(1));
+    story.room.ingest.accept(vec![given(&story)]).await.unwrap();
+    story.room.clock.advance(Duration::from_mins(1));
+    story.github.change(|world| world.redeliver(hook, &deleted, 0));
+    story.work(Duration::from_mins(5)).await;
+    assert_eq!(payloads(&story).len(), 1);
+    assert_eq!(story.room.history(1).await, ["LeadCaptured"]);
+}
+
+#[tokio::test]
 async fn a_long_record_is_walked_and_read_on_where_it_was_broken_off() {
     let (mut story, hook) = story().await;
     for id in 1..=730 {

@@ -1,5 +1,6 @@
 //! Tokens of accounts, each used for its account alone, and those that a GitHub App gets.
 
+use domain::SourceReason;
 use std::collections::BTreeSet;
 
 use fake_github::{FakeGithub, Repo, Token, User};
@@ -210,7 +211,7 @@ async fn what_is_private_is_nobodys_signal_whoever_the_token_shows_it() {
         Event::SourceStateChanged(changed) => Some(changed.reason),
         _ => None,
     });
-    assert!(told.into_iter().any(|reason| reason == domain::SourceReason::Private));
+    assert!(told.into_iter().any(|reason| reason == SourceReason::Private));
 }
 
 #[tokio::test]
@@ -288,6 +289,10 @@ async fn an_app_gets_tokens_for_its_installation_before_they_end_and_goes_on_wit
     town.work(Duration::from_hours(2)).await;
     let asked = town.github.requests().len() - before;
     assert!((2..=130).contains(&asked), "{asked}");
+    let refused = town.room.events().await.into_iter().any(|recorded| {
+        matches!(recorded.event, Event::SourceStateChanged(changed) if changed.reason == SourceReason::Unauthorized)
+    });
+    assert!(refused, "it is told");
     town.github.change(|world| world.install_app(77, 5, Token::new(900)));
     town.star("own/sdk", 4..=4);
     town.work(Duration::from_hours(8)).await;
