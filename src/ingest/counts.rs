@@ -119,7 +119,7 @@ impl Counts {
 
     /// Whether it was said to be public: unlike feeds, what only a token with rights is shown does not say so.
     pub fn is_public(&self, repo: &str) -> bool {
-        self.known.get(repo).is_some_and(|known| known.is_public)
+        self.known.get(repo).is_some_and(|known| known.is_public) && !self.is_hidden(repo)
     }
 
     /// The repository's number of stars, if it was counted.
